@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vswitch.network import publish
+from vswitch.network.errors import NetworkError
+from vswitch.network.inventory import Inventory
+from vswitch.network.model import (
+    DEFAULT_NETWORK,
+    Configuration,
+    Endpoint,
+    EndpointKind,
+    EndpointRequest,
+    Network,
+    Uplink,
+)
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
+
+UPLINK = Uplink("up0", IpInterface.parse("198.51.100.2/24"))
+FRONT = Network("front", IpNetwork.parse("172.18.0.0/16"), IpAddress.parse("172.18.0.1"))
+SMALL = Network("small", IpNetwork.parse("10.0.0.0/29"), IpAddress.parse("10.0.0.1"))
+
+
+@pytest.fixture
+def inventory() -> Inventory:
+    return Inventory((DEFAULT_NETWORK, FRONT, SMALL), UPLINK, Random(1))
+
+
+def wanted(
+    name: str,
+    network: str = "front",
+    *specs: str,
+    address: str | None = None,
+    aliases: tuple[str, ...] = (),
+    namespace: str | None = None,
+) -> EndpointRequest:
+    return EndpointRequest(
+        name,
+        network,
+        address=None if address is None else IpAddress.parse(address),
+        aliases=aliases,
+        namespace=namespace,
+        publish=tuple(publish.parse(spec) for spec in specs),
+    )
+
+
+def reasons(inventory: Inventory, *requests: EndpointRequest) -> list[str]:
+    return [str(refusal.error) for refusal in inventory.admit(requests)]
+
+
+def test_endpoint_gets_all_that_it_left_open(inventory: Inventory) -> None:
+    endpoint = inventory.add_endpoint(
+        replace(wanted("web", "front", "8080:80", "90"), kind=EndpointKind.VETH, aliases=("www",))
+    )
+    assert endpoint.address == IpAddress.parse("172.18.0.2")
+    assert not endpoint.mac.is_multicast
+    assert endpoint.aliases == ("www",)
+    assert endpoint.kind is EndpointKind.VETH
+    assert [str(publication) for publication in endpoint.publications] == [
+        "0.0.0.0:8080->80/tcp",
+        "0.0.0.0:49153->90/tcp",
+    ]
+    assert inventory.endpoints == (endpoint,)
+    assert inventory.endpoint("web") is endpoint
+
+
+def test_publications_stand_in_the_order_of_the_request(inventory: Inventory) -> None:
+    endpoint = inventory.add_endpoint(wanted("web", "front", "80", "8080:81", "82-83"))
+    assert [publication.endpoint_ports.first for publication in endpoint.publications] == [
+        80,
+        81,
+        82,
+        83,
+    ]
+
+
+def test_endpoint_without_a_network_is_on_the_default_one(inventory: Inventory) -> None:
+    endpoint = inventory.add_endpoint(EndpointRequest("web"))
+    assert (endpoint.network, str(endpoint.address)) == ("bridge", "172.17.0.2")
+
+
+def test_removed_endpoint_gives_everything_back(inventory: Inventory) -> None:
+    request = wanted("web", "front", "8080:80", address="172.18.0.9", namespace="lab")
+    first = inventory.add_endpoint(request)
+    assert inventory.remove_endpoint("web") is first
+    assert inventory.endpoints == ()
+    assert inventory.published_host_ports() == frozenset()
+    second = inventory.add_endpoint(request)
+    assert replace(second, mac=first.mac) == first
+
+
+@pytest.mark.parametrize(
+    ("request_", "key", "explained"),
+    [
+        (
+            wanted("db"),
+            (),
+            "endpoint with name db already exists in network front",
+        ),
+        (
+            wanted("a b"),
+            (),
+            "Invalid endpoint name (a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+        ),
+        (
+            wanted("web", namespace="../web"),
+            ("namespace",),
+            "Invalid namespace name (../web), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+        ),
+        (
+            wanted("web", aliases=("www", "_www")),
+            ("aliases", 1),
+            "Invalid alias name (_www), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+        ),
+        (
+            wanted("web", "fornt"),
+            ("network",),
+            'network fornt not found (did you mean "front"?)',
+        ),
+        (
+            wanted("web", "x"),
+            ("network",),
+            "network x not found (there is bridge, front, small)",
+        ),
+        (
+            wanted("web", namespace="lab"),
+            ("namespace",),
+            "namespace lab already has an endpoint (db)",
+        ),
+        (
+            wanted("web", address="172.18.0.5"),
+            ("address",),
+            "Address already in use (by endpoint db)",
+        ),
+        (
+            wanted("web", address="172.18.0.1"),
+            ("address",),
+            "Address already in use (by the gateway of network front)",
+        ),
+        (
+            wanted("web", address="172.18.255.255"),
+            ("address",),
+            "Address already in use (it is the network or broadcast address of 172.18.0.0/16)",
+        ),
+        (
+            wanted("web", address="172.19.0.1"),
+            ("address",),
+            "no configured subnet contains IP address 172.19.0.1 "
+            "(the network's subnet is 172.18.0.0/16)",
+        ),
+        (
+            wanted("web", "bridge", address="172.17.0.9"),
+            ("address",),
+            "user-specified IP address is supported on user-defined networks only",
+        ),
+        (
+            wanted("web", "bridge", aliases=("www",)),
+            ("aliases",),
+            "network-scoped aliases are only supported for user-defined networks",
+        ),
+        (
+            wanted("web", "front", "81:81", "5432:80"),
+            ("publish", 1),
+            "Bind for 0.0.0.0:5432 failed: port is already allocated (by endpoint db)",
+        ),
+        (
+            wanted("web", "front", "80", "5432-5433:80"),
+            ("publish", 1),
+            "all ports are allocated (5432-5433/tcp)",
+        ),
+        (
+            wanted("web", "front", "192.0.2.1:80:80"),
+            ("publish", 0),
+            "failed to bind host port 192.0.2.1:80/tcp: cannot assign requested address "
+            "(the uplink's address is 198.51.100.2)",
+        ),
+    ],
+)
+def test_refused_endpoint_leaves_nothing_behind(
+    inventory: Inventory, request_: EndpointRequest, key: tuple[str | int, ...], explained: str
+) -> None:
+    db = wanted("db", "front", "5432-5433:5432-5433", address="172.18.0.5", namespace="lab")
+    endpoint = inventory.add_endpoint(db)
+    before = inventory.published_host_ports()
+    with pytest.raises(NetworkError) as refused:
+        inventory.add_endpoint(request_)
+    assert (refused.value.key, refused.value.explained) == (key, explained)
+    assert inventory.endpoints == (endpoint,)
+    assert inventory.published_host_ports() == before
+    assert inventory.add_endpoint(wanted("next")).address == IpAddress.parse("172.18.0.2")
+
+
+def test_full_network_refuses_until_somebody_leaves(inventory: Inventory) -> None:
+    for number in range(5):
+        inventory.add_endpoint(wanted(f"e{number}", "small"))
+    with pytest.raises(NetworkError) as refused:
+        inventory.add_endpoint(wanted("web", "small"))
+    assert refused.value.explained == (
+        "no available addresses on this pool (all of 10.0.0.0/29 is in use)"
+    )
+    left = inventory.remove_endpoint("e3")
+    assert inventory.add_endpoint(wanted("web", "small")).address == left.address
+
+
+def test_namespaces_without_a_name_do_not_collide(inventory: Inventory) -> None:
+    inventory.add_endpoint(wanted("one"))
+    assert inventory.add_endpoint(wanted("two")).namespace is None
+
+
+def test_unknown_names_are_reported(inventory: Inventory) -> None:
+    with pytest.raises(NetworkError, match=r"^endpoint web not found$"):
+        inventory.remove_endpoint("web")
+    with pytest.raises(NetworkError, match=r"^endpoint web not found$"):
+        inventory.endpoint("web")
+    with pytest.raises(NetworkError, match=r"^network web not found$"):
+        inventory.network("web")
+    assert inventory.network("front") is FRONT
+
+
+def test_nobody_is_given_what_another_asks_for_in_the_same_call(inventory: Inventory) -> None:
+    requests = [
+        wanted("open", "front", "80"),
+        wanted("named", "front", "49153:80", address="172.18.0.2"),
+        wanted("both", "front", "8080-8081:80", address="172.18.0.3"),
+        wanted("range", "front", "8080:80"),
+    ]
+    assert inventory.admit(requests) == []
+    assert str(inventory.endpoint("open").address) == "172.18.0.4"
+    assert str(inventory.endpoint("open").publications[0]) == "0.0.0.0:49154->80/tcp"
+    assert str(inventory.endpoint("both").publications[0]) == "0.0.0.0:8081->80/tcp"
+
+
+def test_all_conflicts_of_one_call_are_found_and_the_rest_admitted(inventory: Inventory) -> None:
+    found = reasons(
+        inventory,
+        wanted("one", "front", "8080:80", "7:7", address="172.18.0.9", aliases=("a b",)),
+        wanted("two", "front", "8080:80", address="172.18.0.9"),
+        wanted("three"),
+    )
+    assert found == [
+        "Invalid alias name (a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+        "Address already in use",
+        "Bind for 0.0.0.0:8080 failed: port is already allocated",
+    ]
+    assert [endpoint.name for endpoint in inventory.endpoints] == ["three"]
+    assert inventory.published_host_ports() == frozenset()
+
+
+def test_same_name_twice_in_one_call_keeps_the_first(inventory: Inventory) -> None:
+    found = reasons(
+        inventory, wanted("web", "front", "80:80"), wanted("web", "small", address="10.0.0.2")
+    )
+    assert found == ["endpoint with name web already exists in network front"]
+    assert inventory.endpoint("web").network == "front"
+    assert inventory.published_host_ports() == {(Protocol.TCP, 80)}
+    assert str(inventory.add_endpoint(wanted("next", "small")).address) == "10.0.0.2"
+
+
+def test_configuration_goes_the_same_way() -> None:
+    requests = (wanted("app"), wanted("web", address="172.18.0.2"))
+    configuration = Configuration("lab", UPLINK, (DEFAULT_NETWORK, FRONT), requests)
+    inventory = Inventory.of(configuration, Random(1))
+    assert inventory.networks == (DEFAULT_NETWORK, FRONT)
+    assert [str(endpoint.address) for endpoint in inventory.endpoints] == [
+        "172.18.0.3",
+        "172.18.0.2",
+    ]
+    with pytest.raises(NetworkError, match=r"^network gone not found$"):
+        Inventory.of(replace(configuration, endpoints=(wanted("web", "gone"),)), Random(1))
+
+
+def test_no_mac_address_is_used_twice() -> None:
+    mac = Inventory((FRONT,), UPLINK, Random(1)).allocate_mac()
+    inventory = Inventory((FRONT,), replace(UPLINK, mac=mac), Random(1))
+    gateway = inventory.allocate_mac()
+    endpoint = inventory.add_endpoint(wanted("web"))
+    assert len({mac, gateway, endpoint.mac}) == 3
+
+
+names = st.sampled_from([f"e{number}" for number in range(6)])
+requests_ = st.builds(
+    wanted,
+    names,
+    st.sampled_from(["front", "small", "gone"]),
+    st.sampled_from(["80", "8080:80", "8080-8082:80", "8081-8082:81-82", "80/udp", "53:53/udp"]),
+    address=st.sampled_from([None, None, "10.0.0.2", "10.0.0.3", "172.18.0.2"]),
+    namespace=st.sampled_from([None, None, "lab"]),
+)
+
+
+@settings(max_examples=100)
+@given(steps=st.lists(st.one_of(requests_, names), max_size=30))
+def test_nothing_is_ever_held_twice_or_lost(steps: list[EndpointRequest | str]) -> None:
+    inventory = Inventory((FRONT, SMALL), UPLINK, Random(1))
+    for step in steps:
+        try:
+            if isinstance(step, str):
+                inventory.remove_endpoint(step)
+            else:
+                inventory.add_endpoint(step)
+        except NetworkError:
+            pass
+        assert_nothing_is_shared(inventory.endpoints)
+        held = {
+            (publication.protocol, port)
+            for endpoint in inventory.endpoints
+            for publication in endpoint.publications
+            for port in publication.host_ports
+        }
+        assert inventory.published_host_ports() == held
+    for endpoint in inventory.endpoints:
+        inventory.remove_endpoint(endpoint.name)
+    for number in range(5):
+        inventory.add_endpoint(wanted(f"e{number}", "small"))
+
+
+def assert_nothing_is_shared(endpoints: tuple[Endpoint, ...]) -> None:
+    held: list[object] = []
+    for endpoint in endpoints:
+        held += [endpoint.address, endpoint.mac]
+        held += [endpoint.namespace] if endpoint.namespace is not None else []
+        for publication in endpoint.publications:
+            assert len(publication.host_ports) == len(publication.endpoint_ports)
+            held += [(publication.protocol, port) for port in publication.host_ports]
+    assert len(held) == len(set(held))
+    assert all(isinstance(endpoint.mac, MacAddress) for endpoint in endpoints)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pytest
+
+from vswitch.network.model import DEFAULT_NETWORK, Network, NetworkRequest, Uplink
+from vswitch.network.networks import Resolved, resolve
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
+
+UPLINK = Uplink("up0", IpInterface.parse("198.51.100.2/24"))
+
+
+def wanted(
+    name: str, subnet: str | None = None, gateway: str | None = None, mtu: int = 1500
+) -> NetworkRequest:
+    return NetworkRequest(
+        name,
+        None if subnet is None else IpNetwork.parse(subnet),
+        None if gateway is None else IpAddress.parse(gateway),
+        mtu,
+    )
+
+
+def resolved(*requests: NetworkRequest, with_default: bool = True) -> Resolved:
+    return resolve(requests, uplink=UPLINK, with_default=with_default)
+
+
+def subnets(result: Resolved) -> dict[str, str]:
+    assert result.refusals == ()
+    return {network.name: str(network.subnet) for network in result.networks}
+
+
+def refusal(result: Resolved) -> tuple[str, tuple[str | int, ...], str]:
+    (only,) = result.refusals
+    assert only.name not in [network.name for network in result.networks]
+    return only.name, only.error.key, only.error.explained
+
+
+def test_default_network_is_dockers() -> None:
+    (bridge,) = resolved().networks
+    assert bridge == Network(
+        "bridge",
+        IpNetwork.parse("172.17.0.0/16"),
+        IpAddress.parse("172.17.0.1"),
+        mtu=1500,
+        predefined=True,
+    )
+
+
+def test_default_network_that_is_configured_is_an_ordinary_one() -> None:
+    (bridge,) = resolved(wanted("bridge", "10.9.0.0/24"), with_default=False).networks
+    assert (str(bridge.subnet), str(bridge.gateway)) == ("10.9.0.0/24", "10.9.0.1")
+    assert not bridge.predefined
+
+
+def test_subnet_chosen_by_hand_comes_before_one_from_the_pools() -> None:
+    result = resolved(wanted("auto"), wanted("hand", "172.18.0.0/16"), wanted("next"))
+    assert subnets(result) == {
+        "bridge": "172.17.0.0/16",
+        "auto": "172.19.0.0/16",
+        "hand": "172.18.0.0/16",
+        "next": "172.20.0.0/16",
+    }
+
+
+def test_pools_keep_clear_of_the_uplink_and_of_name_servers() -> None:
+    result = resolve(
+        [wanted("auto")],
+        uplink=Uplink("up0", IpInterface.parse("172.18.7.1/24")),
+        with_default=True,
+        keep_clear=[IpAddress.parse("172.19.0.53"), IpAddress.parse("fd00::53")],
+    )
+    assert subnets(result)["auto"] == "172.20.0.0/16"
+
+
+def test_mtu_and_gateway_are_kept_as_chosen() -> None:
+    result = resolved(wanted("front", "10.0.0.0/24", "10.0.0.254", 9000))
+    front = result.networks[1]
+    assert (str(front.gateway), front.mtu) == ("10.0.0.254", 9000)
+
+
+@pytest.mark.parametrize(
+    ("subnet", "obstacle"),
+    [
+        ("10.0.1.0/24", "10.0.0.0/16 of network first"),
+        ("10.0.0.0/8", "10.0.0.0/16 of network first"),
+        ("198.51.100.128/25", "198.51.100.0/24 of the uplink"),
+        ("172.16.0.0/12", "172.17.0.0/16 of network bridge, which [networks.bridge] can move"),
+    ],
+)
+def test_later_of_two_overlapping_subnets_is_refused(subnet: str, obstacle: str) -> None:
+    result = resolved(wanted("first", "10.0.0.0/16"), wanted("second", subnet))
+    text = "invalid pool request: Pool overlaps with other one on this address space"
+    assert refusal(result) == ("second", ("subnet",), f"{text} ({obstacle})")
+
+
+def test_subnet_of_a_refused_network_still_keeps_others_away() -> None:
+    result = resolved(wanted("a b", "172.18.0.0/16"), wanted("auto"))
+    assert [str(network.subnet) for network in result.networks] == [
+        str(DEFAULT_NETWORK.subnet),
+        "172.19.0.0/16",
+    ]
+
+
+def test_gateway_must_be_a_host_of_the_subnet() -> None:
+    outside = resolved(wanted("front", "10.0.0.0/24", "10.0.1.1"))
+    assert refusal(outside) == (
+        "front",
+        ("gateway",),
+        "invalid gateway 10.0.1.1: parent subnet 10.0.0.0/24 doesn't contain this address",
+    )
+    broadcast = resolved(wanted("front", "10.0.0.0/24", "10.0.0.255"))
+    assert refusal(broadcast) == (
+        "front",
+        ("gateway",),
+        "Address already in use (it is the network or broadcast address of 10.0.0.0/24)",
+    )
+
+
+def test_exhausted_pools_refuse_only_who_asked_for_one() -> None:
+    result = resolved(
+        wanted("all", "172.16.0.0/12"),
+        wanted("rest", "192.168.0.0/16"),
+        wanted("auto"),
+        with_default=False,
+    )
+    assert refusal(result) == (
+        "auto",
+        (),
+        "all predefined address pools have been fully subnetted",
+    )
+    assert [network.name for network in result.networks] == ["all", "rest"]
+
+
+def test_every_mistake_is_told() -> None:
+    result = resolved(wanted("a/b", "172.17.1.0/24"), wanted("c" * 64, "10.0.0.0/24"))
+    assert [(one.name, one.error.key) for one in result.refusals] == [
+        ("a/b", ()),
+        ("a/b", ("subnet",)),
+        ("c" * 64, ()),
+    ]
+    assert str(result.refusals[0].error) == (
+        "Invalid network name (a/b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+    )
+    assert result.refusals[2].error.hint == "at most 63 characters"

@@ -1,0 +1,259 @@
+"""Links, addresses and routes: what an endpoint finds inside its namespace.
+
+Theory of operation. All of it is rtnetlink (rtnetlink(7)), spoken by pyroute2 in the namespace that
+is asked about: one socket per operation, opened by the throw-away thread of `netns.run`. Calls
+block for as long as the kernel takes, about 5 ms to equip an endpoint.
+
+An endpoint is a TAP that was moved into its namespace, or one end of a veth pair whose other end
+the switch reads. `equip` treats both alike: name, MAC, MTU, address, up, default route. IPv6 stays
+as the kernel has it, so the link gets its link-local address by itself.
+
+The host's end of a veth pair belongs to the switch, and the host must not speak on it: it gets no
+address, no IPv6, and no ARP (a Linux host otherwise answers ARP on any link for all addresses that
+it has). Its offloads stay on, because the switch carries super-frames.
+
+This module decides no names and no addresses, and remembers nothing: what was made is written down
+in `journal`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from vswitch.daemon import netns
+from vswitch.daemon.netns import Namespace, NamespaceError
+from vswitch.wire.values import IpAddress, IpInterface, MacAddress
+
+ETHERNET_MTU = 1500
+"""Octets of IP in a frame where nobody asked for another size (RFC 894)."""
+
+IFF_UP = 1
+"""<linux/if.h>: the administrator wants the link up."""
+
+ARPHRD_ETHER = 1
+ARPHRD_LOOPBACK = 772
+"""<linux/if_arp.h>: the kinds of link whose frames are Ethernet's."""
+
+IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")
+"""One directory per link of the reading thread's namespace; absent in a kernel without IPv6."""
+
+Result = TypeVar("Result")
+
+
+class LinkError(Exception):
+    """The kernel refused something. The text is one line: what, where, and the kernel's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface as the kernel described it at one moment."""
+
+    index: int
+    name: str
+    mac: MacAddress | None
+    """None where the link is not Ethernet, such as a tunnel of IP in IP."""
+    mtu: int
+    is_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointLink:
+    """How an endpoint's link is to look from inside its namespace."""
+
+    name: str
+    mac: MacAddress
+    address: IpInterface
+    gateway: IpAddress | None
+    """Where the default route leads, or None for an endpoint that has no way out."""
+    mtu: int = ETHERNET_MTU
+
+
+def find(name: str, namespace: Namespace | None = None) -> Link | None:
+    """The link called `name`, or None where there is none. Raises LinkError."""
+    return _with_netlink(lambda kernel: kernel.find(name), namespace)
+
+
+def set_up(name: str, namespace: Namespace | None = None) -> None:
+    """Set the link up, as an administrator would. Raises LinkError."""
+    _with_netlink(lambda kernel: kernel.set_link(name, "up", state="up"), namespace)
+
+
+def set_mtu(name: str, mtu: int, namespace: Namespace | None = None) -> None:
+    """Set the link's MTU, in octets of IP. Raises LinkError."""
+    _with_netlink(lambda kernel: kernel.set_link(name, f"to MTU {mtu}", mtu=mtu), namespace)
+
+
+def delete(name: str, namespace: Namespace | None = None) -> None:
+    """Delete the link, and its peer where it is a veth. Raises LinkError.
+
+    A link that is gone already is no error: veth ends go by themselves with the other's namespace.
+    """
+
+    def work(kernel: _Kernel) -> None:
+        link = kernel.find(name)
+        if link is not None:
+            kernel.ask(f"delete {name}", "link", "del", tolerate=errno.ENODEV, index=link.index)
+
+    _with_netlink(work, namespace)
+
+
+def move(name: str, namespace: Namespace, source: Namespace | None = None) -> None:
+    """Move the link from `source` into `namespace`, where it arrives down and without addresses.
+
+    Raises LinkError, also where a link of that name is in there already.
+    """
+
+    def work(kernel: _Kernel) -> None:
+        with namespace.opened() as descriptor:
+            kernel.set_link(name, f"into {namespace}", net_ns_fd=descriptor)
+
+    _with_netlink(work, source)
+
+
+def make_veth(
+    name: str,
+    namespace: Namespace,
+    peer: str,
+    *,
+    mtu: int = ETHERNET_MTU,
+    host: Namespace | None = None,
+) -> Link:
+    """Make a veth pair: the switch's end `name` in `host`, up and silent, `peer` in `namespace`.
+
+    The peer is down until `equip`. Returns the switch's end. Raises LinkError, and then no end of
+    the pair is left.
+    """
+
+    def work(kernel: _Kernel) -> Link:
+        with namespace.opened() as descriptor:
+            peer_end = {"ifname": peer, "net_ns_fd": descriptor, "mtu": mtu}
+            what = f"make the veth pair {name} and {peer} of {namespace}"
+            kernel.ask(what, "link", "add", ifname=name, kind="veth", mtu=mtu, peer=peer_end)
+        try:
+            _disable_ipv6(name)
+            kernel.set_link(name, "up without ARP", state="up", arp=False)
+            return kernel.get(name)
+        except BaseException:
+            kernel.ask(f"delete {name}", "link", "del", index=kernel.get(name).index)
+            raise
+
+    return _with_netlink(work, host)
+
+
+def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None:
+    """Turn `interface_from`, which is in `namespace` already, into the endpoint's link.
+
+    It is renamed, gets MAC, MTU and address, goes up together with `lo`, and carries the default
+    route where there is a gateway. Raises LinkError at the first step that the kernel refuses; the
+    steps before it stay done.
+    """
+
+    def work(kernel: _Kernel) -> None:
+        name, address = link.name, link.address
+        index = kernel.set_link(interface_from, "down", state="down")
+        if interface_from != name:
+            kernel.set_link(interface_from, f"to the name {name}", ifname=name)
+        kernel.set_link(name, f"to MAC {link.mac}", address=str(link.mac))
+        kernel.set_link(name, f"to MTU {link.mtu}", mtu=link.mtu)
+        kernel.ask(
+            f"give {name} the address {address}",
+            "addr",
+            "add",
+            index=index,
+            address=str(address.address),
+            prefixlen=address.network.prefix_length,
+        )
+        kernel.set_link("lo", "up", state="up")
+        kernel.set_link(name, "up", state="up")
+        if link.gateway is not None:
+            kernel.ask(
+                f"route everything over {link.gateway} at {name}",
+                "route",
+                "add",
+                family=socket.AF_INET if link.gateway.version == 4 else socket.AF_INET6,
+                dst_len=0,
+                gateway=str(link.gateway),
+                oif=index,
+            )
+
+    _with_netlink(work, namespace)
+
+
+class _Kernel:
+    """One rtnetlink socket, and where it is: what an error says depends on both."""
+
+    def __init__(self, netlink: Any, namespace: Namespace | None) -> None:
+        self._netlink = netlink
+        self._where = "" if namespace is None else f" in {namespace}"
+
+    def ask(
+        self, what: str, subject: str, command: str, *, tolerate: int = 0, **fields: Any
+    ) -> list[Any]:
+        """The kernel's answers to one request, none where it said `tolerate` (an errno).
+
+        Any other refusal is a LinkError that says `what`, as in "cannot `what`: no such device".
+        """
+        try:
+            return list(getattr(self._netlink, subject)(command, **fields))
+        except NetlinkError as error:
+            if error.code == tolerate:
+                return []
+            reason = os.strerror(error.code)
+            raise LinkError(f"cannot {what}{self._where}: {reason}") from error
+
+    def find(self, name: str) -> Link | None:
+        answers = self.ask(f"look for {name}", "link", "get", tolerate=errno.ENODEV, ifname=name)
+        return _described(answers[0]) if answers else None
+
+    def get(self, name: str) -> Link:
+        link = self.find(name)
+        if link is None:
+            raise LinkError(f"there is no link {name}{self._where}")
+        return link
+
+    def set_link(self, name: str, state_in_words: str, **fields: Any) -> int:
+        """Alter the link and return its index, which stays through renaming."""
+        index = self.get(name).index
+        self.ask(f"set {name} {state_in_words}", "link", "set", index=index, **fields)
+        return index
+
+
+def _with_netlink(work: Callable[[_Kernel], Result], namespace: Namespace | None) -> Result:
+    def inside() -> Result:
+        with IPRoute() as netlink:
+            return work(_Kernel(netlink, namespace))
+
+    try:
+        return netns.run(inside, namespace)
+    except NamespaceError as error:
+        raise LinkError(str(error)) from error
+    except OSError as error:
+        where = "" if namespace is None else f" in {namespace}"
+        raise LinkError(f"cannot work on links{where}: {error}") from error
+
+
+def _described(answer: Any) -> Link:
+    is_ethernet = answer["ifi_type"] in (ARPHRD_ETHER, ARPHRD_LOOPBACK)
+    return Link(
+        index=answer["index"],
+        name=answer.get_attr("IFLA_IFNAME"),
+        mac=MacAddress.parse(answer.get_attr("IFLA_ADDRESS")) if is_ethernet else None,
+        mtu=answer.get_attr("IFLA_MTU"),
+        is_up=bool(answer["flags"] & IFF_UP),
+    )
+
+
+def _disable_ipv6(name: str) -> None:
+    """Before the link goes up, so that not even its first neighbour discovery is sent."""
+    with suppress(FileNotFoundError):
+        (IPV6_SETTINGS / name / "disable_ipv6").write_text("1", encoding="ascii")

@@ -1,0 +1,327 @@
+"""Network namespaces: naming them, making them, working inside one, and seeing one go.
+
+Theory of operation. A namespace is something that can be opened: a name under /run/netns, the
+network namespace of a process, or any path. `Namespace` is that, and nothing is held open by it:
+an open descriptor keeps a namespace alive after everybody else left, so each use opens, works and
+closes.
+
+Entering is a property of a thread, not of the process (namespaces(7)). `run` therefore starts a
+thread that enters, works and ends. There is nothing to restore, and the event loop's thread never
+leaves its own namespace. A socket made in there stays in there after the thread is gone.
+
+Named namespaces are made the way ip-netns(8) makes them, so that `ip netns` lists, enters and
+deletes ours and we take its own: /run/netns is a shared mount, and each name in it is an empty file
+with the namespace bound over it. The new namespace belongs to a thread until it is bound, so no
+process is forked for it.
+
+This module decides nothing about links or addresses, and never touches the namespace that the
+process itself is in.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+NAMED = Path("/run/netns")
+"""Where ip-netns(8) keeps the named namespaces."""
+
+CLONE_NEWNS = 0x0002_0000
+CLONE_NEWNET = 0x4000_0000
+"""unshare(2) and setns(2), <linux/sched.h>."""
+
+MS_BIND = 1 << 12
+MS_REC = 1 << 14
+MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
+MNT_DETACH = 2
+"""mount(2) and umount2(2), <linux/mount.h>."""
+
+NS_GET_NSTYPE = 0xB703
+"""ioctl_ns(2): the CLONE_NEW* flag of the namespace that a descriptor stands for."""
+
+IN_DELETE = 0x0000_0200
+"""inotify(7): a name was removed from the watched directory."""
+
+INOTIFY_EVENT = struct.Struct("iIII")
+"""struct inotify_event without its name: watch, mask, cookie, length of the name that follows."""
+
+INOTIFY_READ_BYTES = 64 * 1024
+"""One read takes at least 240 events with the longest names (inotify(7): 16 + 255 + 1 octets)."""
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+Result = TypeVar("Result")
+
+
+class NamespaceError(Exception):
+    """A namespace cannot be named, made, opened or entered. The text is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A network namespace by the path that opens it. Two spellings of one path are two values."""
+
+    path: Path
+
+    @classmethod
+    def named(cls, name: str) -> Namespace:
+        """The namespace that `ip netns` calls `name`. Raises NamespaceError for what is no name."""
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise NamespaceError(f"{name!r} cannot be the name of a namespace")
+        return cls(NAMED / name)
+
+    @classmethod
+    def of_process(cls, pid: int) -> Namespace:
+        """The namespace that process `pid` is in: right only while that process lives."""
+        return cls(Path(f"/proc/{pid}/ns/net"))
+
+    @property
+    def name(self) -> str | None:
+        """Its name under /run/netns, or None where it is known by process or path only."""
+        return self.path.name if self.path.parent == NAMED else None
+
+    def exists(self) -> bool:
+        """Is a network namespace there? A leftover file that nothing is bound over is none."""
+        try:
+            with self.opened() as descriptor:
+                return fcntl.ioctl(descriptor, NS_GET_NSTYPE) == CLONE_NEWNET
+        except (NamespaceError, OSError):
+            return False
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A descriptor of it for as long as the block runs, pinning the namespace meanwhile.
+
+        Raises NamespaceError where it cannot be opened.
+        """
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NamespaceError(f"{self} does not exist") from None
+        except OSError as error:
+            raise NamespaceError(f"cannot open {self}: {error.strerror}") from error
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def __str__(self) -> str:
+        return f"namespace {self.name or self.path}"
+
+
+def create(name: str) -> Namespace:
+    """Make a named namespace, with `lo` down and nothing else in it.
+
+    Raises NamespaceError where the name is taken or the privilege is missing.
+    """
+    namespace = Namespace.named(name)
+    try:
+        _share_directory_of_names()
+        os.close(os.open(namespace.path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+    except FileExistsError:
+        raise NamespaceError(f"{namespace} exists already") from None
+    except OSError as error:
+        raise NamespaceError(f"cannot make {namespace}: {error.strerror}") from error
+    try:
+        run(lambda: _bind_fresh_namespace(namespace.path), None)
+    except OSError as error:
+        namespace.path.unlink()
+        raise NamespaceError(f"cannot make {namespace}: {error.strerror}") from error
+    return namespace
+
+
+def remove(name: str) -> None:
+    """Take the name away. The namespace itself ends when the last process and socket in it does.
+
+    A name that is gone already, or that nothing was ever bound to, is no error. Raises
+    NamespaceError where the privilege is missing.
+    """
+    namespace = Namespace.named(name)
+    try:
+        _detach_mount(namespace.path)
+        namespace.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise NamespaceError(f"cannot remove {namespace}: {error.strerror}") from error
+
+
+def run(function: Callable[[], Result], namespace: Namespace | None) -> Result:
+    """What `function` returns, or raises, when it is called inside `namespace`.
+
+    None is the namespace of the calling thread. Either way the call happens in a thread of its
+    own, where no event loop runs: pyroute2 would otherwise take the running one. The caller
+    waits. Raises NamespaceError where the namespace cannot be entered.
+    """
+    outcome: Future[Result] = Future()
+
+    def enter_and_call() -> None:
+        try:
+            if namespace is not None:
+                _enter(namespace)
+            outcome.set_result(function())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=enter_and_call, name=f"in {namespace}", daemon=True)
+    thread.start()
+    thread.join()
+    return outcome.result()
+
+
+class NamespaceWatch:
+    """Says which named namespaces went away. Its descriptor becomes readable when some did.
+
+    Only names are watched: a namespace that lost its name may live on in its processes, and one
+    that never had a name is watched by the pidfd of its process.
+    """
+
+    def __init__(self) -> None:
+        NAMED.mkdir(mode=0o755, exist_ok=True)
+        self._descriptor = _call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            _call("inotify_add_watch", self._descriptor, os.fsencode(NAMED), IN_DELETE)
+            self._known = _names()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def fileno(self) -> int:
+        """The descriptor for the event loop to wait on."""
+        return self._descriptor
+
+    def gone(self) -> frozenset[str]:
+        """The names that went away since the last call, also those that are back by now.
+
+        The directory is compared with what it held before, so that names are not lost where the
+        kernel's queue overflowed.
+        """
+        deleted = frozenset(self._deleted())
+        before, self._known = self._known, _names()
+        return deleted | (before - self._known)
+
+    def close(self) -> None:
+        """Stop watching."""
+        os.close(self._descriptor)
+
+    def _deleted(self) -> Iterator[str]:
+        while True:
+            try:
+                events = os.read(self._descriptor, INOTIFY_READ_BYTES)
+            except BlockingIOError:
+                return
+            position = 0
+            while position < len(events):
+                _, mask, _, length = INOTIFY_EVENT.unpack_from(events, position)
+                position += INOTIFY_EVENT.size
+                if mask & IN_DELETE:
+                    yield os.fsdecode(events[position : position + length].rstrip(b"\0"))
+                position += length
+
+
+def unshare_network() -> None:
+    """Put the calling process into a fresh network namespace and a mount namespace of its own.
+
+    Mounts made afterwards are seen by this process and its children only, while the host's own
+    still arrive here, so that a namespace the host deletes is not pinned by a copy of its mount.
+    For a process with one thread, between fork and exec. Raises NamespaceError.
+    """
+    try:
+        _call("unshare", CLONE_NEWNET | CLONE_NEWNS)
+        _mount(None, Path("/"), MS_REC | MS_SLAVE)
+    except OSError as error:
+        raise NamespaceError(f"cannot make a namespace: {error.strerror}") from error
+
+
+def overlay_file(text: str, target: Path = RESOLV_CONF) -> None:
+    """Let `target` read as `text` in the calling process's mount namespace.
+
+    For after `unshare_network`: the file itself is not altered, and it must exist, because a mount
+    needs something to lie on. A symbolic link is followed. Raises NamespaceError.
+    """
+    try:
+        descriptor, source = tempfile.mkstemp(prefix="vswitch-")
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                os.fchmod(descriptor, 0o644)
+                file.write(text)
+            _mount(source, target, MS_BIND)
+        finally:
+            os.unlink(source)
+    except OSError as error:
+        raise NamespaceError(f"cannot lay a file over {target}: {error.strerror}") from error
+
+
+def _share_directory_of_names() -> None:
+    """Make /run/netns a mount that is shared with later mount namespaces, as ip-netns(8) does.
+
+    The lock is the one that ip-netns takes, so that two programs do not each lay a mount of their
+    own over the directory and hide what the other makes.
+    """
+    NAMED.mkdir(mode=0o755, exist_ok=True)
+    directory = os.open(NAMED, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        try:
+            _mount(None, NAMED, MS_SHARED | MS_REC)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            _mount(str(NAMED), NAMED, MS_BIND | MS_REC)
+            _mount(None, NAMED, MS_SHARED | MS_REC)
+    finally:
+        os.close(directory)
+
+
+def _bind_fresh_namespace(path: Path) -> None:
+    _call("unshare", CLONE_NEWNET)
+    _mount("/proc/thread-self/ns/net", path, MS_BIND)
+
+
+def _detach_mount(path: Path) -> None:
+    try:
+        _call("umount2", os.fsencode(path), MNT_DETACH)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
+
+
+def _enter(namespace: Namespace) -> None:
+    with namespace.opened() as descriptor:
+        try:
+            _call("setns", descriptor, CLONE_NEWNET)
+        except OSError as error:
+            reason = "it is no network namespace" if error.errno == errno.EINVAL else error.strerror
+            raise NamespaceError(f"cannot enter {namespace}: {reason}") from error
+
+
+def _names() -> frozenset[str]:
+    with suppress(FileNotFoundError):
+        return frozenset(os.listdir(NAMED))
+    return frozenset()
+
+
+def _mount(source: str | None, target: Path, flags: int) -> None:
+    origin = b"none" if source is None else os.fsencode(source)
+    _call("mount", origin, os.fsencode(target), None, ctypes.c_ulong(flags), None)
+
+
+def _call(function: str, *arguments: object) -> int:
+    """A libc function whose -1 is an OSError."""
+    result: int = getattr(_LIBC, function)(*arguments)
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result

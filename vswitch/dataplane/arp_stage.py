@@ -1,0 +1,54 @@
+"""ARP messages on their way through the switch (RFC 826, RFC 5227).
+
+Every ARP message passes here before it is bridged. It teaches the neighbour table, which releases
+frames that wait for the sender's station; a request for the switch's own address is answered; a
+claim to that address by somebody else is dropped, so that no endpoint takes the gateway's place.
+What is not about the switch goes on to be bridged, on the inside only.
+"""
+
+from __future__ import annotations
+
+from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.responders import arp as responder
+from vswitch.dataplane.router import complete
+from vswitch.dataplane.topology import Interface, Side
+from vswitch.dataplane.verdict import Fate, Stage, Verdict
+from vswitch.dataplane.walk import Walk
+from vswitch.wire.arp import Arp, Operation
+from vswitch.wire.malformed import Malformed
+
+
+def hear(walk: Walk) -> Verdict | None:
+    """Decide about an ARP message, or None where it goes on to be bridged."""
+    message = Arp.parse(walk.frame, walk.ethernet.payload)
+    if isinstance(message, Malformed):
+        return walk.drop(message)
+    interface = walk.network.interface
+    if interface is None or walk.ethernet.tagged:
+        return None
+    own = interface.address.address
+    if message.sender_ip == own and message.sender_mac != interface.mac:
+        walk.found(Stage.ARP, "{} claims {}, which is ours", message.sender_mac, own)
+        return walk.drop(DropReason.ARP_CLAIMS_OUR_ADDRESS)
+    for_us = message.target_ip == own
+    if not message.is_probe and walk.network.holds(message.sender_ip):
+        _learn(walk, message, interface, for_us=for_us)
+    if for_us and message.operation == Operation.REQUEST:
+        walk.found(Stage.ARP, "{} asks for {}: answered", message.sender_ip, own)
+        return walk.conclude(Fate.ANSWERED, walk.answer(responder.reply(message, interface)))
+    if for_us or walk.ethernet.destination == interface.mac:
+        return walk.conclude(Fate.ABSORBED)
+    if walk.network.side is Side.OUTSIDE:
+        return walk.drop(DropReason.NOT_FOR_US)
+    return None
+
+
+def _learn(walk: Walk, message: Arp, interface: Interface, *, for_us: bool) -> None:
+    address, mac = message.sender_ip, message.sender_mac
+    walk.found(Stage.ARP, "{} is at {}", address, mac)
+    if not walk.commit or mac.is_multicast:
+        return
+    update = walk.network.neighbours.learn(address, mac, walk.now, add=for_us)
+    walk.invalidates = walk.invalidates or update.moved
+    for onward in update.released:
+        walk.release(complete(onward, walk.network, mac, interface))

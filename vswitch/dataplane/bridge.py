@@ -1,0 +1,59 @@
+"""Bridging: learn where stations are, send frames where they belong.
+
+IEEE 802.1Q-2018, 8.6 to 8.8, and what the Linux bridge does where that leaves a choice. A frame to
+a known station leaves by its port, to an unknown one or to a group by every other port of the
+network. Tagged frames pass with their tag; each VLAN has stations of its own. Only a frame to a
+known station is worth a program: the FDB's entry is what the program rests on, and a station that
+moves or is forgotten invalidates it.
+"""
+
+from __future__ import annotations
+
+from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.fdb import Learned, Station
+from vswitch.dataplane.tables import Tables
+from vswitch.dataplane.verdict import Delivery, Fate, Flow, Stage, Verdict
+from vswitch.dataplane.walk import Walk
+from vswitch.fastpath.program import Output, Program
+
+
+def learn(walk: Walk) -> None:
+    """Note the sender's port."""
+    sender = Station(walk.ethernet.vlan, walk.ethernet.source)
+    if not walk.commit:
+        known = walk.network.fdb.where(sender)
+        walk.found(Stage.LEARN, "{} was last seen on port {}", sender.mac, known)
+        return
+    learned = walk.network.fdb.learn(sender, walk.port.number, walk.now)
+    if learned is Learned.KNOWN:
+        return
+    walk.found(Stage.LEARN, "{} is {} on port {}", sender.mac, learned.name.lower(), walk.port.name)
+    if learned is Learned.MOVED:
+        walk.invalidates = True
+
+
+def bridge(walk: Walk, tables: Tables) -> Verdict:
+    """Decide about a frame that is not for the switch itself."""
+    ethernet = walk.ethernet
+    destination = Station(ethernet.vlan, ethernet.destination)
+    if destination.mac.is_multicast:
+        return _flood(walk, "{} is a group", destination.mac)
+    port = walk.network.fdb.where(destination)
+    if port is None:
+        return _flood(walk, "{} is unknown", destination.mac)
+    if port == walk.port.number:
+        return walk.drop(DropReason.SAME_PORT)
+    walk.found(Stage.BRIDGE, "{} is on port {}", destination.mac, tables.ports[port].name)
+    sender = Station(ethernet.vlan, ethernet.source)
+    flow = Flow(walk.network.number, walk.port.number, sender, None)
+    key = tables.key_of(walk.port.number, walk.frame)
+    return walk.conclude(Fate.FORWARDED, Delivery(walk.frame, Program((Output(port),)), key, flow))
+
+
+def _flood(walk: Walk, why: str, *arguments: object) -> Verdict:
+    others = [number for number in walk.network.ports if number != walk.port.number]
+    walk.found(Stage.BRIDGE, why + ": flooded to {} ports", *arguments, len(others))
+    if not others:
+        return walk.drop(DropReason.NO_OTHER_PORT)
+    program = Program(tuple(Output(number) for number in others))
+    return walk.conclude(Fate.FLOODED, Delivery(walk.frame, program))

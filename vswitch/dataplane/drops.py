@@ -1,0 +1,54 @@
+"""Why a frame was dropped: every reason has a name, an explanation and a counter.
+
+A frame that lies about itself is dropped under wire's `Malformed`, a sound frame that may not go
+where it wants under `DropReason`. Together they are the `Reason` of a drop; the names of both are
+what `vswitch ports`, captures and metrics print, so they are part of the interface.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeAlias
+
+from vswitch.wire.malformed import Malformed
+
+
+class DropReason(Enum):
+    """A sound frame, and why it goes no further. The value explains it to a person."""
+
+    SOURCE_IS_GROUP = "the source station is a group address, which nothing can send from"
+    SOURCE_IS_ZERO = "the source station is 00:00:00:00:00:00, which nothing can send from"
+    LINK_LOCAL_GROUP = "bridges do not forward 01:80:c2:00:00:01 to ..:0f (IEEE 802.1Q, 8.6.3)"
+    SAME_PORT = "the destination station is on the port that the frame came from"
+    NO_OTHER_PORT = "flooded, but the network has no other port"
+
+    ARP_CLAIMS_OUR_ADDRESS = "somebody else says that it has an address of the switch"
+    NOT_FOR_US = "on an outside port, and neither for the switch's own station nor for its address"
+    NOT_ROUTED = "sent to the gateway's station, but not IPv4, the only protocol that is routed"
+
+    MARTIAN_SOURCE = "the IPv4 source can not be that of a host on this network (RFC 1812, 5.3.7)"
+    MARTIAN_DESTINATION = "the IPv4 destination is never forwarded by a router (RFC 1812, 5.3.7)"
+    SOURCE_NOT_IN_SUBNET = "the IPv4 source is not in the network's subnet (BCP 38)"
+    SOURCE_ROUTE = "IPv4 source route option (RFC 7126, 4.3 and 4.4)"
+    TTL_EXPIRED = "the time to live ran out here"
+    FRAGMENT = "an IPv4 fragment: it has no ports to translate by"
+    TOO_BIG = "longer than the MTU of the network that it goes to"
+    NO_ROUTE = "no network and no default route leads to the destination"
+    NETWORKS_ISOLATED = "networks are isolated from each other"
+    NEIGHBOUR_UNREACHABLE = "the next hop did not answer ARP"
+    NEIGHBOUR_QUEUE_FULL = "too many frames wait already for the next hop to answer ARP"
+
+    BAD_TCP_FLAGS = "no TCP speaks like this: SYN together with FIN or RST, or no flag at all"
+    PORT_ZERO = "TCP or UDP destination port 0, which nothing can listen on"
+    NO_CONNECTION = "a TCP segment in the middle of a connection that is not known here"
+    NOT_PUBLISHED = "from outside, and neither part of a connection nor to a published port"
+    PROTOCOL_NOT_TRANSLATED = "a protocol that has no ports to translate by"
+    PORTS_EXHAUSTED = "every external port is taken"
+    ANSWERS_AMBIGUOUS = "another connection would get the same answers"
+    CONNECTION_TABLE_FULL = "the connection table is full"
+    ICMP_ERROR_UNRELATED = "an ICMP error about no connection that is known here"
+    ICMP_NOT_TRANSLATED = "an ICMP message that is neither an echo nor an error"
+    NO_SERVICE = "to an address of the switch, where nothing listens on that port"
+
+
+Reason: TypeAlias = DropReason | Malformed

@@ -1,0 +1,146 @@
+"""ICMP errors about translated flows (RFC 5508, 4 and REQ-3 to REQ-6).
+
+Theory of operation. An error quotes the packet that it is about, as that packet looked where the
+error was made: behind the translation. So the quote, turned round, is the tuple of a frame that
+would arrive where the error arrived, and finds the connection. The quote is rewritten to what the
+packet looked like on the other side, and the error goes to its sender. From the outside it keeps
+its source, so that traceroute shows the router; from the inside its source becomes the external
+address, whoever made it.
+
+Quoted checksums are changed by the same difference as the addresses and ports, never recomputed: a
+quote may be cut short, and a wrong one stays wrong. What follows the quoted packet (RFC 4884)
+stays. An error never refreshes, changes or ends a connection (REQ-6, RFC 5382 REQ-10).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vswitch.dataplane.conntrack import Direction, FlowTuple
+from vswitch.dataplane.drops import DropReason, Reason
+from vswitch.dataplane.tables import Tables
+from vswitch.dataplane.topology import Side
+from vswitch.dataplane.verdict import Stage
+from vswitch.dataplane.walk import Walk
+from vswitch.wire import checksum, icmp, ipv4, tcp, udp
+from vswitch.wire.icmp import Icmp, Type
+from vswitch.wire.ipv4 import Ipv4
+from vswitch.wire.malformed import Malformed
+from vswitch.wire.values import IpAddress, Protocol
+
+_QUOTED_TRANSPORT = 8
+"""Bytes of the quoted transport header that an error must bring (RFC 792)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """An error as it goes on; time to live and stations are as they came."""
+
+    frame: bytearray
+    network: int
+    destination: IpAddress
+
+
+def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Translated | Reason:
+    """The error as the sender of the quoted packet has to see it."""
+    if message.type == Type.REDIRECT:
+        return DropReason.ICMP_NOT_TRANSLATED
+    if not message.has_valid_checksum():
+        return Malformed.ICMP_BAD_CHECKSUM
+    quote = Ipv4.parse_quoted(walk.frame, message.payload, message.end)
+    if isinstance(quote, Malformed):
+        return quote
+    if not quote.has_valid_checksum():
+        return Malformed.IPV4_BAD_CHECKSUM
+    quoted = _quoted_tuple(walk.network.number, quote)
+    if quoted is None:
+        return DropReason.ICMP_ERROR_UNRELATED
+    found = tables.connections.find(_turned(quoted))
+    if found is None:
+        return DropReason.ICMP_ERROR_UNRELATED
+    connection, direction = found
+    walk.found(Stage.NAT, "an error about connection {}", connection.number)
+    other = Direction.REPLY if direction is Direction.ORIGINAL else Direction.ORIGINAL
+    original_form = connection.arriving(other)
+    frame = bytearray(walk.frame)
+    _rewrite_quote(frame, quote, original_form)
+    keeps_source = walk.network.side is Side.OUTSIDE
+    source = packet.source if keeps_source else original_form.destination
+    _rewrite_outer(frame, packet, source, original_form.source)
+    return Translated(frame, original_form.network, original_form.source)
+
+
+def _quoted_tuple(network: int, quote: Ipv4) -> FlowTuple | None:
+    """The tuple of the quoted packet, or None where the quote does not say."""
+    if quote.fragment_offset or quote.end - quote.payload < _QUOTED_TRANSPORT:
+        return None
+    at = quote.payload
+    if quote.protocol in (Protocol.TCP, Protocol.UDP):
+        source_port, destination_port = _word(quote, at), _word(quote, at + 2)
+    elif quote.protocol == Protocol.ICMP and quote.frame[at] == Type.ECHO_REQUEST:
+        source_port, destination_port = _word(quote, at + icmp.IDENTIFIER), 0
+    elif quote.protocol == Protocol.ICMP and quote.frame[at] == Type.ECHO_REPLY:
+        source_port, destination_port = 0, _word(quote, at + icmp.IDENTIFIER)
+    else:
+        return None
+    return FlowTuple(
+        network, quote.protocol, quote.source, source_port, quote.destination, destination_port
+    )
+
+
+def _turned(of: FlowTuple) -> FlowTuple:
+    return FlowTuple(
+        of.network,
+        of.protocol,
+        of.destination,
+        of.destination_port,
+        of.source,
+        of.source_port,
+    )
+
+
+def _rewrite_quote(frame: bytearray, quote: Ipv4, form: FlowTuple) -> None:
+    """Give the quoted packet the addresses and ports of `form`."""
+    at = quote.offset + ipv4.SOURCE
+    addresses = _replace(frame, at, form.source + form.destination)
+    _update(frame, quote.offset + ipv4.CHECKSUM, addresses)
+    at = quote.payload
+    if quote.protocol == Protocol.ICMP:
+        identifier = (form.source_port or form.destination_port).to_bytes(2, "big")
+        changed = _replace(frame, at + icmp.IDENTIFIER, identifier)
+        _update(frame, at + icmp.CHECKSUM, changed)
+        return
+    ports = form.source_port.to_bytes(2, "big") + form.destination_port.to_bytes(2, "big")
+    changed = (addresses + _replace(frame, at, ports)) % 0xFFFF
+    if quote.protocol == Protocol.UDP:
+        if _word(quote, at + udp.CHECKSUM) != udp.NO_CHECKSUM:
+            _update(frame, at + udp.CHECKSUM, changed)
+    elif quote.end >= at + tcp.CHECKSUM + 2:
+        _update(frame, at + tcp.CHECKSUM, changed)
+
+
+def _rewrite_outer(
+    frame: bytearray, packet: Ipv4, source: IpAddress, destination: IpAddress
+) -> None:
+    changed = _replace(frame, packet.offset + ipv4.SOURCE, source + destination)
+    _update(frame, packet.offset + ipv4.CHECKSUM, changed)
+    field = packet.payload + icmp.CHECKSUM
+    frame[field : field + 2] = b"\0\0"
+    message = frame[packet.payload : packet.end]
+    frame[field : field + 2] = checksum.checksum(message).to_bytes(2, "big")
+
+
+def _replace(frame: bytearray, at: int, value: bytes) -> int:
+    end = at + len(value)
+    difference = checksum.difference(frame[at:end], value)
+    frame[at:end] = value
+    return difference
+
+
+def _update(frame: bytearray, at: int, difference: int) -> None:
+    field = checksum.update(frame[at] << 8 | frame[at + 1], difference)
+    frame[at : at + 2] = field.to_bytes(2, "big")
+
+
+def _word(quote: Ipv4, at: int) -> int:
+    return quote.frame[at] << 8 | quote.frame[at + 1]

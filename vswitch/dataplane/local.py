@@ -1,0 +1,53 @@
+"""Packets for the switch itself.
+
+The switch is a host with an address in each of its networks and nothing listening: it answers echo
+requests everywhere, and refuses on the inside what no table leads further, so that a client there
+learns at once that nobody listens (RFC 1122, 3.2.2.1; RFC 9293, 3.10.7.1). To the outside it is
+silent about closed ports (RFC 5382 REQ-4 forbids an immediate answer, and there is no other to
+give).
+"""
+
+from __future__ import annotations
+
+from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.responders import icmp as icmp_responder
+from vswitch.dataplane.responders import tcp as tcp_responder
+from vswitch.dataplane.verdict import Fate, Stage, Verdict
+from vswitch.dataplane.walk import Walk
+from vswitch.wire.icmp import Icmp, Type, Unreachable
+from vswitch.wire.ipv4 import Ipv4
+from vswitch.wire.malformed import Malformed
+from vswitch.wire.tcp import Tcp
+from vswitch.wire.udp import Udp
+
+
+def answer(walk: Walk, packet: Ipv4, header: Tcp | Udp | Icmp) -> Verdict:
+    """Answer or refuse a packet to an address of the switch."""
+    walk.found(Stage.LOCAL, "{} is an address of the switch", packet.destination)
+    if isinstance(header, Icmp):
+        return _echo(walk, packet, header)
+    if isinstance(header, Tcp):
+        reset = tcp_responder.reset(walk.ethernet, packet, header)
+        if reset is None:
+            return walk.drop(DropReason.NO_SERVICE)
+        return walk.drop(DropReason.NO_SERVICE, walk.answer(reset))
+    interface = walk.network.interface
+    if interface is None or not icmp_responder.is_answerable(walk.ethernet, packet):
+        return walk.drop(DropReason.NO_SERVICE)
+    error = icmp_responder.error(
+        walk.ethernet,
+        packet,
+        interface,
+        Type.DESTINATION_UNREACHABLE,
+        Unreachable.PORT,
+    )
+    return walk.drop(DropReason.NO_SERVICE, walk.answer(error))
+
+
+def _echo(walk: Walk, packet: Ipv4, message: Icmp) -> Verdict:
+    if not message.has_valid_checksum():
+        return walk.drop(Malformed.ICMP_BAD_CHECKSUM)
+    if message.type != Type.ECHO_REQUEST:
+        return walk.drop(DropReason.NO_CONNECTION)
+    reply = icmp_responder.echo_reply(walk.ethernet, packet, message)
+    return walk.conclude(Fate.ANSWERED, walk.answer(reply))

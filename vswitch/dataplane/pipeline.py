@@ -1,0 +1,65 @@
+"""The stages in the order in which a frame meets them: what becomes of it, and why?
+
+    admit    is this a frame that a switch may look at at all?
+    learn    the sender's port (inside; the outside has one port and nothing to learn)
+    arp      teach the neighbour table, answer for the switch's own address
+    route    to the switch's own station: another network, or the switch itself
+    bridge   to any other station
+
+Each stage either ends the walk with a `Verdict` or lets the frame go on. `decide` is called for
+every frame that has no program yet, and with `commit` false for a frame that somebody only asks
+about.
+"""
+
+from __future__ import annotations
+
+from vswitch.dataplane import arp_stage, bridge, router
+from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.tables import Tables
+from vswitch.dataplane.topology import Side
+from vswitch.dataplane.verdict import Fate, Verdict
+from vswitch.dataplane.walk import Walk
+from vswitch.units import Nanoseconds
+from vswitch.wire.buffer import MutableBuffer
+from vswitch.wire.ethernet import Ethernet
+from vswitch.wire.malformed import Malformed
+from vswitch.wire.values import EtherType
+
+
+def decide(
+    tables: Tables, port_number: int, frame: MutableBuffer, now: Nanoseconds, *, commit: bool = True
+) -> Verdict:
+    """The verdict on `frame`, which came in by a port at `now`."""
+    ethernet = Ethernet.parse(frame)
+    if isinstance(ethernet, Malformed):
+        return Verdict(Fate.DROPPED, reason=ethernet)
+    port = tables.ports[port_number]
+    network = tables.networks[port.network]
+    walk = Walk(ethernet, frame, port, network, now, tables.random, commit=commit)
+    refused = _admit(walk)
+    if refused is not None:
+        return walk.drop(refused)
+    if network.side is Side.INSIDE:
+        bridge.learn(walk)
+    if ethernet.ethertype == EtherType.ARP:
+        heard = arp_stage.hear(walk)
+        if heard is not None:
+            return heard
+    interface = network.interface
+    if interface is not None and ethernet.destination == interface.mac:
+        return router.route(walk, tables)
+    if network.side is Side.OUTSIDE:
+        return walk.drop(DropReason.NOT_FOR_US)
+    return bridge.bridge(walk, tables)
+
+
+def _admit(walk: Walk) -> DropReason | None:
+    """Why no bridge looks at a frame like this, None where one does."""
+    source = walk.ethernet.source
+    if source.is_multicast:
+        return DropReason.SOURCE_IS_GROUP
+    if source.is_zero:
+        return DropReason.SOURCE_IS_ZERO
+    if walk.ethernet.destination.is_link_local_group:
+        return DropReason.LINK_LOCAL_GROUP
+    return None

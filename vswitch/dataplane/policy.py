@@ -1,0 +1,76 @@
+"""Policy: may this packet be routed at all, and from which network into which?
+
+Addresses first (RFC 1812, 5.3.7 and BCP 38): a source must be a host that can be on the network
+that it came from, a destination one that a router forwards to. Then networks: each inside network
+reaches the outside; inside networks are isolated from each other; nothing from the outside is
+routed to an inside address, as published ports and answers are addressed to the switch.
+"""
+
+from __future__ import annotations
+
+from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.tables import Tables
+from vswitch.dataplane.topology import Network, Side
+from vswitch.wire.ipv4 import Ipv4
+from vswitch.wire.values import IpAddress
+
+_LOOSE_SOURCE_ROUTE = 131
+_STRICT_SOURCE_ROUTE = 137
+_NO_OPERATION = 1
+_END_OF_OPTIONS = 0
+
+
+def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason | None:
+    """Why a packet that arrived on `network` may not be looked at further, None where it may."""
+    source, destination = packet.source, packet.destination
+    if _is_no_host(source) or source.is_multicast or tables.owner(source):
+        return DropReason.MARTIAN_SOURCE
+    if network.side is Side.INSIDE and not network.holds(source):
+        return DropReason.SOURCE_NOT_IN_SUBNET
+    if network.side is Side.OUTSIDE and _is_inside(source, tables):
+        return DropReason.MARTIAN_SOURCE
+    if _is_no_host(destination) or destination.is_multicast or _is_broadcast(destination, tables):
+        return DropReason.MARTIAN_DESTINATION
+    if packet.header_length > 20 and _has_source_route(packet.options):
+        return DropReason.SOURCE_ROUTE
+    return None
+
+
+def refuse_route(arrived: Network, leaves: Network) -> DropReason | None:
+    """Why nothing is routed from one network into the other, None where it is."""
+    if arrived.side is Side.OUTSIDE:
+        return DropReason.NOT_PUBLISHED
+    if leaves.side is Side.INSIDE:
+        return DropReason.NETWORKS_ISOLATED
+    return None
+
+
+def _is_no_host(address: IpAddress) -> bool:
+    return address.is_unspecified or address.is_loopback or address.is_limited_broadcast
+
+
+def _is_inside(address: IpAddress, tables: Tables) -> bool:
+    network = tables.connected(address)
+    return network is not None and network.side is Side.INSIDE
+
+
+def _is_broadcast(address: IpAddress, tables: Tables) -> bool:
+    network = tables.connected(address)
+    if network is None or network.interface is None:
+        return False
+    subnet = network.interface.address.network
+    return address == subnet.broadcast
+
+
+def _has_source_route(options: bytes) -> bool:
+    at = 0
+    while at < len(options) and options[at] != _END_OF_OPTIONS:
+        if options[at] in (_LOOSE_SOURCE_ROUTE, _STRICT_SOURCE_ROUTE):
+            return True
+        if options[at] == _NO_OPERATION:
+            at += 1
+        elif at + 1 < len(options) and options[at + 1] >= 2:
+            at += options[at + 1]
+        else:
+            return False
+    return False

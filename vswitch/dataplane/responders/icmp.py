@@ -1,0 +1,58 @@
+"""ICMP in the switch's own name (RFC 792, RFC 1812 4.3): answers to echo, and errors.
+
+An error quotes as much of the packet as fits 576 bytes (RFC 1812, 4.3.2.3), just as it arrived.
+`is_answerable` says about which packets an error must never be sent (RFC 1812, 4.3.2.7).
+"""
+
+from __future__ import annotations
+
+from vswitch.dataplane.topology import Interface
+from vswitch.wire import ethernet, icmp, ipv4
+from vswitch.wire.ethernet import Ethernet
+from vswitch.wire.icmp import Icmp, Type
+from vswitch.wire.ipv4 import Ipv4
+from vswitch.wire.values import EtherType, IpAddress, Protocol
+
+_ERROR_LIMIT = 576
+"""RFC 1812, 4.3.2.3: the whole error, with its IPv4 header, in bytes."""
+
+_QUOTE_LIMIT = _ERROR_LIMIT - ipv4.HEADER_LENGTH - icmp.HEADER_LENGTH
+
+
+def echo_reply(frame: Ethernet, packet: Ipv4, query: Icmp) -> bytearray:
+    """The answer to an echo request for an address of the switch."""
+    rest = query.identifier << 16 | query.sequence
+    data = bytes(frame.frame[query.payload : packet.end])
+    message = icmp.build(Type.ECHO_REPLY, 0, rest, data)
+    answer = ipv4.build(packet.destination, packet.source, Protocol.ICMP, message)
+    return ethernet.build(frame.source, frame.destination, EtherType.IPV4, answer)
+
+
+def is_answerable(frame: Ethernet, packet: Ipv4) -> bool:
+    """Whether an error may be sent about a packet."""
+    if frame.destination.is_multicast or packet.fragment_offset:
+        return False
+    if packet.protocol == Protocol.ICMP and packet.end > packet.payload:
+        kind = frame.frame[packet.payload]
+        if kind not in (Type.ECHO_REQUEST, Type.ECHO_REPLY, Type.TIMESTAMP_REQUEST):
+            return False
+    return not _is_no_host(packet.source) and not packet.destination.is_multicast
+
+
+def error(
+    frame: Ethernet, packet: Ipv4, interface: Interface, kind: Type, code: int, rest: int = 0
+) -> bytearray:
+    """An error about `packet`, back to where the frame came from."""
+    quote = bytes(frame.frame[packet.offset : min(packet.end, packet.offset + _QUOTE_LIMIT)])
+    message = icmp.build(kind, code, rest, quote)
+    answer = ipv4.build(interface.address.address, packet.source, Protocol.ICMP, message)
+    return ethernet.build(frame.source, interface.mac, EtherType.IPV4, answer)
+
+
+def _is_no_host(address: IpAddress) -> bool:
+    return (
+        address.is_unspecified
+        or address.is_loopback
+        or address.is_multicast
+        or address.is_limited_broadcast
+    )

@@ -1,0 +1,240 @@
+"""The switch: ports and networks in, frames in, frames out. No I/O, no clock.
+
+Theory of operation. `receive` asks the pipeline for a verdict and carries it out: the fast path
+runs the program of each delivery, keeps it where it has a key, and the frames to send are
+returned. `serve` is one round on a readable device: the fast path finishes the hits by itself, the
+misses go through `receive`, and what comes out is transmitted. `tick` does what the passing of
+time asks for, and `next_deadline` says when to call it. The tables are changed through this class
+alone.
+
+Read `pipeline` for how a frame is decided about; this module decides nothing about frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from random import Random
+from typing import NamedTuple
+
+from vswitch.dataplane.conntrack import RFC_TIMEOUTS, Connection, Timeouts
+from vswitch.dataplane.counters import Counters
+from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.neighbours import Tick
+from vswitch.dataplane.pipeline import decide
+from vswitch.dataplane.publications import Publication
+from vswitch.dataplane.responders import arp as arp_responder
+from vswitch.dataplane.responders import icmp as icmp_responder
+from vswitch.dataplane.router import ask
+from vswitch.dataplane.tables import Tables
+from vswitch.dataplane.topology import Network, Port, Side
+from vswitch.dataplane.verdict import Delivery, Fate, Flow, Onward, Verdict
+from vswitch.devices.base import Device
+from vswitch.fastpath import select
+from vswitch.fastpath.program import Output, Program
+from vswitch.units import Nanoseconds
+from vswitch.wire.buffer import MutableBuffer
+from vswitch.wire.ethernet import Ethernet
+from vswitch.wire.icmp import Type, Unreachable
+from vswitch.wire.ipv4 import Ipv4
+from vswitch.wire.malformed import Malformed
+from vswitch.wire.values import IpAddress
+
+
+class Egress(NamedTuple):
+    """A frame to send, and the port to send it by."""
+
+    port: int
+    frame: MutableBuffer
+
+
+class Switch:
+    """One switch: networks, ports, and everything that is learned about them."""
+
+    def __init__(self, random: Random, timeouts: Timeouts = RFC_TIMEOUTS) -> None:
+        self.fastpath = select()
+        self.tables = Tables(random, self.fastpath.key, timeouts)
+        self.counters = Counters()
+        self._flows: dict[bytes, Flow] = {}
+        self._last_network = 0
+        self._last_port = 0
+
+    # What the switch consists of
+
+    def add_network(self, network: Network) -> None:
+        """Begin a broadcast domain. Its number is given by `new_network_number`."""
+        self.tables.networks[network.number] = network
+
+    def new_network_number(self) -> int:
+        """A number that no network has had."""
+        self._last_network += 1
+        return self._last_network
+
+    def add_port(self, name: str, network: int, device: Device) -> Port:
+        """Connect a device to a network."""
+        self._last_port += 1
+        port = Port(self._last_port, name, network)
+        domain = self.tables.networks[network]
+        interface = domain.interface
+        self.fastpath.attach(port.number, device, interface.mac if interface else None)
+        self.tables.ports[port.number] = port
+        domain.ports[port.number] = port
+        return port
+
+    def remove_port(self, number: int) -> None:
+        """Take a port away, with all that was learned on it."""
+        port = self.tables.ports.pop(number)
+        network = self.tables.networks[port.network]
+        del network.ports[number]
+        network.fdb.forget_port(number)
+        self.fastpath.detach(number)
+
+    def forget_address(self, network: int, address: IpAddress) -> None:
+        """An endpoint is gone: end its connections, free its external ports, forget its station."""
+        self.tables.networks[network].neighbours.forget(address)
+        self._close(
+            connection
+            for connection in self.tables.connections
+            for side in (connection.original, connection.reply)
+            if (side.network, side.source) == (network, address)
+        )
+        for mapping in list(self.tables.mappings):
+            if (mapping.internal.network, mapping.internal.address) == (network, address):
+                self.tables.mappings.release(mapping)
+
+    def publish(self, publication: Publication) -> None:
+        """Let a port of the switch's own addresses lead to an endpoint."""
+        self.tables.publications.add(publication)
+
+    def unpublish(self, publication: Publication) -> None:
+        """Stop that, and end the connections that came in by it."""
+        self.tables.publications.remove(publication)
+        self._close(c for c in self.tables.connections if c.publication == publication)
+
+    # Frames
+
+    def serve(self, port: int, now: Nanoseconds) -> None:
+        """One round on a port whose device is readable. Raises `DeviceGone`."""
+        for frame in self.fastpath.run(port, now):
+            self.transmit(self.receive(port, frame, now))
+
+    def receive(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> list[Egress]:
+        """Decide about a frame, and return what is to be sent. The frame is rewritten in place."""
+        verdict = decide(self.tables, port, frame, now)
+        self.counters.count(port, verdict.fate, verdict.reason)
+        return self._carry_out(verdict)
+
+    def transmit(self, frames: Iterable[Egress]) -> None:
+        """Send frames, each made to fit its device."""
+        for egress in frames:
+            self.fastpath.transmit(egress.port, egress.frame)
+
+    def announce(self, network: int) -> list[Egress]:
+        """Tell a network which station has the switch's address: caches may hold an older one."""
+        domain = self.tables.networks[network]
+        if domain.interface is None:
+            return []
+        frame = arp_responder.announcement(domain.interface)
+        program = Program(tuple(Output(number) for number in domain.ports))
+        return list(self._execute((Delivery(frame, program),)))
+
+    # Time
+
+    def next_deadline(self) -> Nanoseconds | None:
+        """When `tick` has something to do, or None while nothing can happen by itself."""
+        tables = self.tables
+        deadlines = [tables.connections.next_deadline(), tables.mappings.next_deadline()]
+        for network in tables.networks.values():
+            deadlines += [network.neighbours.next_deadline(), network.fdb.next_turn()]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def tick(self, now: Nanoseconds) -> list[Egress]:
+        """Let time pass: age, expire, ask again. Returns what is to be sent."""
+        for connection in self.tables.connections.expire(now, self._last_used):
+            self._forget_entries(connection.keys)
+        self.tables.mappings.expire(now)
+        sent: list[Egress] = []
+        for network in self.tables.networks.values():
+            self._turn_fdb(network, now)
+            sent += self._tick_neighbours(network, network.neighbours.tick(now))
+        return sent
+
+    # How verdicts are carried out
+
+    def _carry_out(self, verdict: Verdict) -> list[Egress]:
+        if verdict.invalidates:
+            self.fastpath.invalidate()
+        self._forget_entries(verdict.stale_keys)
+        return list(self._execute(verdict.deliveries))
+
+    def _execute(self, deliveries: Iterable[Delivery]) -> Iterator[Egress]:
+        for delivery in deliveries:
+            if delivery.key is not None and delivery.flow is not None:
+                self._install(delivery, delivery.key, delivery.flow)
+            for port in self.fastpath.execute(delivery.program, delivery.frame):
+                yield Egress(port, delivery.frame)
+
+    def _install(self, delivery: Delivery, key: bytes, flow: Flow) -> None:
+        self.fastpath.install(key, delivery.program, delivery.frame)
+        self._flows[key] = flow
+        if flow.connection is not None:
+            flow.connection.keys.add(key)
+
+    def _forget_entries(self, keys: Iterable[bytes]) -> None:
+        for key in list(keys):
+            self.fastpath.remove(key)
+            flow = self._flows.pop(key, None)
+            if flow is not None and flow.connection is not None:
+                flow.connection.keys.discard(key)
+
+    def _close(self, connections: Iterable[Connection]) -> None:
+        for connection in set(connections):
+            self.tables.connections.close(connection)
+            self._forget_entries(connection.keys)
+
+    # What time brings
+
+    def _last_used(self, key: bytes) -> Nanoseconds:
+        counters = self.fastpath.flow_counters(key)
+        return counters.last_used if counters else 0
+
+    def _turn_fdb(self, network: Network, now: Nanoseconds) -> None:
+        turn = network.fdb.next_turn()
+        if turn is None or turn > now:
+            return
+        self._refresh_stations(network, now)
+        if network.fdb.turn(now):
+            self.fastpath.invalidate()
+
+    def _refresh_stations(self, network: Network, now: Nanoseconds) -> None:
+        """Learn the senders that only the fast path has heard since the last turn."""
+        for key, flow in list(self._flows.items()):
+            if flow.network != network.number or network.side is Side.OUTSIDE:
+                continue
+            if self._last_used(key) > network.fdb.turned_at and flow.port in network.ports:
+                network.fdb.learn(flow.station, flow.port, now)
+            elif flow.connection is None:
+                self._forget_entries((key,))
+
+    def _tick_neighbours(self, network: Network, tick: Tick[Onward]) -> Iterator[Egress]:
+        if tick.lost:
+            self.fastpath.invalidate()
+        if network.interface is not None:
+            for address in tick.ask:
+                yield from self._execute(ask(network, network.interface, address))
+        for onward in tick.unreachable:
+            self.counters.count(onward.arrived_by, Fate.DROPPED, DropReason.NEIGHBOUR_UNREACHABLE)
+            yield from self._tell_unreachable(onward)
+
+    def _tell_unreachable(self, onward: Onward) -> Iterator[Egress]:
+        """RFC 1812, 5.2.7.1: the sender of a frame whose next hop does not answer hears of it."""
+        network = self.tables.networks.get(onward.arrived_on)
+        ethernet = Ethernet.parse(onward.frame)
+        if network is None or network.interface is None or isinstance(ethernet, Malformed):
+            return
+        packet = Ipv4.parse(onward.frame, ethernet.payload)
+        if isinstance(packet, Malformed) or not icmp_responder.is_answerable(ethernet, packet):
+            return
+        error = icmp_responder.error(
+            ethernet, packet, network.interface, Type.DESTINATION_UNREACHABLE, Unreachable.HOST
+        )
+        yield Egress(onward.arrived_by, error)

@@ -1,0 +1,70 @@
+"""Networks and ports as the dataplane knows them.
+
+A `Network` is one broadcast domain and, where it has an `Interface`, the switch's own presence in
+it. The networks that endpoints are on and the network behind the uplink are the same kind of
+thing; what differs is their `Side`: addresses of the inside are hidden from the outside, and
+nothing comes in from the outside but what a table lets in. A `Port` is a device's place on a
+network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from vswitch.dataplane.fdb import ForwardingDatabase
+from vswitch.dataplane.neighbours import NeighbourTable
+from vswitch.wire.values import IpAddress, IpInterface, MacAddress
+
+if TYPE_CHECKING:
+    from vswitch.dataplane.verdict import Onward
+
+
+class Side(Enum):
+    """Which way a network looks."""
+
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """The switch's own presence in a network: the gateway, or the uplink's address."""
+
+    mac: MacAddress
+    address: IpInterface
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A device's place on the switch."""
+
+    number: int
+    name: str
+    network: int
+
+
+@dataclass(slots=True, eq=False)
+class Network:
+    """A broadcast domain with its tables."""
+
+    number: int
+    name: str
+    side: Side
+    interface: Interface | None
+    next_hop: IpAddress | None
+    """Where frames to all other destinations go, on the network that has one."""
+    mtu: int
+    """The longest IPv4 packet that may be routed into it, in bytes."""
+    ports: dict[int, Port] = field(default_factory=dict)
+    fdb: ForwardingDatabase = field(default_factory=ForwardingDatabase)
+    neighbours: NeighbourTable[Onward] = field(default_factory=NeighbourTable)
+
+    def owns(self, address: IpAddress) -> bool:
+        """Whether the switch itself has `address` here."""
+        return self.interface is not None and address == self.interface.address.address
+
+    def holds(self, address: IpAddress) -> bool:
+        """Whether `address` is in the network's subnet."""
+        return self.interface is not None and address in self.interface.address.network

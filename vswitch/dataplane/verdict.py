@@ -1,0 +1,110 @@
+"""What the pipeline decides about a frame.
+
+A `Verdict` is a value: the fate of the frame in one word, what is to be sent (a `Delivery` is a
+frame with the program to run on it), and the trail of findings that led there. Carrying it out is
+the switch's work. The trail keeps its words and their arguments apart, so that a frame that nobody
+asks about costs no formatting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from vswitch.dataplane.conntrack import Connection
+from vswitch.dataplane.drops import Reason
+from vswitch.dataplane.fdb import Station
+from vswitch.fastpath.program import Action, Program
+from vswitch.wire.buffer import MutableBuffer
+from vswitch.wire.values import IpAddress
+
+
+class Fate(Enum):
+    """The end of a frame's walk."""
+
+    FORWARDED = "forwarded"
+    FLOODED = "flooded"
+    ANSWERED = "answered"
+    """It was for the switch itself, which answered."""
+    ABSORBED = "absorbed"
+    """It was for the switch itself, which took note."""
+    WAITING = "waiting"
+    """It waits for the station of its next hop."""
+    DROPPED = "dropped"
+
+
+class Stage(Enum):
+    """Where in the walk something was found."""
+
+    ADMIT = "admit"
+    LEARN = "learn"
+    ARP = "arp"
+    BRIDGE = "bridge"
+    LOCAL = "local"
+    CONNTRACK = "conntrack"
+    NAT = "nat"
+    ROUTE = "route"
+    NEIGHBOUR = "neighbour"
+
+
+class Finding(NamedTuple):
+    """One step of the trail. `str()` gives it in words."""
+
+    stage: Stage
+    words: str
+    arguments: tuple[object, ...]
+
+    def __str__(self) -> str:
+        return self.words.format(*self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What an installed program belongs to: who keeps it alive, and whom it keeps alive."""
+
+    network: int
+    port: int
+    station: Station
+    """The sender, which the fast path's frames keep in the FDB."""
+    connection: Connection | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A frame to send, the program that sends it, and the key to keep the program under."""
+
+    frame: MutableBuffer
+    program: Program
+    key: bytes | None = None
+    flow: Flow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A routed frame for which only the station of its next hop is missing."""
+
+    frame: MutableBuffer
+    arrived_on: int
+    """The network that it came from, by number; where it is told if nobody answers."""
+    arrived_by: int
+    """The port that it came in by."""
+    network: int
+    next_hop: IpAddress
+    rewrite: tuple[Action, ...]
+    key: bytes | None
+    flow: Flow | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision about one frame."""
+
+    fate: Fate
+    deliveries: tuple[Delivery, ...] = ()
+    reason: Reason | None = None
+    trail: tuple[Finding, ...] = ()
+    invalidates: bool = False
+    """Something moved: every cached program may be wrong now."""
+    stale_keys: tuple[bytes, ...] = ()
+    """Programs that must not run any more."""

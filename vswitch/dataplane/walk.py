@@ -1,0 +1,94 @@
+"""One frame on its way through the stages.
+
+A `Walk` carries what every stage needs: the frame, where and when it came in, the trail of
+findings, and whether this is for real. With `commit` false a stage decides the same and changes
+nothing, which is how a hypothetical frame is traced.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from random import Random
+
+from vswitch.dataplane.drops import Reason
+from vswitch.dataplane.topology import Network, Port
+from vswitch.dataplane.verdict import Delivery, Fate, Finding, Stage, Verdict
+from vswitch.fastpath.program import Output, Program
+from vswitch.units import Nanoseconds
+from vswitch.wire.buffer import MutableBuffer
+from vswitch.wire.ethernet import Ethernet
+
+
+class Walk:
+    """The state of one decision."""
+
+    __slots__ = (
+        "_released",
+        "_trail",
+        "commit",
+        "ethernet",
+        "frame",
+        "invalidates",
+        "network",
+        "now",
+        "port",
+        "random",
+        "stale_keys",
+    )
+
+    def __init__(
+        self,
+        ethernet: Ethernet,
+        frame: MutableBuffer,
+        port: Port,
+        network: Network,
+        now: Nanoseconds,
+        random: Random,
+        *,
+        commit: bool,
+    ) -> None:
+        self.ethernet = ethernet
+        self.frame = frame
+        self.port = port
+        self.network = network
+        self.now = now
+        self.random = random if commit else copy(random)
+        self.commit = commit
+        self.invalidates = False
+        """Something moved that cached programs may rest on."""
+        self.stale_keys: list[bytes] = []
+        """Entries of the fast path whose next frame has to come by here."""
+        self._trail: list[Finding] = []
+        self._released: list[Delivery] = []
+
+    def found(self, stage: Stage, words: str, *arguments: object) -> None:
+        """Add to the trail; `words` is a format string for the arguments."""
+        self._trail.append(Finding(stage, words, arguments))
+
+    def release(self, delivery: Delivery) -> None:
+        """Send an earlier frame, which had to wait for what this one brought."""
+        self._released.append(delivery)
+
+    def drop(self, reason: Reason, *answers: Delivery) -> Verdict:
+        """End here, possibly telling the sender."""
+        return self._verdict(Fate.DROPPED, answers, reason)
+
+    def conclude(self, fate: Fate, *deliveries: Delivery) -> Verdict:
+        """End here."""
+        return self._verdict(fate, deliveries, None)
+
+    def answer(self, frame: MutableBuffer) -> Delivery:
+        """A frame of the switch's own, sent back by the port that this one came in by."""
+        return Delivery(frame, Program((Output(self.port.number),)))
+
+    def _verdict(
+        self, fate: Fate, deliveries: tuple[Delivery, ...], reason: Reason | None
+    ) -> Verdict:
+        return Verdict(
+            fate,
+            (*deliveries, *self._released),
+            reason,
+            tuple(self._trail),
+            self.invalidates,
+            tuple(self.stale_keys),
+        )

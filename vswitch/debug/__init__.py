@@ -1,0 +1,1 @@
+"""Readers of what passes the switch: capture files. Nothing in the dataplane depends on them."""

@@ -1,0 +1,233 @@
+"""The configuration file: TOML in, a `Configuration` that can be honoured out.
+
+Theory of operation. Three readers look at the file, each at what the one before let through:
+
+1. TOML itself, whose mistakes have a line number;
+2. `schema`, which knows the keys and what each may hold;
+3. `networks` and `inventory`, the very code that the running switch uses, which know what the
+   parts must agree on: names, addresses, subnets and host ports.
+
+All mistakes are told at once. So what the second reader refuses is cut out, and the third judges
+the rest; where that rest says nothing without the part cut out (the endpoints of a network whose
+subnet is not known), it is not judged, rather than reported for a mistake that is not its own.
+
+Nothing but the file is touched, so `vswitch up --check` is `load` and no more.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from vswitch.network import networks, schema
+from vswitch.network.errors import KeyPath
+from vswitch.network.inventory import Inventory
+from vswitch.network.ipam import is_usable
+from vswitch.network.mistakes import ConfigurationError, Mistake, lines, quote
+from vswitch.network.model import (
+    DEFAULT_NETWORK,
+    Configuration,
+    DnsSettings,
+    EndpointRequest,
+    NetworkRequest,
+    Uplink,
+)
+from vswitch.network.networks import Resolved
+from vswitch.network.schema import Document, EndpointTable
+
+__all__ = ["ConfigurationError", "load", "parse"]
+
+_TOML_POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+"""How tomllib ends its messages."""
+
+_PLACEHOLDER_NAME = "unnamed"
+"""Stands for a switch's name that is missing or not allowed, while the rest is checked."""
+
+_DISPENSABLE: Mapping[str | int, tuple[str, ...]] = {
+    "networks": ("mtu",),
+    "endpoints": ("kind", "address", "aliases", "publish"),
+}
+"""Keys of a network or an endpoint that the rest of it can be judged without."""
+
+
+def load(path: Path) -> Configuration:
+    """Read and check the file at `path`.
+
+    Raises:
+        ConfigurationError: it cannot be read or honoured; every mistake in it is named.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        words = f"found the byte 0x{data[error.start]:02x}: allowed is text in UTF-8"
+        raise ConfigurationError([f"{path}:{line}: {words}"]) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str) -> Configuration:
+    """Check the configuration in `text`; `file` is what its mistakes are blamed on.
+
+    Raises:
+        ConfigurationError: it cannot be honoured; every mistake in it is named.
+    """
+    try:
+        document = _read_toml(text, file)
+        mistakes, sound = _check_shape(document)
+        configuration, disagreements = _agree(document, sound)
+        mistakes += disagreements
+        if mistakes:
+            raise ConfigurationError(lines(file, document, mistakes))
+    except RecursionError:
+        words = "found values nested too deeply to read: allowed is a list in a table in a table"
+        raise ConfigurationError([f"{file}: {words}"]) from None
+    return configuration
+
+
+def _read_toml(text: str, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([_syntax_mistake(text, file, str(error))]) from None
+
+
+def _syntax_mistake(text: str, file: str, message: str) -> str:
+    at = _TOML_POSITION.fullmatch(message)
+    reason = at[1] if at else message
+    all_lines = text.rstrip().split("\n")
+    line = int(at[2]) if at and at[2] else len(all_lines)
+    column = f" (column {at[3]})" if at and at[3] else ""
+    written = all_lines[line - 1].strip() if line <= len(all_lines) else ""
+    found = f"found {quote(written)}: " if written else ""
+    return f"{file}:{line}: {found}{reason}{column}"
+
+
+def _check_shape(document: dict[str, Any]) -> tuple[list[Mistake], Document]:
+    """Every mistake of shape, and the document without the parts that have one."""
+    rest = copy.deepcopy(document)
+    mistakes: list[Mistake] = []
+    while True:
+        found = schema.check(rest)
+        if isinstance(found, Document):
+            return mistakes, found
+        mistakes += found
+        for mistake in found:
+            _cut_out(rest, mistake)
+
+
+def _cut_out(document: dict[str, Any], mistake: Mistake) -> None:
+    """Remove the smallest part around a mistake that the rest makes sense without."""
+    path = mistake.path
+    if path == ("name",):
+        document["name"] = _PLACEHOLDER_NAME
+    elif not mistake.quotes_value:
+        _remove(document, path)
+    elif path[0] in _DISPENSABLE and len(path) > 2 and path[2] in _DISPENSABLE[path[0]]:
+        _remove(document, path[:3])
+    elif path[0] in _DISPENSABLE:
+        _remove(document, path[:2])
+    else:
+        _remove(document, path[:1])
+
+
+def _remove(document: dict[str, Any], path: KeyPath) -> None:
+    *around, last = path
+    table: Any = document
+    for step in around:
+        table = table.get(step, {})
+    table.pop(last, None)
+
+
+def _agree(document: dict[str, Any], sound: Document) -> tuple[Configuration, list[Mistake]]:
+    """What `sound` asks for as a whole, and every disagreement between its parts."""
+    uplink, mistakes = _uplink(sound)
+    servers = tuple(sound.dns.upstream)
+    resolved = networks.resolve(
+        [
+            NetworkRequest(name, table.subnet, table.gateway, table.mtu)
+            for name, table in sound.networks.items()
+        ],
+        uplink=uplink,
+        with_default=_wants_default_network(document),
+        keep_clear=[address for address, _ in servers],
+    )
+    for refusal in resolved.refusals:
+        path = ("networks", refusal.name, *refusal.error.key)
+        mistakes.append(Mistake(path, refusal.error.explained))
+    requests = [_request(name, table) for name, table in sound.endpoints.items()]
+    judged = _that_can_be_judged(requests, document, sound, resolved)
+    for refusal in Inventory(resolved.networks, uplink, Random(0)).admit(judged):
+        path = ("endpoints", refusal.name, *refusal.error.key)
+        mistakes.append(Mistake(path, refusal.error.explained))
+    configuration = Configuration(
+        sound.name, uplink, resolved.networks, tuple(requests), DnsSettings(servers)
+    )
+    return configuration, mistakes
+
+
+def _uplink(sound: Document) -> tuple[Uplink | None, list[Mistake]]:
+    table = sound.uplink
+    if table is None:
+        return None, []
+    mistakes: list[Mistake] = []
+    network, gateway = table.address.network, table.gateway
+    if gateway is not None:
+        path = ("uplink", "gateway")
+        if gateway == table.address.address:
+            mistakes.append(Mistake(path, "that is the switch's own address, uplink.address"))
+        elif not is_usable(network, gateway):
+            mistakes.append(Mistake(path, f"allowed is the address of another host in {network}"))
+    if DEFAULT_NETWORK.name not in sound.networks and network.overlaps(DEFAULT_NETWORK.subnet):
+        words = (
+            f"overlaps {DEFAULT_NETWORK.subnet} of network {DEFAULT_NETWORK.name}, "
+            f"which [networks.{DEFAULT_NETWORK.name}] can move"
+        )
+        mistakes.append(Mistake(("uplink", "address"), words))
+    return Uplink(table.interface, table.address, gateway, table.mac), mistakes
+
+
+def _wants_default_network(document: dict[str, Any]) -> bool:
+    return DEFAULT_NETWORK.name not in _tables(document, "networks")
+
+
+def _tables(document: dict[str, Any], key: str) -> dict[str, Any]:
+    tables = document.get(key, {})
+    return tables if isinstance(tables, dict) else {}
+
+
+def _request(name: str, table: EndpointTable) -> EndpointRequest:
+    return EndpointRequest(
+        name=name,
+        network=table.network,
+        kind=table.kind,
+        namespace=name if table.namespace is None else table.namespace,
+        address=table.address,
+        aliases=tuple(table.aliases),
+        publish=tuple(table.publish),
+    )
+
+
+def _that_can_be_judged(
+    requests: list[EndpointRequest],
+    document: dict[str, Any],
+    sound: Document,
+    resolved: Resolved,
+) -> list[EndpointRequest]:
+    """The requests, without what depends on a network or an uplink that is itself mistaken."""
+    if not isinstance(document.get("networks", {}), dict):
+        return []
+    mistaken = set(_tables(document, "networks")) - {network.name for network in resolved.networks}
+    judged = [request for request in requests if request.network not in mistaken]
+    if "uplink" in document and sound.uplink is None:
+        return [replace(request, publish=()) for request in judged]
+    return judged

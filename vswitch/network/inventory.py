@@ -1,0 +1,291 @@
+"""What exists on a running switch: networks, endpoints, and everything that they hold.
+
+Theory of operation. An endpoint holds a name, perhaps a namespace, an address, a MAC address and
+host ports. The inventory is the one place that gives these out and takes them back, for endpoints
+of the configuration and for those that `vswitch run` brings and takes away, and it answers a
+refused request with Docker's own words.
+
+Several requests at once are admitted in two rounds: first each takes what it names, then each gets
+what it left open. So the order in which endpoints stand in a file does not matter: nobody is given
+an address or a host port that somebody else asked for. An endpoint is admitted whole or not at all.
+
+Nothing is created here. The inventory knows no device, no namespace and no kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from random import Random
+
+from vswitch.network.errors import NetworkError, Refusal
+from vswitch.network.hostports import HostPorts
+from vswitch.network.ipam import AddressPool
+from vswitch.network.macs import MacPool
+from vswitch.network.model import (
+    Configuration,
+    Endpoint,
+    EndpointRequest,
+    Network,
+    Publication,
+    Uplink,
+)
+from vswitch.network.names import did_you_mean, require_name
+from vswitch.wire.values import IpAddress, MacAddress, Protocol
+
+
+class Inventory:
+    """The networks and endpoints of one switch. Networks stay; endpoints come and go."""
+
+    def __init__(self, networks: Iterable[Network], uplink: Uplink | None, random: Random) -> None:
+        """Begin with `networks`, whose subnets do not overlap, and no endpoint."""
+        self._networks = {network.name: network for network in networks}
+        self._pools: dict[str, AddressPool] = {}
+        self._host_ports = HostPorts(uplink)
+        self._macs = MacPool(random)
+        self._claims: dict[str, _Claim] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        for network in self._networks.values():
+            self._pools[network.name] = AddressPool(network.subnet)
+            self._pools[network.name].take(network.gateway)
+        if uplink is not None and uplink.mac is not None:
+            self._macs.reserve(uplink.mac)
+
+    @classmethod
+    def of(cls, configuration: Configuration, random: Random) -> Inventory:
+        """The inventory that `configuration` describes, with its endpoints admitted."""
+        inventory = cls(configuration.networks, configuration.uplink, random)
+        for refusal in inventory.admit(configuration.endpoints):
+            raise refusal.error
+        return inventory
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Every network, the default one first unless the configuration placed it."""
+        return tuple(self._networks.values())
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every endpoint, in the order in which they were admitted."""
+        return tuple(self._endpoints.values())
+
+    def network(self, name: str) -> Network:
+        """The network called `name`.
+
+        Raises:
+            NetworkError: there is none.
+        """
+        network = self._networks.get(name)
+        if network is None:
+            hint = did_you_mean(name, self._networks) or f"there is {', '.join(self._networks)}"
+            raise NetworkError(f"network {name} not found", hint=hint)
+        return network
+
+    def endpoint(self, name: str) -> Endpoint:
+        """The endpoint called `name`.
+
+        Raises:
+            NetworkError: there is none.
+        """
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            raise NetworkError(f"endpoint {name} not found")
+        return endpoint
+
+    def allocate_mac(self) -> MacAddress:
+        """A MAC address for something else that the switch makes: a gateway, or the uplink."""
+        return self._macs.allocate()
+
+    def published_host_ports(self) -> frozenset[tuple[Protocol, int]]:
+        """The host ports that lead to endpoints, which NAPT must not use."""
+        return self._host_ports.published()
+
+    def add_endpoint(self, request: EndpointRequest) -> Endpoint:
+        """Admit one endpoint.
+
+        Raises:
+            NetworkError: the first reason against it. Nothing has changed then.
+        """
+        for refusal in self.admit((request,)):
+            raise refusal.error
+        return self._endpoints[request.name]
+
+    def admit(self, requests: Iterable[EndpointRequest]) -> list[Refusal]:
+        """Admit every endpoint that can be, and answer with every reason against the others.
+
+        A request that is refused still stands in the way of the others of this call, so that all
+        conflicts among them are found at once.
+        """
+        claims = [self._claim(request) for request in requests]
+        for claim in claims:
+            self._complete(claim)
+        for claim in claims:
+            if claim.errors:
+                self._withdraw(claim)
+        return [Refusal(claim.request.name, error) for claim in claims for error in claim.errors]
+
+    def remove_endpoint(self, name: str) -> Endpoint:
+        """Take an endpoint out and free all that it held; answer with what it was.
+
+        Raises:
+            NetworkError: there is none.
+        """
+        endpoint = self.endpoint(name)
+        self._withdraw(self._claims[name])
+        return endpoint
+
+    def _claim(self, request: EndpointRequest) -> _Claim:
+        """First round: take what the request names."""
+        claim = _Claim(request)
+        if request.name in self._claims:
+            network = self._claims[request.name].request.network
+            claim.errors.append(
+                NetworkError(
+                    f"endpoint with name {request.name} already exists in network {network}"
+                )
+            )
+            return claim
+        self._claims[request.name] = claim
+        claim.holds_name = True
+        self._check_names(claim)
+        self._claim_network(claim)
+        self._claim_named_address(claim)
+        self._claim_named_host_ports(claim)
+        return claim
+
+    def _complete(self, claim: _Claim) -> None:
+        """Second round: fill what the request left open, and make the endpoint."""
+        if claim.network is None:
+            return
+        request = claim.request
+        try:
+            if request.address is None:
+                claim.address = self._pools[claim.network.name].take_lowest()
+        except NetworkError as error:
+            claim.errors.append(error)
+        self._choose_host_ports(claim)
+        if claim.errors or claim.address is None:
+            return
+        claim.mac = self._macs.allocate()
+        self._endpoints[request.name] = Endpoint(
+            name=request.name,
+            network=request.network,
+            kind=request.kind,
+            namespace=request.namespace,
+            address=claim.address,
+            mac=claim.mac,
+            aliases=request.aliases,
+            publications=claim.publications_in_order(),
+        )
+
+    def _withdraw(self, claim: _Claim) -> None:
+        """Free all that a claim took."""
+        if not claim.holds_name:
+            return
+        name = claim.request.name
+        del self._claims[name]
+        self._endpoints.pop(name, None)
+        self._host_ports.release(name)
+        if claim.network is not None and claim.address is not None:
+            self._pools[claim.network.name].release(claim.address)
+        if claim.mac is not None:
+            self._macs.release(claim.mac)
+
+    def _check_names(self, claim: _Claim) -> None:
+        request = claim.request
+        named: list[tuple[str, str, tuple[str | int, ...]]] = [("endpoint", request.name, ())]
+        if request.namespace is not None and request.namespace != request.name:
+            named.append(("namespace", request.namespace, ("namespace",)))
+        named += [("alias", alias, ("aliases", i)) for i, alias in enumerate(request.aliases)]
+        for what, name, key in named:
+            try:
+                require_name(what, name, *key)
+            except NetworkError as error:
+                claim.errors.append(error)
+        self._check_namespace_is_free(claim)
+
+    def _check_namespace_is_free(self, claim: _Claim) -> None:
+        """Every endpoint is its namespace's eth0, so a namespace holds one."""
+        namespace = claim.request.namespace
+        if namespace is None:
+            return
+        for other in self._claims.values():
+            if other is not claim and other.request.namespace == namespace:
+                claim.errors.append(
+                    NetworkError(
+                        f"namespace {namespace} already has an endpoint",
+                        hint=other.request.name,
+                        key=("namespace",),
+                    )
+                )
+
+    def _claim_network(self, claim: _Claim) -> None:
+        try:
+            claim.network = self.network(claim.request.network)
+        except NetworkError as error:
+            claim.errors.append(error.at("network"))
+
+    def _claim_named_address(self, claim: _Claim) -> None:
+        request, network = claim.request, claim.network
+        if network is None:
+            return
+        if network.predefined and request.aliases:
+            message = "network-scoped aliases are only supported for user-defined networks"
+            claim.errors.append(NetworkError(message, key=("aliases",)))
+        if request.address is None:
+            return
+        if network.predefined:
+            message = "user-specified IP address is supported on user-defined networks only"
+            claim.errors.append(NetworkError(message, key=("address",)))
+            return
+        try:
+            self._pools[network.name].take(request.address)
+            claim.address = request.address
+        except NetworkError as error:
+            hint = error.hint or self._holder_of(network, request.address)
+            claim.errors.append(NetworkError(str(error), hint=hint, key=("address",)))
+
+    def _claim_named_host_ports(self, claim: _Claim) -> None:
+        for i, publication in enumerate(claim.request.publish):
+            if not publication.chooses_host_port:
+                try:
+                    taken = self._host_ports.take(publication, claim.request.name)
+                    claim.publications[i] = [taken]
+                except NetworkError as error:
+                    claim.errors.append(error.at("publish", i))
+
+    def _choose_host_ports(self, claim: _Claim) -> None:
+        for i, publication in enumerate(claim.request.publish):
+            if publication.chooses_host_port:
+                try:
+                    chosen = self._host_ports.choose(publication, claim.request.name)
+                    claim.publications[i] = chosen
+                except NetworkError as error:
+                    claim.errors.append(error.at("publish", i))
+
+    def _holder_of(self, network: Network, address: IpAddress) -> str:
+        if address == network.gateway:
+            return f"by the gateway of network {network.name}"
+        for claim in self._claims.values():
+            if claim.network is network and claim.address == address:
+                return f"by endpoint {claim.request.name}"
+        return ""
+
+
+@dataclass(slots=True, eq=False)
+class _Claim:
+    """What a request has taken so far, and what speaks against it."""
+
+    request: EndpointRequest
+    errors: list[NetworkError] = field(default_factory=list)
+    holds_name: bool = False
+    network: Network | None = None
+    address: IpAddress | None = None
+    mac: MacAddress | None = None
+    publications: dict[int, list[Publication]] = field(default_factory=dict)
+
+    def publications_in_order(self) -> tuple[Publication, ...]:
+        """As the request lists them, whichever round they were made in."""
+        return tuple(
+            publication for _, made in sorted(self.publications.items()) for publication in made
+        )

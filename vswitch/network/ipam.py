@@ -1,0 +1,125 @@
+"""Which subnet a network gets, and which address an endpoint.
+
+Theory of operation. Both are Docker's rules. A subnet that nobody chose is the first of the
+predefined pools that overlaps nothing known. In a subnet the network and broadcast addresses are
+never given (but both are in a /31 or /32, RFC 3021, and IPv6 keeps back only the first, RFC 4291,
+2.6.1), and the lowest free address wins: whoever is restarted alone gets the address it had.
+
+This module knows addresses, not who holds them or why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from vswitch.network.errors import NetworkError
+from vswitch.wire.values import IpAddress, IpNetwork
+
+PREDEFINED_POOLS = (
+    ("172.17.0.0/16", 16),
+    ("172.18.0.0/16", 16),
+    ("172.19.0.0/16", 16),
+    ("172.20.0.0/14", 16),
+    ("172.24.0.0/14", 16),
+    ("172.28.0.0/14", 16),
+    ("192.168.0.0/16", 20),
+)
+"""Docker's default address pools, each with the prefix length it is cut into."""
+
+
+class Usable(NamedTuple):
+    """The lowest and the highest address that may be given, as numbers."""
+
+    first: int
+    last: int
+
+
+def usable(subnet: IpNetwork) -> Usable:
+    """The bounds of what `subnet` may give away."""
+    first = int.from_bytes(subnet.address, "big")
+    host_bits = len(subnet.address) * 8 - subnet.prefix_length
+    last = first + (1 << host_bits) - 1
+    if host_bits < 2:
+        return Usable(first, last)
+    return Usable(first + 1, last - 1 if subnet.version == 4 else last)
+
+
+def is_usable(subnet: IpNetwork, address: IpAddress) -> bool:
+    """Whether `address` is one that `subnet` may give away."""
+    bounds = usable(subnet)
+    return address in subnet and bounds.first <= int.from_bytes(address, "big") <= bounds.last
+
+
+def choose_subnet(taken: Iterable[IpNetwork]) -> IpNetwork:
+    """The first predefined subnet that overlaps none of `taken`.
+
+    Raises:
+        NetworkError: all of them do.
+    """
+    occupied = tuple(taken)
+    for candidate in _predefined_subnets():
+        if not any(candidate.overlaps(other) for other in occupied):
+            return candidate
+    raise NetworkError("all predefined address pools have been fully subnetted")
+
+
+class AddressPool:
+    """The addresses of one subnet, each free or taken."""
+
+    def __init__(self, subnet: IpNetwork) -> None:
+        self._subnet = subnet
+        self._bounds = usable(subnet)
+        self._taken: set[int] = set()
+        self._lowest_candidate = self._bounds.first
+
+    def take(self, address: IpAddress) -> None:
+        """Take this very address.
+
+        Raises:
+            NetworkError: it is outside the subnet, or it is not free.
+        """
+        if address not in self._subnet:
+            raise NetworkError(
+                f"no configured subnet contains IP address {address}",
+                hint=f"the network's subnet is {self._subnet}",
+            )
+        if not is_usable(self._subnet, address):
+            hint = f"it is the network or broadcast address of {self._subnet}"
+            raise NetworkError("Address already in use", hint=hint)
+        number = int.from_bytes(address, "big")
+        if number in self._taken:
+            raise NetworkError("Address already in use")
+        self._taken.add(number)
+
+    def take_lowest(self) -> IpAddress:
+        """Take the lowest free address.
+
+        Raises:
+            NetworkError: none is free.
+        """
+        number = self._lowest_candidate
+        while number in self._taken:
+            number += 1
+        self._lowest_candidate = number
+        if number > self._bounds.last:
+            hint = f"all of {self._subnet} is in use"
+            raise NetworkError("no available addresses on this pool", hint=hint)
+        self._taken.add(number)
+        return IpAddress(number.to_bytes(len(self._subnet.address), "big"))
+
+    def release(self, address: IpAddress) -> None:
+        """Make a taken address free again."""
+        number = int.from_bytes(address, "big")
+        self._taken.remove(number)
+        self._lowest_candidate = min(self._lowest_candidate, number)
+
+
+def _predefined_subnets() -> Iterator[IpNetwork]:
+    for pool_text, prefix_length in PREDEFINED_POOLS:
+        pool = IpNetwork.parse(pool_text)
+        start = int.from_bytes(pool.address, "big")
+        step = 1 << (32 - prefix_length)
+        for number in range(1 << (prefix_length - pool.prefix_length)):
+            address = IpAddress((start + number * step).to_bytes(4, "big"))
+            yield IpNetwork(address, prefix_length)

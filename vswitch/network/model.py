@@ -1,0 +1,191 @@
+"""The values of this room: what is asked for, and what it became.
+
+A *request* says what a user wrote, with gaps where the user left the choice to the switch. A
+`Network`, an `Endpoint` and a `Publication` have no gaps: every address, MAC address and host port
+is chosen. Nothing here decides or checks anything; `networks`, `inventory` and `publish` turn the
+one into the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
+
+DEFAULT_MTU = 1500
+"""Bytes of IP in one frame: Ethernet's, and Docker's default."""
+
+
+class EndpointKind(Enum):
+    """What carries an endpoint's frames out of its namespace."""
+
+    TAP = "tap"
+    """A TAP device of ours, moved into the namespace."""
+
+    VETH = "veth"
+    """A veth pair, whose outer end is read with AF_PACKET."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """Transport ports from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.last + 1))
+
+    def __contains__(self, port: object) -> bool:
+        return isinstance(port, int) and self.first <= port <= self.last
+
+    def __str__(self) -> str:
+        return f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationRequest:
+    """One `-p`: `host_ports` is None where any host port will do.
+
+    More host ports than endpoint ports (which is then one) means: the first free of them.
+    """
+
+    protocol: Protocol
+    host_address: IpAddress | None
+    host_ports: PortRange | None
+    endpoint_ports: PortRange
+
+    @property
+    def chooses_host_port(self) -> bool:
+        """Whether it is for the switch to say which host port it becomes."""
+        return self.host_ports is None or len(self.host_ports) != len(self.endpoint_ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Host ports that lead to an endpoint's ports, one to one: both ranges are equally long.
+
+    `host_address` is None where every outside address of the switch answers.
+    """
+
+    protocol: Protocol
+    host_address: IpAddress | None
+    host_ports: PortRange
+    endpoint_ports: PortRange
+
+    def __str__(self) -> str:
+        host = socket_text(self.host_address, self.host_ports)
+        return f"{host}->{self.endpoint_ports}/{self.protocol.name.lower()}"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRequest:
+    """A network as a user describes it: without a subnet one of Docker's pools is taken."""
+
+    name: str
+    subnet: IpNetwork | None = None
+    gateway: IpAddress | None = None
+    mtu: int = DEFAULT_MTU
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One broadcast domain with its subnet and the switch's own address in it.
+
+    `predefined` marks the default network as it is when nobody configured it. Docker's rules for
+    its own default network hold there: no chosen addresses and no aliases.
+    """
+
+    name: str
+    subnet: IpNetwork
+    gateway: IpAddress
+    mtu: int = DEFAULT_MTU
+    predefined: bool = False
+
+
+DEFAULT_NETWORK = Network(
+    "bridge",
+    IpNetwork.parse("172.17.0.0/16"),
+    IpAddress.parse("172.17.0.1"),
+    predefined=True,
+)
+"""Docker's default network, where an endpoint goes whose network is not named."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRequest:
+    """An endpoint as a user describes it.
+
+    `namespace` is the name of the namespace it lives in, or None for one that has no name (the
+    fresh one of `vswitch run`). Without `address` it gets the lowest free one.
+    """
+
+    name: str
+    network: str = DEFAULT_NETWORK.name
+    kind: EndpointKind = EndpointKind.TAP
+    namespace: str | None = None
+    address: IpAddress | None = None
+    aliases: tuple[str, ...] = ()
+    publish: tuple[PublicationRequest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A named member of the network called `network`."""
+
+    name: str
+    network: str
+    kind: EndpointKind
+    namespace: str | None
+    address: IpAddress
+    mac: MacAddress
+    aliases: tuple[str, ...] = ()
+    publications: tuple[Publication, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """The interface towards the outside and the switch's own address there.
+
+    Without `gateway` only the uplink's own subnet can be reached. Without `mac` a random MAC
+    address will do (`Inventory.allocate_mac`).
+    """
+
+    interface: str
+    address: IpInterface
+    gateway: IpAddress | None = None
+    mac: MacAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DnsSettings:
+    """Where names go that no endpoint bears: (address, UDP port) of each server, best first."""
+
+    upstreams: tuple[tuple[IpAddress, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A whole configuration that can be honoured as it stands.
+
+    `networks` are final, the default network among them. `endpoints` are requests that an
+    `Inventory` is known to admit.
+    """
+
+    name: str
+    uplink: Uplink | None
+    networks: tuple[Network, ...]
+    endpoints: tuple[EndpointRequest, ...]
+    dns: DnsSettings = DnsSettings()
+
+
+def socket_text(address: IpAddress | None, ports: PortRange | int) -> str:
+    """An address with ports as Docker prints it: `0.0.0.0:8080`, `[::1]:8080-8082`."""
+    if address is None:
+        return f"0.0.0.0:{ports}"
+    return f"[{address}]:{ports}" if address.version == 6 else f"{address}:{ports}"

@@ -1,0 +1,122 @@
+"""From network requests to networks: subnets that do not overlap, and gateways inside them.
+
+Theory of operation. Subnets that were chosen by hand are placed first, in the order in which they
+were written; one that overlaps an earlier one is refused. Then every request without a subnet gets
+one of the predefined pools, clear of everything that is placed. A gateway that nobody chose is the
+lowest address of its subnet.
+
+The uplink's subnet counts as placed: an address that exists both inside and outside could not be
+told apart (RFC 4787, REQ-7). The default network counts as placed too, where it is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from vswitch.network import ipam
+from vswitch.network.errors import NetworkError, Refusal
+from vswitch.network.model import DEFAULT_NETWORK, Network, NetworkRequest, Uplink
+from vswitch.network.names import require_name
+from vswitch.wire.values import IpAddress, IpNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The networks that can exist together, and why the others cannot."""
+
+    networks: tuple[Network, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def resolve(
+    requests: Sequence[NetworkRequest],
+    *,
+    uplink: Uplink | None,
+    with_default: bool,
+    keep_clear: Iterable[IpAddress] = (),
+) -> Resolved:
+    """Turn requests into networks.
+
+    Args:
+        requests: with names that differ.
+        uplink: whose subnet no network may overlap.
+        with_default: whether the predefined default network exists beside them.
+        keep_clear: addresses that a subnet chosen here must not contain (name servers, say).
+    """
+    placed = _Placed()
+    refusals: list[Refusal] = []
+    if uplink is not None:
+        placed.add(uplink.address.network, "of the uplink")
+    if with_default:
+        name = DEFAULT_NETWORK.name
+        placed.add(DEFAULT_NETWORK.subnet, f"of network {name}, which [networks.{name}] can move")
+    resolved: dict[str, Network] = {}
+    for request in sorted(requests, key=lambda request: request.subnet is None):
+        try:
+            require_name("network", request.name)
+        except NetworkError as error:
+            refusals.append(Refusal(request.name, error))
+        try:
+            subnet = _subnet(request, placed, keep_clear)
+            gateway = _gateway(request, subnet)
+        except NetworkError as error:
+            refusals.append(Refusal(request.name, error))
+        else:
+            resolved[request.name] = Network(request.name, subnet, gateway, request.mtu)
+    refused = {refusal.name for refusal in refusals}
+    networks = [resolved[request.name] for request in requests if request.name not in refused]
+    if with_default:
+        networks.insert(0, DEFAULT_NETWORK)
+    return Resolved(tuple(networks), tuple(refusals))
+
+
+@dataclass(slots=True)
+class _Placed:
+    """Subnets that are spoken for, each with the words that say by whom."""
+
+    subnets: list[tuple[IpNetwork, str]] = field(default_factory=list)
+
+    def add(self, subnet: IpNetwork, whose: str) -> None:
+        self.subnets.append((subnet, whose))
+
+    def in_the_way_of(self, subnet: IpNetwork) -> str | None:
+        """The first overlapping subnet in words, or None where the place is free."""
+        for other, whose in self.subnets:
+            if other.overlaps(subnet):
+                return f"{other} {whose}"
+        return None
+
+
+def _subnet(request: NetworkRequest, placed: _Placed, keep_clear: Iterable[IpAddress]) -> IpNetwork:
+    subnet = request.subnet
+    if subnet is None:
+        hosts = [IpNetwork(address, len(address) * 8) for address in keep_clear]
+        subnet = ipam.choose_subnet([*(other for other, _ in placed.subnets), *hosts])
+    else:
+        obstacle = placed.in_the_way_of(subnet)
+        if obstacle is not None:
+            raise NetworkError(
+                "invalid pool request: Pool overlaps with other one on this address space",
+                hint=obstacle,
+                key=("subnet",),
+            )
+    placed.add(subnet, f"of network {request.name}")
+    return subnet
+
+
+def _gateway(request: NetworkRequest, subnet: IpNetwork) -> IpAddress:
+    pool = ipam.AddressPool(subnet)
+    gateway = request.gateway
+    if gateway is None:
+        return pool.take_lowest()
+    if gateway not in subnet:
+        raise NetworkError(
+            f"invalid gateway {gateway}: parent subnet {subnet} doesn't contain this address",
+            key=("gateway",),
+        )
+    try:
+        pool.take(gateway)
+    except NetworkError as error:
+        raise error.at("gateway") from None
+    return gateway

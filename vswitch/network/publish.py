@@ -1,0 +1,107 @@
+"""The grammar of `-p`: `[ip:][host[-end]:]port[-end][/tcp|udp]`.
+
+Theory of operation. A specification is cut at its colons from the right, because an IPv6 address
+has colons of its own, and then judged part by part in Docker's order, so that of several mistakes
+the same one is named that Docker would name, in Docker's words (docker/go-connections, nat). The
+result says what was asked for; whether the ports are free is `hostports`' business.
+
+Host port 0 and an empty host port both ask for any. Two things are refused that Docker lets pass
+here: endpoint port 0, on which nothing can listen, and SCTP, which the switch does not translate.
+"""
+
+from __future__ import annotations
+
+import re
+
+from vswitch.network.errors import NetworkError
+from vswitch.network.model import PortRange, PublicationRequest
+from vswitch.wire.values import IpAddress, Protocol
+
+GRAMMAR = "[ip:][host[-end]:]port[-end][/tcp|udp]"
+
+PROTOCOLS = {"tcp": Protocol.TCP, "udp": Protocol.UDP}
+
+HIGHEST_PORT = 65535
+"""The port field of TCP and UDP has 16 bits."""
+
+_DECIMAL = re.compile(r"[0-9]{1,9}")
+"""More digits than a port needs, so that leading zeros pass, and few enough to convert."""
+
+
+def parse(spec: str) -> PublicationRequest:
+    """What `spec` asks for.
+
+    Raises:
+        NetworkError: with Docker's text for the first mistake in it.
+    """
+    host_text, host_ports_text, endpoint_text = _split(spec)
+    ports_text, _, protocol_text = endpoint_text.partition("/")
+    if not ports_text:
+        raise NetworkError(f"no port specified: {spec}<empty>")
+    protocol = _protocol(protocol_text)
+    host_address = _host_address(host_text)
+    endpoint_ports = _ports(ports_text)
+    if endpoint_ports is None or endpoint_ports.first == 0:
+        raise NetworkError(f"invalid containerPort: {ports_text}")
+    host_ports = _host_ports(host_ports_text)
+    if host_ports is not None and len(host_ports) != len(endpoint_ports) != 1:
+        raise NetworkError(
+            "invalid ranges specified for container and host Ports: "
+            f"{ports_text} and {host_ports_text}"
+        )
+    return PublicationRequest(protocol, host_address, host_ports, endpoint_ports)
+
+
+def _split(spec: str) -> tuple[str, str, str]:
+    """Host address, host ports and endpoint ports: the last is never left out."""
+    parts = spec.rsplit(":", 2)
+    missing = 3 - len(parts)
+    host, host_ports, endpoint_ports = [""] * missing + parts
+    return host, host_ports, endpoint_ports
+
+
+def _protocol(text: str) -> Protocol:
+    name = text.lower() or "tcp"
+    if name not in PROTOCOLS:
+        hint = "the switch translates tcp and udp" if name == "sctp" else ""
+        raise NetworkError(f"invalid proto: {name}", hint=hint)
+    return PROTOCOLS[name]
+
+
+def _host_address(text: str) -> IpAddress | None:
+    if not text:
+        return None
+    in_brackets = text.startswith("[") and text.endswith("]")
+    bare = text[1:-1] if in_brackets else text
+    try:
+        return IpAddress.parse(bare)
+    except ValueError:
+        raise NetworkError(f"invalid IP address: {bare}") from None
+
+
+def _host_ports(text: str) -> PortRange | None:
+    if not text:
+        return None
+    ports = _ports(text)
+    if ports == PortRange(0, 0):
+        return None
+    if ports is None or ports.first == 0:
+        raise NetworkError(f"invalid hostPort: {text}")
+    return ports
+
+
+def _ports(text: str) -> PortRange | None:
+    """The port or range that `text` is, or None where it is neither."""
+    first_text, dash, last_text = text.partition("-")
+    first = _port(first_text)
+    last = _port(last_text) if dash else first
+    if first is None or last is None or first > last:
+        return None
+    return PortRange(first, last)
+
+
+def _port(text: str) -> int | None:
+    if _DECIMAL.fullmatch(text) is None:
+        return None
+    port = int(text)
+    return port if port <= HIGHEST_PORT else None

@@ -1,0 +1,184 @@
+"""The TCP header.
+
+Flags are plain integers (`SYN`, `ACK`, ...), because they are tested for every packet; `Flags` is
+for those who want them by name.
+
+Read first: RFC 9293 section 3.1; RFC 3168 for ECE and CWR.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntFlag
+
+from vswitch.wire.buffer import Buffer
+from vswitch.wire.checksum import ones_sum, pseudo_header_sum
+from vswitch.wire.malformed import Malformed
+from vswitch.wire.values import IpAddress, Protocol
+
+SOURCE_PORT = 0
+DESTINATION_PORT = 2
+SEQUENCE = 4
+ACKNOWLEDGMENT = 8
+DATA_OFFSET = 12
+"""The header's length in units of 4 bytes, in the upper half of the byte."""
+FLAGS = 13
+WINDOW = 14
+CHECKSUM = 16
+URGENT = 18
+OPTIONS = 20
+
+HEADER_LENGTH = 20
+"""Bytes of a header without options."""
+
+FIN = 0x01
+SYN = 0x02
+RST = 0x04
+PSH = 0x08
+ACK = 0x10
+URG = 0x20
+ECE = 0x40
+CWR = 0x80
+
+_HEADER = struct.Struct(">HHIIBBHHH")
+_WORD = struct.Struct(">H")
+_LONG = struct.Struct(">I")
+
+
+class Flags(IntFlag):
+    """The flags by name."""
+
+    FIN = FIN
+    SYN = SYN
+    RST = RST
+    PSH = PSH
+    ACK = ACK
+    URG = URG
+    ECE = ECE
+    CWR = CWR
+
+
+class Tcp:
+    """A view of a TCP header."""
+
+    __slots__ = ("end", "frame", "header_length", "offset")
+
+    frame: Buffer
+    offset: int
+    header_length: int
+    """Bytes, options included."""
+    end: int
+    """Where the segment ends."""
+
+    def __init__(self, frame: Buffer, offset: int, header_length: int, end: int) -> None:
+        self.frame = frame
+        self.offset = offset
+        self.header_length = header_length
+        self.end = end
+
+    @staticmethod
+    def parse(frame: Buffer, offset: int, end: int) -> Tcp | Malformed:
+        """Guarantees the whole header, options included, before `end`.
+
+        `offset` and `end` are the payload and the end of an IP view, so within the frame. The
+        checksum is not verified.
+        """
+        if end - offset < HEADER_LENGTH:
+            return Malformed.TRUNCATED_TCP
+        header_length = frame[offset + DATA_OFFSET] >> 4 << 2
+        if not HEADER_LENGTH <= header_length <= end - offset:
+            return Malformed.TCP_BAD_DATA_OFFSET
+        return Tcp(frame, offset, header_length, end)
+
+    @property
+    def payload(self) -> int:
+        """Where the data begins; it may be `end`."""
+        return self.offset + self.header_length
+
+    @property
+    def source_port(self) -> int:
+        """The sender's port."""
+        return self._word(SOURCE_PORT)
+
+    @property
+    def destination_port(self) -> int:
+        """The receiver's port."""
+        return self._word(DESTINATION_PORT)
+
+    @property
+    def sequence(self) -> int:
+        """The number of the first byte of data, or of SYN (modulo 2**32)."""
+        return self._long(SEQUENCE)
+
+    @property
+    def acknowledgment(self) -> int:
+        """The number that is expected next; it means something only with ACK."""
+        return self._long(ACKNOWLEDGMENT)
+
+    @property
+    def flags(self) -> int:
+        """A combination of `SYN`, `ACK`, and so on."""
+        return self.frame[self.offset + FLAGS]
+
+    @property
+    def window(self) -> int:
+        """How much the sender is ready to receive, before scaling."""
+        return self._word(WINDOW)
+
+    @property
+    def checksum(self) -> int:
+        """The checksum, right or wrong, finished or not."""
+        return self._word(CHECKSUM)
+
+    @property
+    def options(self) -> bytes:
+        """The options as they are, padding included."""
+        return bytes(self.frame[self.offset + OPTIONS : self.payload])
+
+    def _word(self, field: int) -> int:
+        word: int = _WORD.unpack_from(self.frame, self.offset + field)[0]
+        return word
+
+    def _long(self, field: int) -> int:
+        long: int = _LONG.unpack_from(self.frame, self.offset + field)[0]
+        return long
+
+
+def build(
+    source: IpAddress,
+    destination: IpAddress,
+    source_port: int,
+    destination_port: int,
+    *,
+    sequence: int = 0,
+    acknowledgment: int = 0,
+    flags: int = 0,
+    window: int = 0xFFFF,
+    options: bytes = b"",
+    payload: Buffer = b"",
+) -> bytes:
+    """A segment with its checksum, which covers the addresses too.
+
+    `options` have at most 40 bytes and are padded to a multiple of four with End of Option List.
+    """
+    options += bytes(-len(options) % 4)
+    segment = bytearray(
+        _HEADER.pack(
+            source_port,
+            destination_port,
+            sequence,
+            acknowledgment,
+            (HEADER_LENGTH + len(options)) >> 2 << 4,
+            flags,
+            window,
+            0,
+            0,
+        )
+    )
+    segment += options
+    segment += payload
+    _WORD.pack_into(
+        segment, CHECKSUM, pseudo_header_sum(source, destination, Protocol.TCP, len(segment))
+    )
+    _WORD.pack_into(segment, CHECKSUM, 0xFFFF - ones_sum(segment))
+    return bytes(segment)
