@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -47,6 +48,24 @@ def test_name_is_free_again_and_nothing_is_left_after_closing(tmp_path: Path) ->
     Journal.open("lab", tmp_path).close()
 
 
+def test_lock_on_a_file_that_its_last_holder_removed_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lab" / "pid"
+    real_flock = fcntl.flock
+    removals = iter([path.unlink])
+
+    def flock(descriptor: int, operation: int) -> None:
+        next(removals, lambda: None)()
+        real_flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with closing(Journal.open("lab", tmp_path)):
+        assert path.exists()
+        with pytest.raises(AlreadyRunning):
+            Journal.open("lab", tmp_path)
+
+
 def test_shorter_pid_replaces_the_longer_one_of_a_killed_switch(tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab" / "pid").write_text("99999999999999\n")
@@ -62,7 +81,7 @@ def test_name_that_leads_out_of_the_directory_is_refused(name: str, tmp_path: Pa
 
 def test_what_a_killed_switch_made_is_removed_the_latest_first(tmp_path: Path) -> None:
     target = tmp_path / "etc" / "web" / "resolv.conf"
-    command = [sys.executable, "-c", KILLED_WITH_A_FILE_WRITTEN, tmp_path / "run", target]
+    command = [sys.executable, "-c", KILLED_WITH_A_FILE_WRITTEN, str(tmp_path / "run"), str(target)]
     killed = subprocess.run(command, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert target.read_text() == "ours"

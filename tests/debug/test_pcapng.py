@@ -47,6 +47,13 @@ def test_dpkt_reads_back_what_was_written() -> None:
     assert bytes(data) == ETHERNET
 
 
+def test_interface_says_how_long_its_frames_may_be() -> None:
+    stream = BytesIO()
+    PcapngWriter(stream).add_interface("web", snap_length=96)
+    stream.seek(0)
+    assert pcapng.Reader(stream).snaplen == 96
+
+
 def test_interface_that_was_not_declared_is_refused() -> None:
     writer = PcapngWriter(BytesIO())
     writer.add_interface("web")
@@ -59,7 +66,7 @@ def test_comment_beyond_the_format_is_cut_between_characters() -> None:
     stream = BytesIO()
     writer = PcapngWriter(stream)
     web = writer.add_interface("web")
-    writer.write(web, Direction.SENT, HEADER + ETHERNET, WHEN, comment="x" + "é" * LONGEST_OPTION)
+    writer.write(web, Direction.SENT, HEADER + ETHERNET, WHEN, comment="é" * LONGEST_OPTION)
     writer.write(web, Direction.SENT, HEADER + ETHERNET, WHEN)
     assert [data for data, _ in packets(stream)] == [ETHERNET, ETHERNET]
 

@@ -97,13 +97,22 @@ def test_frames_to_foreign_stations_are_seen(veth: Veth) -> None:
     assert "promiscuity 1" in veth.namespaces.run(veth.ours, "ip", "-d", "link").stdout
 
 
-def test_own_frames_are_not_read_back(veth: Veth) -> None:
-    veth.device.send(probe(b"our own", to=THEIRS))
-    first_frame(veth.raw, carries(b"our own"))
-    veth.raw.send(probe(b"the end"))
-    seen: list[bytes] = []
-    first_frame(veth.device, lambda frame: seen.append(frame) or b"the end" in frame)
-    assert not any(b"our own" in frame for frame in seen)
+def test_frames_that_leave_by_the_interface_are_not_read_back(veth: Veth) -> None:
+    """Neither the device's own, nor those of anybody else on our end."""
+    neighbour = veth.namespaces.call(veth.ours, lambda: PacketDevice.open("port"))
+    with closing(neighbour):
+        for sender in (veth.device, neighbour):
+            assert sender.send(probe(b"outgoing", to=THEIRS)) is Sent.SENT
+            first_frame(veth.raw, carries(b"outgoing"))
+        veth.raw.send(probe(b"the end"))
+        seen: list[bytes] = []
+
+        def is_the_end(frame: bytes) -> bool:
+            seen.append(frame)
+            return b"the end" in frame
+
+        first_frame(veth.device, is_the_end)
+    assert not any(b"outgoing" in frame for frame in seen)
 
 
 def test_vlan_tag_is_restored(veth: Veth) -> None:
@@ -142,13 +151,16 @@ def tagged_super_frame() -> bytes:
 
 def test_offsets_of_a_tagged_super_frame_count_the_restored_tag(veth: Veth) -> None:
     sent = tagged_super_frame()
+    untagged = OffloadHeader(offload.NEEDS_CSUM, offload.GSO_TCPV4, 54, 1000, 34, 16).pack()
+    assert veth.raw.send(untagged + sent[10:22] + sent[26:]) is Sent.SENT
+    twin = OffloadHeader.parse(first_frame(veth.device, carries(b"supersuper")))
     assert veth.raw.send(sent) is Sent.SENT
     received = first_frame(veth.device, carries(b"supersuper"))
     header = OffloadHeader.parse(received)
     assert received[10:] == sent[10:]
     assert (header.gso_type, header.gso_size) == (offload.GSO_TCPV4, 1000)
     assert (header.checksum_start, header.checksum_offset) == (38, 16)
-    assert header.header_length >= 58
+    assert header.header_length == twin.header_length + 4
 
 
 def test_tagged_frame_does_not_change_the_untagged_one_after_it(veth: Veth) -> None:
@@ -276,12 +288,44 @@ def test_interface_goes_with_the_namespace_of_its_other_end(veth: Veth) -> None:
         first_frame(veth.device, carries(b"nothing that anybody sent"))
 
 
-def test_who_sends_first_after_the_deletion_makes_receiving_say_so(veth: Veth) -> None:
+def test_interface_that_is_down_when_it_is_deleted_is_gone(veth: Veth) -> None:
+    veth.set_port("down")
     list(veth.device.receive(64))
     veth.namespaces.run(veth.ours, "ip", "link", "delete", "port")
-    assert veth.device.send(probe(b"gone")) is Sent.GONE
-    with pytest.raises(DeviceGone):
+    assert wakes(veth.device)
+    for _ in range(2):
+        with pytest.raises(DeviceGone):
+            list(veth.device.receive(64))
+
+
+def test_interface_that_was_up_again_is_gone_when_it_is_deleted(veth: Veth) -> None:
+    for state in ("down", "up", "down", "up"):
+        veth.set_port(state)
         list(veth.device.receive(64))
+    veth.namespaces.run(veth.ours, "ip", "link", "delete", "port")
+    with pytest.raises(DeviceGone):
+        first_frame(veth.device, carries(b"nothing that anybody sent"))
+
+
+def test_interface_that_stays_down_lets_the_event_loop_sleep(veth: Veth) -> None:
+    veth.set_port("down")
+    for _ in range(3):
+        list(veth.device.receive(64))
+    assert not wakes(veth.device, patience=0.2)
+
+
+def test_link_events_elsewhere_let_a_device_whose_interface_is_up_sleep(veth: Veth) -> None:
+    for name in (veth.ours, veth.theirs):
+        veth.namespaces.run(name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+    for state in ("down", "up"):
+        veth.set_port(state)
+        list(veth.device.receive(64))
+    veth.namespaces.run(veth.ours, "ip", "link", "set", "lo", "mtu", "2000")
+    assert not wakes(veth.device, patience=0.2)
+
+
+def wakes(device: PacketDevice, patience: float = PATIENCE) -> bool:
+    return bool(select.select([device.fileno()], [], [], patience)[0])
 
 
 def test_closed_device_has_no_frames(veth: Veth) -> None:

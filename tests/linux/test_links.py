@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from scapy.layers.inet import ICMP, IP
@@ -27,6 +27,8 @@ pytestmark = pytest.mark.linux
 MAC = MacAddress.parse("02:00:00:00:00:02")
 GATEWAY = IpAddress.parse("172.18.0.1")
 ETH0 = EndpointLink("eth0", MAC, IpInterface.parse("172.18.0.2/16"), GATEWAY, mtu=1400)
+Show: TypeAlias = Callable[..., list[dict[str, Any]]]
+
 PATIENCE = 0.5
 """Seconds in which a host that would answer has answered."""
 
@@ -45,7 +47,7 @@ def inside(namespaces: Namespaces) -> Namespace:
 
 
 @pytest.fixture
-def ip(namespaces: Namespaces) -> Callable[..., list[dict[str, Any]]]:
+def ip(namespaces: Namespaces) -> Show:
     """What `ip -json -details` says in a namespace."""
 
     def show(namespace: Namespace, *command: str) -> list[dict[str, Any]]:
@@ -54,9 +56,6 @@ def ip(namespaces: Namespaces) -> Callable[..., list[dict[str, Any]]]:
         return answer
 
     return show
-
-
-Show = Callable[..., list[dict[str, Any]]]
 
 
 def test_endpoint_finds_its_link_as_it_was_asked_for(
@@ -103,6 +102,9 @@ def test_switchs_end_is_up_and_has_no_address_of_any_family(
     host: Namespace, inside: Namespace, ip: Show
 ) -> None:
     made = links.make_veth("vsweb", inside, "eth0", mtu=1400, host=host)
+    peer = links.find("eth0", inside)
+    assert peer is not None
+    assert (peer.mtu, peer.is_up) == (1400, False)
     links.equip(inside, "eth0", ETH0)
     assert links.find("vsweb", host) == made
     assert (made.name, made.mtu, made.is_up) == ("vsweb", 1400, True)
@@ -199,9 +201,9 @@ def test_error_says_what_where_and_why(host: Namespace, inside: Namespace) -> No
     with pytest.raises(LinkError, match=f"^cannot set eth0 to MTU 1 in {inside}: Invalid argument"):
         links.set_mtu("eth0", 1, inside)
     elsewhere = EndpointLink("eth0", MAC, ETH0.address, IpAddress.parse("192.0.2.1"))
-    with pytest.raises(LinkError, match="route everything over 192.0.2.1 .* unreachable$"):
+    with pytest.raises(LinkError, match=r"route everything over 192\.0\.2\.1 .* unreachable$"):
         links.equip(inside, "eth0", elsewhere)
-    with pytest.raises(LinkError, match="^namespace missing does not exist$"):
+    with pytest.raises(LinkError, match=r"^namespace missing does not exist$"):
         links.find("eth0", Namespace.named("missing"))
 
 

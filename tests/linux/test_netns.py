@@ -65,7 +65,7 @@ def inode_of_current() -> int:
 @contextmanager
 def running(program: str, *arguments: Path) -> Iterator[subprocess.Popen[str]]:
     """A Python process that lasts until the block ends."""
-    command = [sys.executable, "-c", program, *arguments]
+    command = [sys.executable, "-c", program, *map(str, arguments)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -183,29 +183,41 @@ def test_watch_is_quiet_while_nothing_happens(name: str) -> None:
         assert watch.gone() == frozenset()
 
 
-def test_child_has_a_network_and_a_resolv_conf_of_its_own(tmp_path: Path) -> None:
+def test_child_has_a_network_of_its_own_and_the_host_can_enter_it(tmp_path: Path) -> None:
     resolv_conf = tmp_path / "resolv.conf"
-    resolv_conf.write_text("the host's\n")
+    resolv_conf.touch()
     with running(IN_A_NAMESPACE_OF_ITS_OWN, resolv_conf) as child:
         assert child.stdout is not None
         inode = int(child.stdout.readline())
         assert inode != inode_of_current()
         assert child.stdout.readline() == "[(1, 'lo')]\n"
-        assert child.stdout.readline() == "nameserver 127.0.0.11\n"
-        assert resolv_conf.read_text() == "the host's\n"
         assert netns.run(inode_of_current, Namespace.of_process(child.pid)) == inode
 
 
-def test_namespace_is_not_pinned_by_a_child_with_mounts_of_its_own(
+def test_resolv_conf_of_a_child_is_not_the_hosts_even_on_a_shared_mount(name: str) -> None:
+    """The directory of the named namespaces is shared with every later mount namespace."""
+    netns.create(name)
+    netns.remove(name)
+    resolv_conf = netns.NAMED / name
+    resolv_conf.write_text("the host's\n")
+    with running(IN_A_NAMESPACE_OF_ITS_OWN, resolv_conf) as child:
+        assert child.stdout is not None
+        assert [child.stdout.readline() for _ in range(3)][-1] == "nameserver 127.0.0.11\n"
+        assert resolv_conf.read_text() == "the host's\n"
+
+
+def test_namespaces_that_the_host_makes_and_removes_come_and_go_in_a_child(
     name: str, tmp_path: Path
 ) -> None:
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.touch()
     netns.create(name)
+    netns.remove(name)
     with running(IN_A_NAMESPACE_OF_ITS_OWN, resolv_conf) as child:
         assert child.stdout is not None
         child.stdout.readline()
         mounts = Path(f"/proc/{child.pid}/mounts")
+        netns.create(name)
         assert f"/run/netns/{name} " in mounts.read_text()
         netns.remove(name)
         assert f"/run/netns/{name} " not in mounts.read_text()
@@ -217,7 +229,7 @@ def test_file_is_not_laid_over_nothing(tmp_path: Path) -> None:
 
 
 def test_namespace_of_a_killed_switch_is_swept(name: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED_WITH_A_NAMESPACE_MADE, tmp_path, name]
+    command = [sys.executable, "-c", KILLED_WITH_A_NAMESPACE_MADE, str(tmp_path), name]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert Namespace.named(name).exists()
     with closing(Journal.open("lab", tmp_path)) as journal:

@@ -125,9 +125,9 @@ def is_silent(query: dns.message.Message) -> list[dns.message.Message]:
     return []
 
 
-async def ask(inside: Namespace, name: str, **header: int) -> dns.message.Message:
+async def ask(inside: Namespace, name: str, identifier: int | None = None) -> dns.message.Message:
     """Ask as a program in the namespace does. dnspython checks identifier, question and source."""
-    query = dns.message.make_query(name, "A", **header)
+    query = dns.message.make_query(name, "A", id=identifier)
 
     def in_there() -> dns.message.Message:
         return dns.query.udp(query, "127.0.0.11", timeout=PATIENCE)
@@ -183,7 +183,7 @@ def test_each_query_goes_out_with_a_fresh_identifier_and_port(run: Run, inside: 
             resolver = Resolver([server.upstream])
             await resolver.attach(inside, lambda: WEB)
             for _ in range(8):
-                await ask(inside, "example.org", id=7)
+                await ask(inside, "example.org", identifier=7)
             assert len({query.id for query, _ in server.heard}) > 1
             assert len({port for _, port in server.heard}) > 1
             await resolver.close()
@@ -315,15 +315,9 @@ def test_namespace_is_let_go_of_when_detached(run: Run, inside: Namespace) -> No
     run(main)
 
 
-def test_loopback_that_is_down_is_the_reason_given(
-    run: Run, inside: Namespace, namespaces: Namespaces
-) -> None:
-    namespaces.run(str(inside.name), "ip", "link", "set", "lo", "down")
-
+def test_namespace_that_is_missing_is_the_reason_given(run: Run) -> None:
     async def main() -> None:
-        with pytest.raises(ResolverError, match="Cannot assign requested address"):
-            await Resolver([]).attach(inside, lambda: WEB)
-        with pytest.raises(ResolverError, match="^namespace missing does not exist$"):
+        with pytest.raises(ResolverError, match=r"^namespace missing does not exist$"):
             await Resolver([]).attach(Namespace.named("missing"), lambda: WEB)
 
     run(main)
@@ -337,8 +331,8 @@ def test_c_library_in_the_namespace_finds_the_endpoint(
     async def main() -> None:
         resolver = Resolver([])
         await resolver.attach(inside, lambda: WEB)
-        found = await asyncio.to_thread(namespaces.run, name, "getent", "ahostsv4", "web")
-        assert found.stdout.split()[0] == "172.18.0.2"
+        found = await asyncio.to_thread(namespaces.run, name, "getent", "hosts", "web")
+        assert found.stdout.split() == ["172.18.0.2", "web"]
         await resolver.close()
 
     with closing(Journal.open("lab", tmp_path)) as journal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import select
@@ -13,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
@@ -131,6 +133,32 @@ def test_device_is_gone_when_its_namespace_is_deleted(
     with pytest.raises(DeviceGone, match=tap.name):
         list(tap.receive(64))
     assert tap.send(HEADER + probe()) is Sent.GONE
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_event_loop_hears_that_the_device_is_gone(
+    namespaces: Namespaces,
+    inside: str,
+    tap: TapDevice,
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def play() -> None:
+        loop = asyncio.get_running_loop()
+        gone = asyncio.Event()
+
+        def read() -> None:
+            try:
+                list(tap.receive(64))
+            except DeviceGone:
+                loop.remove_reader(tap.fileno())
+                gone.set()
+
+        loop.add_reader(tap.fileno(), read)
+        namespaces.delete(inside)
+        await asyncio.wait_for(gone.wait(), PATIENCE)
+
+    with closing(new_loop()) as loop:
+        loop.run_until_complete(play())
 
 
 def wait_for(device: TapDevice, event: int) -> bool:

@@ -282,6 +282,21 @@ def test_no_mac_address_is_used_twice() -> None:
     assert len({mac, gateway, endpoint.mac}) == 3
 
 
+def test_mac_address_of_who_left_can_be_given_again() -> None:
+    class Repeating(Random):
+        left = 2
+
+        def randbytes(self, n: int) -> bytes:
+            self.left -= 1
+            assert self.left >= 0, "the only address is taken"
+            return bytes(n)
+
+    inventory = Inventory((FRONT,), UPLINK, Repeating())
+    first = inventory.add_endpoint(wanted("web"))
+    inventory.remove_endpoint("web")
+    assert inventory.add_endpoint(wanted("web")).mac == first.mac
+
+
 names = st.sampled_from([f"e{number}" for number in range(6)])
 requests_ = st.builds(
     wanted,

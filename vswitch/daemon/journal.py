@@ -115,7 +115,7 @@ class Swept:
     ending: Undone
 
 
-class AlreadyRunning(Exception):  # noqa: N818
+class AlreadyRunning(Exception):
     """Another process runs a switch of this name. `pid` is None in its first instant."""
 
     def __init__(self, name: str, pid: int | None) -> None:

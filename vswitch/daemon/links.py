@@ -40,6 +40,9 @@ ETHERNET_MTU = 1500
 IFF_UP = 1
 """<linux/if.h>: the administrator wants the link up."""
 
+LOOPBACK_INDEX = 1
+"""Of `lo`, in every namespace (LOOPBACK_IFINDEX in the kernel)."""
+
 ARPHRD_ETHER = 1
 ARPHRD_LOOPBACK = 772
 """<linux/if_arp.h>: the kinds of link whose frames are Ethernet's."""
@@ -85,12 +88,20 @@ def find(name: str, namespace: Namespace | None = None) -> Link | None:
 
 def set_up(name: str, namespace: Namespace | None = None) -> None:
     """Set the link up, as an administrator would. Raises LinkError."""
-    _with_netlink(lambda kernel: kernel.set_link(name, "up", state="up"), namespace)
+
+    def work(kernel: _Kernel) -> None:
+        kernel.set(kernel.get(name).index, f"{name} up", state="up")
+
+    _with_netlink(work, namespace)
 
 
 def set_mtu(name: str, mtu: int, namespace: Namespace | None = None) -> None:
     """Set the link's MTU, in octets of IP. Raises LinkError."""
-    _with_netlink(lambda kernel: kernel.set_link(name, f"to MTU {mtu}", mtu=mtu), namespace)
+
+    def work(kernel: _Kernel) -> None:
+        kernel.set(kernel.get(name).index, f"{name} to MTU {mtu}", mtu=mtu)
+
+    _with_netlink(work, namespace)
 
 
 def delete(name: str, namespace: Namespace | None = None) -> None:
@@ -115,7 +126,8 @@ def move(name: str, namespace: Namespace, source: Namespace | None = None) -> No
 
     def work(kernel: _Kernel) -> None:
         with namespace.opened() as descriptor:
-            kernel.set_link(name, f"into {namespace}", net_ns_fd=descriptor)
+            index = kernel.get(name).index
+            kernel.set(index, f"{name} into {namespace}", net_ns_fd=descriptor)
 
     _with_netlink(work, source)
 
@@ -139,19 +151,20 @@ def make_veth(
             peer_end = {"ifname": peer, "net_ns_fd": descriptor, "mtu": mtu}
             what = f"make the veth pair {name} and {peer} of {namespace}"
             kernel.ask(what, "link", "add", ifname=name, kind="veth", mtu=mtu, peer=peer_end)
+        index = kernel.get(name).index
         try:
             _disable_ipv6(name)
-            kernel.set_link(name, "up without ARP", state="up", arp=False)
+            kernel.set(index, f"{name} up without ARP", state="up", arp=False)
             return kernel.get(name)
         except BaseException:
-            kernel.ask(f"delete {name}", "link", "del", index=kernel.get(name).index)
+            kernel.ask(f"delete {name}", "link", "del", index=index)
             raise
 
     return _with_netlink(work, host)
 
 
 def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None:
-    """Turn `interface_from`, which is in `namespace` already, into the endpoint's link.
+    """Turn `interface_from`, which is in `namespace` and down, into the endpoint's link.
 
     It is renamed, gets MAC, MTU and address, goes up together with `lo`, and carries the default
     route where there is a gateway. Raises LinkError at the first step that the kernel refuses; the
@@ -160,11 +173,11 @@ def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None
 
     def work(kernel: _Kernel) -> None:
         name, address = link.name, link.address
-        index = kernel.set_link(interface_from, "down", state="down")
+        index = kernel.get(interface_from).index
         if interface_from != name:
-            kernel.set_link(interface_from, f"to the name {name}", ifname=name)
-        kernel.set_link(name, f"to MAC {link.mac}", address=str(link.mac))
-        kernel.set_link(name, f"to MTU {link.mtu}", mtu=link.mtu)
+            kernel.set(index, f"{interface_from} to the name {name}", ifname=name)
+        kernel.set(index, f"{name} to MAC {link.mac}", address=str(link.mac))
+        kernel.set(index, f"{name} to MTU {link.mtu}", mtu=link.mtu)
         kernel.ask(
             f"give {name} the address {address}",
             "addr",
@@ -173,8 +186,8 @@ def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None
             address=str(address.address),
             prefixlen=address.network.prefix_length,
         )
-        kernel.set_link("lo", "up", state="up")
-        kernel.set_link(name, "up", state="up")
+        kernel.set(LOOPBACK_INDEX, "lo up", state="up")
+        kernel.set(index, f"{name} up", state="up")
         if link.gateway is not None:
             kernel.ask(
                 f"route everything over {link.gateway} at {name}",
@@ -221,11 +234,9 @@ class _Kernel:
             raise LinkError(f"there is no link {name}{self._where}")
         return link
 
-    def set_link(self, name: str, state_in_words: str, **fields: Any) -> int:
-        """Alter the link and return its index, which stays through renaming."""
-        index = self.get(name).index
-        self.ask(f"set {name} {state_in_words}", "link", "set", index=index, **fields)
-        return index
+    def set(self, index: int, what: str, **fields: Any) -> None:
+        """Alter a link. `what` names it and its new state, as in "eth0 up"."""
+        self.ask(f"set {what}", "link", "set", index=index, **fields)
 
 
 def _with_netlink(work: Callable[[_Kernel], Result], namespace: Namespace | None) -> Result:

@@ -29,7 +29,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -185,7 +185,8 @@ class NamespaceWatch:
     """Says which named namespaces went away. Its descriptor becomes readable when some did.
 
     Only names are watched: a namespace that lost its name may live on in its processes, and one
-    that never had a name is watched by the pidfd of its process.
+    that never had a name is watched by the pidfd of its process. The kernel queues 16384 events
+    (fs.inotify.max_queued_events), far more than anybody deletes between two rounds of a loop.
     """
 
     def __init__(self) -> None:
@@ -193,7 +194,6 @@ class NamespaceWatch:
         self._descriptor = _call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             _call("inotify_add_watch", self._descriptor, os.fsencode(NAMED), IN_DELETE)
-            self._known = _names()
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -203,14 +203,8 @@ class NamespaceWatch:
         return self._descriptor
 
     def gone(self) -> frozenset[str]:
-        """The names that went away since the last call, also those that are back by now.
-
-        The directory is compared with what it held before, so that names are not lost where the
-        kernel's queue overflowed.
-        """
-        deleted = frozenset(self._deleted())
-        before, self._known = self._known, _names()
-        return deleted | (before - self._known)
+        """The names that went away since the last call, also those that are back by now."""
+        return frozenset(self._deleted())
 
     def close(self) -> None:
         """Stop watching."""
@@ -235,8 +229,8 @@ def unshare_network() -> None:
     """Put the calling process into a fresh network namespace and a mount namespace of its own.
 
     Mounts made afterwards are seen by this process and its children only, while the host's own
-    still arrive here, so that a namespace the host deletes is not pinned by a copy of its mount.
-    For a process with one thread, between fork and exec. Raises NamespaceError.
+    still come and go in here, named namespaces among them: ip-netns(8) does the same. For a process
+    with one thread, between fork and exec. Raises NamespaceError.
     """
     try:
         _call("unshare", CLONE_NEWNET | CLONE_NEWNS)
@@ -305,12 +299,6 @@ def _enter(namespace: Namespace) -> None:
         except OSError as error:
             reason = "it is no network namespace" if error.errno == errno.EINVAL else error.strerror
             raise NamespaceError(f"cannot enter {namespace}: {reason}") from error
-
-
-def _names() -> frozenset[str]:
-    with suppress(FileNotFoundError):
-        return frozenset(os.listdir(NAMED))
-    return frozenset()
 
 
 def _mount(source: str | None, target: Path, flags: int) -> None:

@@ -82,8 +82,9 @@ class Resolver:
         self._listeners: dict[Namespace, _Listener] = {}
 
     async def attach(self, namespace: Namespace, names: Callable[[], Names]) -> None:
-        """Answer in `namespace`, whose `lo` must be up, with what `names` returns at each query.
+        """Answer in `namespace` with what `names` returns at each query.
 
+        Clients in there reach the socket once `lo` is up; it is bound before as well.
         Raises ResolverError, as where another program has the port in there.
         """
         try:

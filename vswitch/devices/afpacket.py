@@ -12,8 +12,11 @@ the Ethernet frame, then grow by the tag's length.
 
 An interface that is set down is not gone. Both events arrive as ENETDOWN, so the socket is asked
 which interface it is bound to: a deleted one (or one moved to another namespace) has no name left.
+Every deletion begins with "down", and one of an interface that is down already raises no error on
+the socket at all. So from ENETDOWN until the interface is up again, a second socket listens to the
+kernel's link events (rtnetlink(7)) and the question is asked again at each.
 
-The descriptor to poll is an epoll of its own around the socket. ENETDOWN sets POLLERR on the
+The descriptor to poll is an epoll of its own around both. ENETDOWN sets POLLERR on the packet
 socket, and libuv stops watching a descriptor for good at the first POLLERR, which would leave the
 device deaf when the interface is set up again; an epoll descriptor only ever polls readable.
 """
@@ -21,12 +24,14 @@ device deaf when the interface is set up again; an epoll descriptor only ever po
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import select
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from vswitch.devices.base import DeviceGone, OpenError, Sent, sent_by_error
 from vswitch.units import KIBIBYTE, MEBIBYTE
@@ -56,12 +61,24 @@ _PACKET_IGNORE_OUTGOING = 23
 _PACKET_MR_PROMISC = 1
 _TP_STATUS_VLAN_VALID = 0x10
 _SOL_PACKET = 263
+# linux/netlink.h, linux/rtnetlink.h
+_SOL_NETLINK = 270
+_NETLINK_ADD_MEMBERSHIP = 1
+_NETLINK_DROP_MEMBERSHIP = 2
+_NETLINK_NO_ENOBUFS = 5
+_RTNLGRP_LINK = 1
+# linux/sockios.h, linux/if.h
+_SIOCGIFFLAGS = 0x8913
+_IFF_UP = 0x0001
+# asm-generic/socket.h
 _SO_SNDBUFFORCE = 32
 _SO_RCVBUFFORCE = 33
 
 _MEMBERSHIP = struct.Struct("iHH8x")  # struct packet_mreq: interface index, type, address length
 _AUXDATA = struct.Struct("IIIHHHH")  # struct tpacket_auxdata: status .. vlan_tci, vlan_tpid
+_INTERFACE_REQUEST = struct.Struct("16sH22x")  # struct ifreq: name, flags
 _AUXDATA_SPACE = socket.CMSG_SPACE(_AUXDATA.size)
+_LINK_EVENT_LENGTH = 8 * KIBIBYTE  # only drained, so a message may be cut
 _TAG = struct.Struct("!HH")
 _OFFSET = struct.Struct("<H")
 _LARGEST_OFFSET = 0xFFFF
@@ -76,8 +93,13 @@ class PacketDevice:
 
     kind = "afpacket"
 
-    def __init__(self, packets: socket.socket, interface: str, offloads: Offloads) -> None:
-        """Take over a bound, configured, non-blocking socket; `open` is the usual way."""
+    def __init__(
+        self, packets: socket.socket, links: socket.socket, interface: str, offloads: Offloads
+    ) -> None:
+        """Take over a bound packet socket and a netlink socket without groups, non-blocking both.
+
+        `open` is the usual way.
+        """
         self.name = interface
         self.interface = interface
         """The interface's name when it was opened; a rename afterwards is not seen here."""
@@ -85,10 +107,13 @@ class PacketDevice:
         self.unreadable = 0
         """Frames lost because the kernel has no virtio-net header for them (GSO of SCTP)."""
         self._socket = packets
+        self._links = links
+        self._is_down = False
         self._gone = False
         self._buffer = memoryview(bytearray(BUFFER_LENGTH))
         self._poll = select.epoll()
         self._poll.register(packets, select.EPOLLIN)
+        self._poll.register(links, select.EPOLLIN)
 
     @classmethod
     def open(cls, interface: str) -> PacketDevice:
@@ -96,16 +121,17 @@ class PacketDevice:
 
         The socket keeps that namespace alive until it is closed.
         """
-        try:
-            packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-        except OSError as error:
-            raise OpenError(f"{interface}: packet socket: {error.strerror}") from error
-        try:
-            _configure(packets, interface)
-        except OSError as error:
-            packets.close()
-            raise OpenError(f"{interface}: {error.strerror or error}") from error
-        return cls(packets, interface, _offloads_of_this_kernel())
+        with ExitStack() as undo:
+            try:
+                packets = undo.enter_context(_raw_socket(socket.AF_PACKET))
+                links = undo.enter_context(_raw_socket(socket.AF_NETLINK))
+                links.setsockopt(_SOL_NETLINK, _NETLINK_NO_ENOBUFS, 1)
+                links.bind((0, 0))  # without a port id of its own it would get no events
+                _configure(packets, interface)
+            except OSError as error:
+                raise OpenError(f"{interface}: {error.strerror or error}") from error
+            undo.pop_all()
+        return cls(packets, links, interface, _offloads_of_this_kernel())
 
     def fileno(self) -> int:
         """A descriptor that polls readable when frames wait or the interface's state changed."""
@@ -117,6 +143,8 @@ class PacketDevice:
         target = [buffer[VLAN_TAG_LENGTH:]]
         receive = self._socket.recvmsg_into
         for _ in range(limit):
+            if self._is_down:
+                self._look_at_link()
             if self._gone:
                 raise DeviceGone(self.name)
             try:
@@ -138,30 +166,58 @@ class PacketDevice:
         try:
             self._socket.send(frame)
         except OSError as error:
-            sent = sent_by_error(error)
-            if sent is Sent.DOWN and self._is_unbound():
-                sent = Sent.GONE
-            self._gone = self._gone or sent is Sent.GONE
-            return sent
+            return sent_by_error(error)
         return Sent.SENT
 
     def close(self) -> None:
-        """Close the socket and leave promiscuous mode; the interface stays."""
+        """Close the sockets and leave promiscuous mode; the interface stays."""
         self._poll.close()
         self._socket.close()
+        self._links.close()
 
     def _overcome(self, error: OSError) -> bool:
-        """Whether receiving may go on after `error`; notes if it tells that the device is gone."""
+        """Whether receiving may go on after `error`; notes if it tells of a lost interface."""
         if self._socket.fileno() < 0:
             return False
         if error.errno == errno.EINVAL:
             self.unreadable += 1
         else:
-            self._gone = self._is_unbound()
+            self._links.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _RTNLGRP_LINK)
+            self._is_down = True
         return True
 
-    def _is_unbound(self) -> bool:
-        return not self._socket.getsockname()[0]
+    def _look_at_link(self) -> None:
+        """Gone, still down, or up again? Asked after listening began, so no event is missed."""
+        if self._socket.fileno() < 0:
+            return
+        self._drain_link_events()
+        interface = self._socket.getsockname()[0]
+        self._gone = not interface
+        if self._gone or _is_up(self._socket, interface):
+            self._is_down = False
+            self._links.setsockopt(_SOL_NETLINK, _NETLINK_DROP_MEMBERSHIP, _RTNLGRP_LINK)
+            self._drain_link_events()
+
+    def _drain_link_events(self) -> None:
+        try:
+            while self._links.recv(_LINK_EVENT_LENGTH):
+                continue
+        except BlockingIOError:
+            return
+
+
+def _raw_socket(family: socket.AddressFamily) -> socket.socket:
+    return socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+
+
+def _is_up(packets: socket.socket, interface: str) -> bool:
+    """Whether `interface` is set up; False also where it was renamed or deleted just now."""
+    try:
+        answer = fcntl.ioctl(packets, _SIOCGIFFLAGS, _INTERFACE_REQUEST.pack(interface.encode(), 0))
+    except OSError:
+        return False
+    _, flags = _INTERFACE_REQUEST.unpack(answer)
+    return bool(flags & _IFF_UP)
 
 
 def _configure(packets: socket.socket, interface: str) -> None:

@@ -41,7 +41,7 @@ class Sent(Enum):
     """The device does not exist any more, or was closed: no frame passes again."""
 
 
-class DeviceGone(Exception):  # noqa: N818 - it is an event of a device's life, not a mistake
+class DeviceGone(Exception):
     """The device has vanished: deleted, moved away, its namespace ended. Its text is the name."""
 
 

@@ -150,7 +150,7 @@ def _remove(document: dict[str, Any], path: KeyPath) -> None:
 
 def _agree(document: dict[str, Any], sound: Document) -> tuple[Configuration, list[Mistake]]:
     """What `sound` asks for as a whole, and every disagreement between its parts."""
-    uplink, mistakes = _uplink(sound)
+    uplink, mistakes = _uplink(document, sound)
     servers = tuple(sound.dns.upstream)
     resolved = networks.resolve(
         [
@@ -175,7 +175,7 @@ def _agree(document: dict[str, Any], sound: Document) -> tuple[Configuration, li
     return configuration, mistakes
 
 
-def _uplink(sound: Document) -> tuple[Uplink | None, list[Mistake]]:
+def _uplink(document: dict[str, Any], sound: Document) -> tuple[Uplink | None, list[Mistake]]:
     table = sound.uplink
     if table is None:
         return None, []
@@ -187,7 +187,7 @@ def _uplink(sound: Document) -> tuple[Uplink | None, list[Mistake]]:
             mistakes.append(Mistake(path, "that is the switch's own address, uplink.address"))
         elif not is_usable(network, gateway):
             mistakes.append(Mistake(path, f"allowed is the address of another host in {network}"))
-    if DEFAULT_NETWORK.name not in sound.networks and network.overlaps(DEFAULT_NETWORK.subnet):
+    if _wants_default_network(document) and network.overlaps(DEFAULT_NETWORK.subnet):
         words = (
             f"overlaps {DEFAULT_NETWORK.subnet} of network {DEFAULT_NETWORK.name}, "
             f"which [networks.{DEFAULT_NETWORK.name}] can move"

@@ -149,6 +149,7 @@ class Inventory:
         claim.holds_name = True
         self._check_names(claim)
         self._claim_network(claim)
+        self._check_rules_of_predefined_network(claim)
         self._claim_named_address(claim)
         self._claim_named_host_ports(claim)
         return claim
@@ -225,24 +226,25 @@ class Inventory:
         except NetworkError as error:
             claim.errors.append(error.at("network"))
 
-    def _claim_named_address(self, claim: _Claim) -> None:
-        request, network = claim.request, claim.network
-        if network is None:
+    def _check_rules_of_predefined_network(self, claim: _Claim) -> None:
+        if claim.network is None or not claim.network.predefined:
             return
-        if network.predefined and request.aliases:
-            message = "network-scoped aliases are only supported for user-defined networks"
-            claim.errors.append(NetworkError(message, key=("aliases",)))
-        if request.address is None:
-            return
-        if network.predefined:
+        if claim.request.address is not None:
             message = "user-specified IP address is supported on user-defined networks only"
             claim.errors.append(NetworkError(message, key=("address",)))
+        if claim.request.aliases:
+            message = "network-scoped aliases are only supported for user-defined networks"
+            claim.errors.append(NetworkError(message, key=("aliases",)))
+
+    def _claim_named_address(self, claim: _Claim) -> None:
+        network, address = claim.network, claim.request.address
+        if network is None or network.predefined or address is None:
             return
         try:
-            self._pools[network.name].take(request.address)
-            claim.address = request.address
+            self._pools[network.name].take(address)
+            claim.address = address
         except NetworkError as error:
-            hint = error.hint or self._holder_of(network, request.address)
+            hint = error.hint or self._holder_of(network, address)
             claim.errors.append(NetworkError(str(error), hint=hint, key=("address",)))
 
     def _claim_named_host_ports(self, claim: _Claim) -> None:

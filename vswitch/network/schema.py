@@ -88,7 +88,7 @@ def _ipv4(value: object) -> IpAddress:
 def _uplink_address(value: object) -> IpInterface:
     interface = _parsed(IpInterface.parse, value)
     network = interface.network
-    if interface.address.version != 4 or network.prefix_length == 0:
+    if interface.address.version != 4:
         raise NotAllowedError
     if any(network.overlaps(other) for other in NO_SUBNET):
         raise NotAllowedError
@@ -120,7 +120,7 @@ def _subnet(value: object) -> IpNetwork:
 
 
 def _mtu(value: object) -> int:
-    if type(value) is not int or not SMALLEST_MTU <= value <= LARGEST_MTU:
+    if not isinstance(value, int) or not SMALLEST_MTU <= value <= LARGEST_MTU:
         raise NotAllowedError
     return value
 

@@ -13,9 +13,9 @@ left alone. The caller knows which one it has; that a computed UDP checksum of 0
 (RFC 768) is the caller's too.
 
 Summation is one division of one big integer: 2**16 is 1 modulo 65535, so the number that the bytes
-spell is congruent to the sum of its 16-bit digits. Of what the standard library offers (`array`,
-`struct` or a cast memoryview, and `sum`) this was the fastest for 20 bytes (0.2 us) and two to three
-times faster than all others for 1460 and for 65536 (4 and 160 us).
+spell is congruent to the sum of its 16-bit digits. Measured beside `sum` over an `array`, a cast
+memoryview and `struct.unpack`, it was the fastest for 20 bytes (0.2 us) and two to three times
+faster than each of them for 1460 and for 65536 (4 and 160 us).
 
 Read first: RFC 1071 and RFC 1624.
 """

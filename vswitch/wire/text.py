@@ -162,7 +162,7 @@ def _station_name(link: Ethernet) -> str:
 
 def _ethertype_name(ethertype: int) -> str:
     if ethertype < SMALLEST_ETHERTYPE:
-        return f"802.2 length {ethertype}"
+        return "802.2"
     return next(
         (name for known, name in _ETHERTYPES.items() if known == ethertype),
         f"type 0x{ethertype:04x}",
@@ -247,11 +247,11 @@ def _read_ipv4(frame: Buffer, offset: int, end: int) -> _Packet | Malformed:
     elif packet.total_length < packet.header_length:
         words.append(f"({Malformed.IPV4_BAD_TOTAL_LENGTH.value})")
     if packet.fragment_offset:
-        carried = f"{packet.end - packet.payload} bytes of {_protocol_name(packet.protocol)}"
-        transport = _Transport("fragment", [f"at {packet.fragment_offset}", carried])
+        carried = [f"fragment at {packet.fragment_offset},", f"{packet.end - packet.payload} bytes"]
+        transport = _Transport(_protocol_name(packet.protocol), carried)
     else:
-        part = is_cut or packet.more_fragments
-        transport = _read_transport(frame, packet.protocol, packet.payload, packet.end, part)
+        lacks = "truncated" if is_cut else "first fragment" if packet.more_fragments else ""
+        transport = _read_transport(frame, packet.protocol, packet.payload, packet.end, lacks)
     return _Packet("IPv4", packet.source, packet.destination, words, transport, packet.end)
 
 
@@ -262,31 +262,31 @@ def _read_ipv6(frame: Buffer, offset: int, end: int) -> _Packet | Malformed:
     words = [f"hop limit {packet.hop_limit}", f"payload {packet.payload_length}"]
     if packet.flow_label:
         words.append(f"flow 0x{packet.flow_label:05x}")
-    is_cut = packet.payload_length > end - packet.payload
-    if is_cut:
+    lacks = "truncated" if packet.payload_length > end - packet.payload else ""
+    if lacks:
         words.append(f"truncated to {end - offset} bytes")
-    transport = _read_transport(frame, packet.next_header, packet.payload, packet.end, is_cut)
+    transport = _read_transport(frame, packet.next_header, packet.payload, packet.end, lacks)
     return _Packet("IPv6", packet.source, packet.destination, words, transport, packet.end)
 
 
-def _read_transport(
-    frame: Buffer, protocol: int, offset: int, end: int, is_part: bool
-) -> _Transport:
-    """Read what follows an IP header; with `is_part`, `end` is before the end of it all."""
+def _read_transport(frame: Buffer, protocol: int, offset: int, end: int, lacks: str) -> _Transport:
+    """Read what follows an IP header; `lacks` says in a word why it is not all there, if so."""
     match protocol:
         case Protocol.TCP:
-            return _read_tcp(frame, offset, end, is_part)
+            return _read_tcp(frame, offset, end, lacks)
         case Protocol.UDP:
-            return _read_udp(frame, offset, end, is_part)
+            return _read_udp(frame, offset, end, lacks)
         case Protocol.ICMP:
-            return _read_icmp(frame, offset, end, is_part)
+            return _read_icmp(frame, offset, end, lacks)
         case Protocol.ICMPV6:
             return _read_icmpv6(frame, offset, end)
     return _Transport(_protocol_name(protocol), [f"{end - offset} bytes"])
 
 
-def _read_tcp(frame: Buffer, offset: int, end: int, is_part: bool) -> _Transport:
+def _read_tcp(frame: Buffer, offset: int, end: int, lacks: str) -> _Transport:
     segment = Tcp.parse(frame, offset, end)
+    if lacks and segment is Malformed.TCP_BAD_DATA_OFFSET:
+        segment = Tcp(frame, offset, end - offset, end)
     if isinstance(segment, Malformed):
         words = [_marked(segment)]
         if end - offset >= tcp.SEQUENCE + _LONG.size:
@@ -301,25 +301,27 @@ def _read_tcp(frame: Buffer, offset: int, end: int, is_part: bool) -> _Transport
     data_length = end - segment.payload
     if data_length:
         words.append(f"data {data_length} bytes")
-    if is_part:
-        words.append("truncated")
+    if lacks:
+        words.append(lacks)
     ports = (segment.source_port, segment.destination_port)
     return _Transport("TCP", words, ports, data_length)
 
 
-def _read_udp(frame: Buffer, offset: int, end: int, is_part: bool) -> _Transport:
+def _read_udp(frame: Buffer, offset: int, end: int, lacks: str) -> _Transport:
     datagram = Udp.parse(frame, offset, end)
+    if lacks and datagram is Malformed.UDP_BAD_LENGTH:
+        datagram = Udp(frame, offset)
     if isinstance(datagram, Malformed):
-        words = [_marked(datagram)]
-        if is_part and datagram is Malformed.UDP_BAD_LENGTH:
-            words = [f"data {end - offset - udp.HEADER_LENGTH} bytes", "truncated"]
-        return _Transport("UDP", words, _ports(frame, offset, end))
-    data_length = datagram.length - udp.HEADER_LENGTH
+        return _Transport("UDP", [_marked(datagram)], _ports(frame, offset, end))
+    data_length = max(0, datagram.length - udp.HEADER_LENGTH)
+    words = [f"data {data_length} bytes"]
+    if lacks:
+        words.append(lacks)
     ports = (datagram.source_port, datagram.destination_port)
-    return _Transport("UDP", [f"data {data_length} bytes"], ports, data_length)
+    return _Transport("UDP", words, ports, data_length)
 
 
-def _read_icmp(frame: Buffer, offset: int, end: int, is_part: bool) -> _Transport:
+def _read_icmp(frame: Buffer, offset: int, end: int, lacks: str) -> _Transport:
     message = Icmp.parse(frame, offset, end)
     if isinstance(message, Malformed):
         return _Transport("ICMP", [_marked(message)])
@@ -332,8 +334,8 @@ def _read_icmp(frame: Buffer, offset: int, end: int, is_part: bool) -> _Transpor
         words.append(f"code {message.code}")
     if message.is_query:
         words += [f"id {message.identifier}", f"seq {message.sequence}"]
-    if is_part:
-        words.append("truncated")
+    if lacks:
+        words.append(lacks)
     elif not message.has_valid_checksum():
         words.append(f"({Malformed.ICMP_BAD_CHECKSUM.value})")
     return _Transport("ICMP", words, quote=message.payload if message.is_error else None)
@@ -362,7 +364,8 @@ def _ports(frame: Buffer, offset: int, end: int) -> tuple[int, int] | None:
 
 def _protocol_name(protocol: int) -> str:
     known = Protocol.__members__.values()
-    return next((p.name for p in known if p == protocol), f"protocol {protocol}")
+    name = next((member.name for member in known if member == protocol), None)
+    return name.replace("_", "-") if name else f"protocol {protocol}"
 
 
 def _name_of(names: type[IntEnum], number: int) -> str:

@@ -1,0 +1,107 @@
+"""Speaking to a running switch: HTTP with JSON over its unix socket.
+
+The switches that run have a directory each under /run/vswitch with the socket in it, so with one
+switch running there is nothing to say, and with several `--switch` says which.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from vswitch.cli.problem import Problem
+from vswitch.daemon.api import SOCKET
+from vswitch.daemon.journal import RUN
+from vswitch.daemon.messages import Problem as ProblemBody
+
+TIMEOUT_SECONDS = 30.0
+"""Attaching an endpoint takes milliseconds; a switch that needs this long is not well."""
+
+Row = TypeVar("Row", bound=BaseModel)
+
+
+class Client:
+    """Calls to one switch. Every method raises `Problem` where it can not be done."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    def of(cls, name: str | None) -> Client:
+        """The switch called `name`, or the one that runs."""
+        running = running_switches()
+        if name is not None:
+            if name not in running:
+                raise Problem(f"no switch named {name} is running ({_named(running)})")
+            return cls(running[name])
+        if not running:
+            raise Problem("no switch is running: start one with vswitch up -c FILE.toml")
+        if len(running) > 1:
+            raise Problem(f"several switches are running: say --switch NAME ({_named(running)})")
+        return cls(next(iter(running.values())))
+
+    def rows(self, table: str, kind: type[Row]) -> list[Row]:
+        """The rows of a table."""
+        return TypeAdapter(list[kind]).validate_json(self._call("GET", table))  # type: ignore[valid-type]
+
+    def row(self, method: str, path: str, kind: type[Row], body: BaseModel | None = None) -> Row:
+        """The answer of a call that has one."""
+        return kind.model_validate_json(self._call(method, path, body))
+
+    def do(self, method: str, path: str, body: BaseModel | None = None) -> None:
+        """A call whose answer says nothing."""
+        self._call(method, path, body)
+
+    def text(self, table: str) -> str:
+        """A table as the JSON text that the switch sent."""
+        return self._call("GET", table).decode()
+
+    def _call(self, method: str, path: str, body: BaseModel | None = None) -> bytes:
+        connection = _UnixConnection(self._path)
+        try:
+            text = body.model_dump_json() if body else None
+            connection.request(method, f"/v1/{path}", body=text)
+            answer = connection.getresponse()
+            content = answer.read()
+        except PermissionError:
+            raise Problem(f"{self._path} may only be used by its owner (try sudo)") from None
+        except (ConnectionRefusedError, FileNotFoundError):
+            raise Problem(f"the switch at {self._path} does not run any more") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Problem(f"the switch at {self._path} did not answer: {error}") from error
+        finally:
+            connection.close()
+        if answer.status >= http.client.BAD_REQUEST:
+            raise Problem(_error_text(content))
+        return content
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("switch", timeout=TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def running_switches() -> dict[str, Path]:
+    """The sockets of the switches that run, by name."""
+    return {path.parent.name: path for path in sorted(RUN.glob(f"*/{SOCKET}"))}
+
+
+def _named(running: dict[str, Path]) -> str:
+    return f"running: {', '.join(running)}" if running else "none is running"
+
+
+def _error_text(content: bytes) -> str:
+    try:
+        return ProblemBody.model_validate_json(content).error
+    except ValidationError:
+        return content.decode(errors="replace")

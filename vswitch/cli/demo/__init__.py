@@ -1,0 +1,1 @@
+"""`vswitch demo`: the switch at work, with real tools, to be watched."""

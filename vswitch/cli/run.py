@@ -1,0 +1,93 @@
+"""`vswitch run`: a command in a fresh namespace that is attached to the running switch.
+
+Theory of operation. The child enters a new network and mount namespace and waits. Meanwhile this
+process asks the switch to attach an endpoint to the child's namespace, by its process id; then the
+child lays the endpoint's resolv.conf over its own and becomes the command. The endpoint lives as
+long as the child: the switch watches the process and takes the endpoint away when it ends, however
+it ends. Signals that reach this process are passed on, and its exit status is the command's.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from vswitch.cli.client import Client
+from vswitch.cli.problem import require_root
+from vswitch.daemon import netns
+from vswitch.daemon.messages import EndpointBody, EndpointRow
+from vswitch.daemon.netns import NamespaceError
+
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+_NOT_FOUND = 127
+_NOT_EXECUTABLE = 126
+"""Exit statuses for a command that can not be run, as shells have them."""
+
+_COULD_NOT_PREPARE = 125
+"""docker run's exit status for an error of its own."""
+
+
+def run(
+    command: list[str], network: str, name: str | None, publish: tuple[str, ...], switch: str | None
+) -> int:
+    """Run `command` and return its exit status."""
+    require_root("vswitch run")
+    client = Client.of(switch)
+    ready, go = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(ready[0])
+        os.close(go[1])
+        _become(command, ready[1], go[0])
+    os.close(ready[1])
+    os.close(go[0])
+    try:
+        if os.read(ready[0], 1):
+            body = EndpointBody(pid=child, name=name, network=network, publish=publish)
+            endpoint = client.row("POST", "endpoints", EndpointRow, body)
+            _pass_signals_on(child)
+            os.write(go[1], endpoint.resolv_conf.encode())
+    finally:
+        os.close(go[1])
+    _, status = os.waitpid(child, 0)
+    return _exit_status(status)
+
+
+def _become(command: list[str], ready: int, go: int) -> None:
+    """The child's part: never returns."""
+    try:
+        netns.unshare_network()
+        os.write(ready, b"r")
+        with os.fdopen(go) as stream:
+            resolv_conf = stream.read()
+        if not resolv_conf:
+            os._exit(_COULD_NOT_PREPARE)
+        netns.overlay_file(resolv_conf)
+    except (NamespaceError, OSError) as error:
+        print(f"vswitch: {error}", file=sys.stderr)
+        os._exit(_COULD_NOT_PREPARE)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"vswitch: {command[0]}: {error.strerror}", file=sys.stderr)
+        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
+
+
+def _pass_signals_on(child: int) -> None:
+    def pass_on(number: int, _: FrameType | None) -> None:
+        try:
+            os.kill(child, number)
+        except ProcessLookupError:
+            return
+
+    for number in _PASSED_ON:
+        signal.signal(number, pass_on)
+
+
+def _exit_status(status: int) -> int:
+    """As shells say it: 128 and the signal for a command that a signal ended."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code

@@ -1,0 +1,149 @@
+"""`vswitch flows|fdb|neighbours|ports|status`: the tables of the running switch.
+
+On a terminal a table is drawn; into a pipe go plain columns, one row a line; `--json` prints what
+the switch sent, byte for byte.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from vswitch.cli.client import Client
+from vswitch.daemon.messages import FdbRow, FlowRow, NeighbourRow, PortRow, StatusRow
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def flows(switch: str | None, *, json: bool) -> None:
+    """Every connection."""
+    client = Client.of(switch)
+    if json:
+        print(client.text("flows"))
+        return
+    print_table(flow_table(client.rows("flows", FlowRow)))
+
+
+def flow_table(rows: Sequence[FlowRow]) -> Table:
+    """Connections as a table."""
+    table = _table("id", "protocol", "state", "original", "translation", "frames", "bytes", "left")
+    for row in rows:
+        table.add_row(
+            str(row.flow),
+            row.protocol,
+            row.state,
+            row.original,
+            row.translation or "-",
+            str(row.frames),
+            octets(row.bytes),
+            f"{row.expires_in_seconds:.0f} s",
+        )
+    return table
+
+
+def fdb(switch: str | None, *, json: bool) -> None:
+    """Every station."""
+    client = Client.of(switch)
+    if json:
+        print(client.text("fdb"))
+        return
+    print_table(fdb_table(client.rows("fdb", FdbRow)))
+
+
+def fdb_table(rows: Sequence[FdbRow]) -> Table:
+    """Stations as a table."""
+    table = _table("network", "vlan", "station", "port", "seen")
+    for row in rows:
+        seen = "recently" if row.recent else "a while ago"
+        table.add_row(row.network, str(row.vlan or "-"), row.mac, row.port, seen)
+    return table
+
+
+def neighbours(switch: str | None, *, json: bool) -> None:
+    """Every address that the switch had to reach."""
+    client = Client.of(switch)
+    if json:
+        print(client.text("neighbours"))
+        return
+    table = _table("network", "address", "station", "state", "waiting")
+    for row in client.rows("neighbours", NeighbourRow):
+        table.add_row(row.network, row.address, row.mac or "-", row.state, str(row.waiting))
+    print_table(table)
+
+
+def ports(switch: str | None, *, json: bool) -> None:
+    """Every port."""
+    client = Client.of(switch)
+    if json:
+        print(client.text("ports"))
+        return
+    table = _table("port", "name", "network", "device", "received", "sent", "lost", "dropped")
+    for row in client.rows("ports", PortRow):
+        table.add_row(
+            str(row.port),
+            row.name,
+            row.network,
+            row.device,
+            f"{row.received_frames} ({octets(row.received_bytes)})",
+            f"{row.sent_frames} ({octets(row.sent_bytes)})",
+            _counts(row.lost),
+            _counts(row.drops),
+        )
+    print_table(table)
+
+
+def status(switch: str | None, *, json: bool) -> None:
+    """The switch as a whole."""
+    client = Client.of(switch)
+    if json:
+        print(client.text("status"))
+        return
+    row = client.row("GET", "status", StatusRow)
+    table = _table("", "")
+    table.show_header = False
+    for name, value in (
+        ("switch", f"{row.name} (vswitch {row.version}, pid {row.pid})"),
+        ("fast path", row.fastpath),
+        ("uplink", row.uplink or "none"),
+        ("networks", ", ".join(row.networks)),
+        ("endpoints", ", ".join(row.endpoints) or "none"),
+        ("connections", str(row.connections)),
+        ("mappings", str(row.mappings)),
+        ("capture", row.capture or "none"),
+        ("dropped", _counts(row.drops)),
+    ):
+        table.add_row(name, value)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Draw it on a terminal; print columns into anything else, as wide as they need to be."""
+    if sys.stdout.isatty():
+        Console().print(table)
+    else:
+        table.box = None
+        Console(width=500, highlight=False).print(table)
+
+
+def octets(count: int) -> str:
+    """A number of bytes in the unit that a person would use."""
+    value = float(count)
+    for unit in _UNITS[:-1]:
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} {_UNITS[-1]}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "-"

@@ -1,0 +1,42 @@
+"""`vswitch up`: check the configuration, then become the switch."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from vswitch.cli.problem import Problem, require_root
+from vswitch.network import config
+from vswitch.network.config import ConfigurationError
+from vswitch.network.model import Configuration
+
+
+def check(path: Path) -> None:
+    """Say whether the configuration can be honoured, and touch nothing."""
+    configuration = _load(path)
+    networks, endpoints = len(configuration.networks), len(configuration.endpoints)
+    print(f"{path}: switch {configuration.name}: {networks} networks, {endpoints} endpoints: ok")
+
+
+def up(path: Path) -> None:
+    """Run the switch in the foreground."""
+    from vswitch.daemon.daemon import StartError
+    from vswitch.daemon.journal import AlreadyRunning
+    from vswitch.daemon.service import serve
+
+    configuration = _load(path)
+    require_root("vswitch up")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
+    )
+    try:
+        serve(configuration)
+    except (StartError, AlreadyRunning, OSError) as error:
+        raise Problem(str(error)) from error
+
+
+def _load(path: Path) -> Configuration:
+    try:
+        return config.load(path)
+    except ConfigurationError as error:
+        raise Problem(str(error)) from error

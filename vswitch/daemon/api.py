@@ -1,0 +1,186 @@
+"""The control socket: HTTP with JSON on a unix socket that only its owner may use.
+
+Theory of operation. Each route is a few lines that turn a body into a call of the `Daemon` and a
+result into rows (`messages`, `views`). A mistake of the client is a 4xx whose body says in one line
+what is wrong; an unexpected error is logged with its traceback and answered with a plain 500.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from vswitch.daemon import messages, views
+from vswitch.daemon.daemon import AttachError, Daemon
+from vswitch.network import publish
+from vswitch.network.errors import NetworkError
+from vswitch.network.model import Endpoint, EndpointRequest
+
+log = logging.getLogger(__name__)
+
+SOCKET = "socket"
+"""The socket's name in the switch's run directory."""
+
+_BODY_LIMIT = 64 * 1024
+"""Bytes of a request: the longest one lists some published ports."""
+
+_OWNER_ONLY = 0o177
+
+Body = TypeVar("Body", bound=BaseModel)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Api:
+    """The server on one daemon's socket."""
+
+    def __init__(self, daemon: Daemon, socket: Path) -> None:
+        self._daemon = daemon
+        self._socket = socket
+        application = web.Application(client_max_size=_BODY_LIMIT, middlewares=[_in_one_line])
+        application.add_routes(
+            [
+                web.get("/v1/status", self._status),
+                web.get("/v1/ports", self._ports),
+                web.get("/v1/fdb", self._fdb),
+                web.get("/v1/neighbours", self._neighbours),
+                web.get("/v1/flows", self._flows),
+                web.get("/v1/endpoints", self._endpoints),
+                web.post("/v1/endpoints", self._add_endpoint),
+                web.delete("/v1/endpoints/{name}", self._remove_endpoint),
+                web.put("/v1/capture", self._begin_capture),
+                web.delete("/v1/capture", self._end_capture),
+            ]
+        )
+        self._runner = web.AppRunner(application, access_log=None)
+
+    async def start(self) -> None:
+        """Listen. The lock says that no other switch does, so an old socket is swept away."""
+        self._socket.unlink(missing_ok=True)
+        await self._runner.setup()
+        before = os.umask(_OWNER_ONLY)
+        try:
+            await web.UnixSite(self._runner, str(self._socket)).start()
+        finally:
+            os.umask(before)
+
+    async def close(self) -> None:
+        """Stop listening and remove the socket."""
+        await self._runner.cleanup()
+        self._socket.unlink(missing_ok=True)
+
+    # Tables
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return _json(self._daemon.status())
+
+    async def _ports(self, _: web.Request) -> web.Response:
+        return _rows(views.ports(self._daemon.switch))
+
+    async def _fdb(self, _: web.Request) -> web.Response:
+        return _rows(views.fdb(self._daemon.switch))
+
+    async def _neighbours(self, _: web.Request) -> web.Response:
+        return _rows(views.neighbours(self._daemon.switch))
+
+    async def _flows(self, _: web.Request) -> web.Response:
+        return _rows(views.flows(self._daemon.switch, self._daemon.runtime.now()))
+
+    # Endpoints
+
+    async def _endpoints(self, _: web.Request) -> web.Response:
+        return _rows([self._row(endpoint) for endpoint in self._daemon.inventory.endpoints])
+
+    async def _add_endpoint(self, request: web.Request) -> web.Response:
+        body = await _body(request, messages.EndpointBody)
+        wish = EndpointRequest(
+            name=body.name or f"run-{body.pid}",
+            network=body.network,
+            kind=body.kind,
+            publish=tuple(publish.parse(spec) for spec in body.publish),
+        )
+        endpoint = await self._daemon.add_endpoint(wish, body.pid)
+        return _json(self._row(endpoint), status=201)
+
+    async def _remove_endpoint(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        self._daemon.inventory.endpoint(name)
+        await self._daemon.detach(name, "removed")
+        return web.Response(status=204)
+
+    def _row(self, endpoint: Endpoint) -> messages.EndpointRow:
+        network = self._daemon.network_of(endpoint)
+        return messages.EndpointRow(
+            name=endpoint.name,
+            network=endpoint.network,
+            kind=endpoint.kind,
+            namespace=endpoint.namespace or "",
+            address=f"{endpoint.address}/{network.subnet.prefix_length}",
+            gateway=str(network.gateway),
+            mac=str(endpoint.mac),
+            aliases=endpoint.aliases,
+            published=tuple(str(publication) for publication in endpoint.publications),
+            resolv_conf=self._daemon.resolv_conf,
+        )
+
+    # Captures
+
+    async def _begin_capture(self, request: web.Request) -> web.Response:
+        body = await _body(request, messages.CaptureBody)
+        try:
+            self._daemon.begin_capture(Path(body.file), body.snap_length)
+        except OSError as error:
+            raise AttachError(f"{body.file}: {error.strerror}") from error
+        return web.Response(status=204)
+
+    async def _end_capture(self, _: web.Request) -> web.Response:
+        row = self._daemon.end_capture()
+        if row is None:
+            return _problem(404, "no capture is running")
+        return _json(row)
+
+
+@web.middleware
+async def _in_one_line(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error as a `Problem`."""
+    try:
+        return await handler(request)
+    except NetworkError as error:
+        return _problem(404 if "not found" in str(error) else 409, error.explained)
+    except AttachError as error:
+        return _problem(409, str(error))
+    except ValidationError as error:
+        return _problem(400, _first_mistake(error))
+    except web.HTTPException as error:
+        return _problem(error.status, f"{request.method} {request.path}: {error.reason}")
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return _problem(500, "the switch failed to do this; its log says why")
+
+
+def _first_mistake(error: ValidationError) -> str:
+    mistake = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in mistake["loc"]) or "body"
+    return f"{where}: {mistake['msg']}"
+
+
+async def _body(request: web.Request, kind: type[Body]) -> Body:
+    return kind.model_validate_json(await request.read())
+
+
+def _rows(rows: Sequence[BaseModel]) -> web.Response:
+    text = ",\n".join(row.model_dump_json() for row in rows)
+    return web.Response(text=f"[{text}]", content_type="application/json")
+
+
+def _json(row: BaseModel, status: int = 200) -> web.Response:
+    return web.Response(text=row.model_dump_json(), status=status, content_type="application/json")
+
+
+def _problem(status: int, text: str) -> web.Response:
+    return _json(messages.Problem(error=text), status)

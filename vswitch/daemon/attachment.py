@@ -1,0 +1,149 @@
+"""Making an endpoint real: its namespace, its interface, its resolver; and undoing that.
+
+Theory of operation. An endpoint is attached in steps (namespace, device, link, port, publications,
+names), each of which pushes its undoing onto a stack. Where a step fails, what was done is undone
+in reverse order and the error goes to the caller, so there is never half an endpoint; to detach one
+is to run the same stack. What would outlive a killed daemon is written into the journal first.
+
+A `tap` endpoint is a TAP of ours whose network device is moved into the namespace: its descriptor
+keeps working, and it vanishes with the daemon. A `veth` endpoint is a veth pair whose outer end is
+read by a packet socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from vswitch.daemon import links
+from vswitch.daemon.journal import Journal, MadeLink, MadeNamespace
+from vswitch.daemon.links import EndpointLink
+from vswitch.daemon.netns import Namespace
+from vswitch.daemon.resolver import Resolver, install_resolv_conf, remove_resolv_conf
+from vswitch.daemon.runtime import Runtime
+from vswitch.dataplane.publications import Publication
+from vswitch.dataplane.responders.dns import Names
+from vswitch.dataplane.switch import Switch
+from vswitch.dataplane.topology import Port
+from vswitch.devices.afpacket import PacketDevice
+from vswitch.devices.base import Device
+from vswitch.devices.tap import TapDevice
+from vswitch.network.model import Endpoint, EndpointKind, Network
+from vswitch.wire.values import IpInterface
+
+INTERFACE = "eth0"
+"""What an endpoint finds in its namespace, as in a container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An endpoint that is up. `undo` takes it down again."""
+
+    endpoint: Endpoint
+    namespace: Namespace
+    port: Port
+    undo: AsyncExitStack
+
+
+class Attacher:
+    """Attaches endpoints to one switch."""
+
+    def __init__(
+        self,
+        switch: Switch,
+        runtime: Runtime,
+        resolver: Resolver,
+        journal: Journal,
+        resolv_conf: str,
+    ) -> None:
+        self._switch = switch
+        self._runtime = runtime
+        self._resolver = resolver
+        self._journal = journal
+        self._resolv_conf = resolv_conf
+
+    async def attach(
+        self,
+        endpoint: Endpoint,
+        network: Network,
+        number: int,
+        namespace: Namespace | None,
+        names: Callable[[], Names],
+    ) -> Attachment:
+        """Bring `endpoint` up on `network`, which the dataplane knows by `number`.
+
+        `namespace` is None for the one that the endpoint names, which is made where it is missing.
+        Raises NamespaceError, LinkError, OpenError, ResolverError or OSError.
+        """
+        async with AsyncExitStack() as undo:
+            namespace = namespace or self._named_namespace(endpoint, undo)
+            device = self._make_device(endpoint, network, namespace, undo)
+            port = self._connect(endpoint, number, device, undo)
+            for publication in _publications(endpoint, number):
+                self._switch.publish(publication)
+                undo.callback(self._switch.unpublish, publication)
+            await self._resolver.attach(namespace, names)
+            undo.push_async_callback(self._resolver.detach, namespace)
+            self._runtime.watch(port)
+            undo.callback(self._runtime.forget, port)
+            return Attachment(endpoint, namespace, port, undo.pop_all())
+
+    def _named_namespace(self, endpoint: Endpoint, undo: AsyncExitStack) -> Namespace:
+        name = endpoint.namespace or endpoint.name
+        namespace = Namespace.named(name)
+        if not namespace.exists():
+            self._journal.make_namespace(name)
+            undo.callback(self._journal.undo, MadeNamespace(name))
+        install_resolv_conf(name, self._resolv_conf, self._journal)
+        undo.callback(remove_resolv_conf, name, self._journal)
+        return namespace
+
+    def _make_device(
+        self, endpoint: Endpoint, network: Network, namespace: Namespace, undo: AsyncExitStack
+    ) -> Device:
+        link = EndpointLink(
+            INTERFACE,
+            endpoint.mac,
+            IpInterface(endpoint.address, network.subnet),
+            network.gateway,
+            network.mtu,
+        )
+        device: Device
+        if endpoint.kind is EndpointKind.TAP:
+            tap = TapDevice.open()
+            device = tap
+            undo.callback(tap.close)
+            links.move(tap.interface, namespace)
+            links.equip(namespace, tap.interface, link)
+        else:
+            outer = f"veth{endpoint.mac[-4:].hex()}"
+            self._journal.make_veth(outer, namespace, INTERFACE, mtu=network.mtu)
+            undo.callback(self._journal.undo, MadeLink(outer))
+            device = PacketDevice.open(outer)
+            undo.callback(device.close)
+            links.equip(namespace, INTERFACE, link)
+        device.name = endpoint.name
+        return device
+
+    def _connect(
+        self, endpoint: Endpoint, number: int, device: Device, undo: AsyncExitStack
+    ) -> Port:
+        port = self._switch.add_port(endpoint.name, number, device)
+        undo.callback(self._switch.forget_address, number, endpoint.address)
+        undo.callback(self._switch.remove_port, port.number)
+        return port
+
+
+def _publications(endpoint: Endpoint, number: int) -> list[Publication]:
+    return [
+        Publication(
+            protocol=each.protocol,
+            host_address=each.host_address,
+            host_ports=range(each.host_ports.first, each.host_ports.last + 1),
+            network=number,
+            endpoint=endpoint.address,
+            first_endpoint_port=each.endpoint_ports.first,
+        )
+        for each in endpoint.publications
+    ]

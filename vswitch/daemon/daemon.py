@@ -1,0 +1,310 @@
+"""The daemon: a configuration made real, endpoints that come and go, an orderly end.
+
+Theory of operation. The daemon holds the three worlds together: the `Inventory` of what a user
+talks about, the `Switch` that carries frames, and the kernel's namespaces and links. Every change
+goes through here, is made in all three or in none, and is logged in one line. Endpoints end in
+three ways, all of which lead to `detach`: somebody asks for it, the namespace or process that they
+live in goes away, or their device vanishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random, SystemRandom
+
+from vswitch import __version__
+from vswitch.daemon import links, messages, netns
+from vswitch.daemon.attachment import Attacher, Attachment
+from vswitch.daemon.captures import Capture
+from vswitch.daemon.journal import Journal, Undone
+from vswitch.daemon.links import LinkError
+from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
+from vswitch.daemon.resolver import Resolver, ResolverError, host_upstreams, render_resolv_conf
+from vswitch.daemon.runtime import Runtime
+from vswitch.dataplane import topology
+from vswitch.dataplane.responders.dns import Host, Names
+from vswitch.dataplane.switch import Switch
+from vswitch.dataplane.topology import Interface, Port, Side
+from vswitch.devices.afpacket import PacketDevice
+from vswitch.devices.base import OpenError
+from vswitch.network.inventory import Inventory
+from vswitch.network.model import Configuration, Endpoint, EndpointRequest, Network, Uplink
+from vswitch.wire.values import IpInterface
+
+log = logging.getLogger(__name__)
+
+UPLINK = "uplink"
+"""The uplink's port and network as the tables show them."""
+
+_MAC_SEED = SystemRandom()
+
+
+class StartError(Exception):
+    """The daemon could not come up. The text is one line for the user."""
+
+
+class AttachError(Exception):
+    """An endpoint could not be attached. The text is one line for the user."""
+
+
+class Daemon:
+    """One running switch."""
+
+    def __init__(self, configuration: Configuration, journal: Journal) -> None:
+        """Call within the event loop. Nothing is made yet: `start` does that."""
+        random = Random(_MAC_SEED.getrandbits(128))
+        host_resolv_conf = _read_host_resolv_conf()
+        upstreams = configuration.dns.upstreams or host_upstreams(host_resolv_conf)
+        self.configuration = configuration
+        self.inventory = Inventory(configuration.networks, configuration.uplink, random)
+        self.switch = Switch(random)
+        self.runtime = Runtime(self.switch, self._device_gone)
+        self.resolv_conf = render_resolv_conf(host_resolv_conf)
+        self._journal = journal
+        self._resolver = Resolver(upstreams)
+        self._attacher = Attacher(
+            self.switch, self.runtime, self._resolver, journal, self.resolv_conf
+        )
+        self._attachments: dict[str, Attachment] = {}
+        self._numbers: dict[str, int] = {}
+        self._capture: Capture | None = None
+        self._undo = ExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Make everything that the configuration asks for. Raises StartError."""
+        for swept in self._journal.sweep():
+            if swept.ending is not Undone.ABSENT:
+                log.warning(
+                    "left by a switch that was killed: %s: %s", swept.thing, swept.ending.value
+                )
+        self._watch_namespaces()
+        for network in self.inventory.networks:
+            self._add_network(network)
+        if self.configuration.uplink is not None:
+            self._open_uplink(self.configuration.uplink)
+        for refusal in self.inventory.admit(self.configuration.endpoints):
+            raise StartError(f"endpoint {refusal.name}: {refusal.error.explained}")
+        for endpoint in self.inventory.endpoints:
+            try:
+                await self._attach(endpoint, None)
+            except AttachError as error:
+                raise StartError(str(error)) from error
+
+    async def stop(self) -> None:
+        """Take down everything that was made."""
+        for name in list(self._attachments):
+            await self.detach(name, "the switch stops")
+        for task in list(self._tasks):
+            await task
+        if self._capture is not None:
+            self.end_capture()
+        await self._resolver.close()
+        self.runtime.close()
+        self._undo.close()
+        for swept in self._journal.sweep():
+            log.warning("%s: %s", swept.thing, swept.ending.value)
+
+    # Endpoints
+
+    async def add_endpoint(self, request: EndpointRequest, pid: int) -> Endpoint:
+        """Attach a new endpoint in the namespace of a process, for as long as that lives.
+
+        Raises NetworkError or AttachError.
+        """
+        endpoint = self.inventory.add_endpoint(request)
+        try:
+            watch = os.pidfd_open(pid)
+        except OSError as error:
+            self.inventory.remove_endpoint(endpoint.name)
+            raise AttachError(f"process {pid}: {error.strerror}") from error
+        try:
+            await self._attach(endpoint, Namespace.of_process(pid))
+        except AttachError:
+            self.inventory.remove_endpoint(endpoint.name)
+            os.close(watch)
+            raise
+        self._watch_process(watch, endpoint.name)
+        return endpoint
+
+    async def detach(self, name: str, why: str) -> None:
+        """Take an endpoint down and forget it; one that is not there is left alone."""
+        attachment = self._attachments.pop(name, None)
+        if attachment is None:
+            return
+        await attachment.undo.aclose()
+        self.runtime.rearm()
+        self.inventory.remove_endpoint(name)
+        log.info("endpoint %s detached: %s", name, why)
+
+    def network_of(self, endpoint: Endpoint) -> Network:
+        """The network that an endpoint is on."""
+        return self.inventory.network(endpoint.network)
+
+    async def _attach(self, endpoint: Endpoint, namespace: Namespace | None) -> None:
+        network = self.network_of(endpoint)
+        try:
+            attachment = await self._attacher.attach(
+                endpoint,
+                network,
+                self._numbers[network.name],
+                namespace,
+                lambda: self._names_for(endpoint),
+            )
+        except (NamespaceError, LinkError, OpenError, ResolverError, OSError) as error:
+            raise AttachError(f"endpoint {endpoint.name}: {error}") from error
+        self._attachments[endpoint.name] = attachment
+        if self._capture is not None:
+            self._capture.join(attachment.port)
+        published = "".join(f", {publication}" for publication in endpoint.publications)
+        where = IpInterface(endpoint.address, network.subnet)
+        log.info(
+            "endpoint %s attached: %s on %s by %s in %s%s",
+            *(endpoint.name, where, network.name, endpoint.kind.value),
+            *(attachment.namespace, published),
+        )
+
+    def _names_for(self, endpoint: Endpoint) -> Names:
+        """The names that an endpoint may ask for: Docker resolves none on the default network."""
+        if self.network_of(endpoint).predefined:
+            return Names(())
+        return Names(
+            Host((each.name, *each.aliases), each.network, (each.address,))
+            for each in self.inventory.endpoints
+            if each.network == endpoint.network
+        )
+
+    # Captures
+
+    def begin_capture(self, file: Path, snap_length: int) -> None:
+        """Capture every port into a file. Raises AttachError or OSError."""
+        if self._capture is not None:
+            raise AttachError(f"a capture into {self._capture.file} is running already")
+        self._capture = Capture(self.switch, file, snap_length)
+        log.info("capturing into %s", file)
+
+    def end_capture(self) -> messages.CaptureRow | None:
+        """End the capture; None where none is running."""
+        capture, self._capture = self._capture, None
+        if capture is None:
+            return None
+        capture.close()
+        log.info("captured %d frames into %s", capture.frames, capture.file)
+        return messages.CaptureRow(file=str(capture.file), frames=capture.frames)
+
+    # Status
+
+    def status(self) -> messages.StatusRow:
+        """The switch as a whole."""
+        tables = self.switch.tables
+        uplink = self.configuration.uplink
+        return messages.StatusRow(
+            name=self.configuration.name,
+            version=__version__,
+            pid=os.getpid(),
+            fastpath=self.switch.fastpath.name,
+            uplink=f"{uplink.address} at {uplink.interface}" if uplink else None,
+            networks=tuple(network.name for network in self.inventory.networks),
+            endpoints=tuple(self._attachments),
+            connections=len(tables.connections),
+            mappings=len(tables.mappings),
+            capture=str(self._capture.file) if self._capture else None,
+            drops={
+                reason.name.lower(): count for reason, count in self.switch.counters.drops.items()
+            },
+        )
+
+    # How things are made
+
+    def _add_network(self, network: Network) -> None:
+        number = self.switch.new_network_number()
+        gateway = Interface(
+            self.inventory.allocate_mac(), IpInterface(network.gateway, network.subnet)
+        )
+        self.switch.add_network(
+            topology.Network(number, network.name, Side.INSIDE, gateway, None, network.mtu)
+        )
+        self._numbers[network.name] = number
+        log.info("network %s: %s, gateway %s", network.name, network.subnet, network.gateway)
+
+    def _open_uplink(self, uplink: Uplink) -> None:
+        try:
+            device = PacketDevice.open(uplink.interface)
+        except OpenError as error:
+            raise StartError(f"uplink: {error}") from error
+        self._undo.callback(device.close)
+        device.name = UPLINK
+        number = self.switch.new_network_number()
+        interface = Interface(uplink.mac or self.inventory.allocate_mac(), uplink.address)
+        network = topology.Network(
+            number, UPLINK, Side.OUTSIDE, interface, uplink.gateway, self._mtu_of(uplink)
+        )
+        self.switch.add_network(network)
+        port = self.switch.add_port(UPLINK, number, device)
+        self.runtime.watch(port)
+        self.switch.transmit(self.switch.announce(number))
+        log.info(
+            "uplink %s: %s with %s, gateway %s",
+            *(uplink.interface, uplink.address, interface.mac, uplink.gateway or "none"),
+        )
+
+    @staticmethod
+    def _mtu_of(uplink: Uplink) -> int:
+        link = links.find(uplink.interface)
+        if link is None:
+            raise StartError(f"uplink: there is no interface {uplink.interface}")
+        return link.mtu
+
+    # What goes away by itself
+
+    def _watch_namespaces(self) -> None:
+        watch = NamespaceWatch()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(watch.fileno(), self._namespaces_gone, watch)
+        self._undo.callback(watch.close)
+        self._undo.callback(loop.remove_reader, watch.fileno())
+
+    def _namespaces_gone(self, watch: NamespaceWatch) -> None:
+        gone = watch.gone()
+        for name, attachment in list(self._attachments.items()):
+            if attachment.namespace.name in gone:
+                self._detach_soon(name, f"{attachment.namespace} is gone")
+
+    def _watch_process(self, watch: int, name: str) -> None:
+        loop = asyncio.get_running_loop()
+
+        def ended() -> None:
+            self._detach_soon(name, "its process has ended")
+
+        def forget() -> None:
+            loop.remove_reader(watch)
+            os.close(watch)
+
+        loop.add_reader(watch, ended)
+        self._attachments[name].undo.callback(forget)
+
+    def _device_gone(self, port: Port) -> None:
+        for name, attachment in list(self._attachments.items()):
+            if attachment.port.number == port.number:
+                self._detach_soon(name, "its device is gone")
+                return
+        log.error(
+            "the uplink's interface is gone: nothing leaves until the switch is started again"
+        )
+
+    def _detach_soon(self, name: str, why: str) -> None:
+        task = asyncio.get_running_loop().create_task(self.detach(name, why))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _read_host_resolv_conf() -> str:
+    try:
+        return netns.RESOLV_CONF.read_text()
+    except OSError as error:
+        log.warning("%s cannot be read: %s", netns.RESOLV_CONF, error.strerror)
+        return ""

@@ -1,0 +1,72 @@
+"""`vswitch up` as a process: lock, start, serve until told to stop, take everything down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from vswitch.daemon.api import SOCKET, Api
+from vswitch.daemon.daemon import Daemon, StartError
+from vswitch.daemon.journal import RUN, Journal
+from vswitch.network.model import Configuration
+
+log = logging.getLogger(__name__)
+
+_STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def serve(
+    configuration: Configuration, *, run: Path = RUN, on_ready: Callable[[], None] | None = None
+) -> None:
+    """Run a switch in the foreground until SIGTERM or SIGINT.
+
+    Raises AlreadyRunning, StartError, or OSError where the run directory can not be used.
+    """
+    journal = Journal.open(configuration.name, run)
+    try:
+        _raise_descriptor_limit()
+        uvloop.run(_serve(configuration, journal, on_ready))
+    finally:
+        journal.close()
+
+
+async def _serve(
+    configuration: Configuration, journal: Journal, on_ready: Callable[[], None] | None
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _STOPPING_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    daemon = Daemon(configuration, journal)
+    api = Api(daemon, journal.directory / SOCKET)
+    try:
+        await daemon.start()
+        await api.start()
+        log.info("switch %s is up (pid %d, %s fast path)", *_about(daemon))
+        if on_ready is not None:
+            on_ready()
+        await stop.wait()
+        log.info("switch %s stops", configuration.name)
+    except OSError as error:
+        raise StartError(str(error)) from error
+    finally:
+        await api.close()
+        await daemon.stop()
+    log.info("switch %s is down", configuration.name)
+
+
+def _about(daemon: Daemon) -> tuple[str, int, str]:
+    return daemon.configuration.name, os.getpid(), daemon.switch.fastpath.name
+
+
+def _raise_descriptor_limit() -> None:
+    """Each endpoint takes a few descriptors, and the usual soft limit is 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
