@@ -4,18 +4,23 @@
 inside with endpoints on them, and an outside with hosts. Frames are written with scapy (the
 independent oracle) and read back with it. Every frame that leaves passes `_check_invariants`:
 
-1. no frame on the outside port carries an inside address: not as IPv4 source, not in ARP, not in
-   what an ICMP error quotes;
+1. no frame on the outside port carries an inside address: not in IPv4, not in ARP, not in what an
+   ICMP error quotes;
 2. nothing from the outside reaches an inside port but what a connection, a mapping or a
    publication let in.
+
+Both are asked of the packets that a frame becomes on the wire: super-frames are cut and checksums
+finished before, as a device would do it. An inside host may write any address into a frame to its
+neighbours, so of frames that an inside host sent the second is asked where the switch routed them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
+from scapy.layers.inet import ICMP, IP, TCP, UDP, ICMPerror, IPerror, TCPerror, UDPerror
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
@@ -26,6 +31,8 @@ from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
 from vswitch.devices.memory import MemoryDevice
 from vswitch.units import SECOND, Nanoseconds
+from vswitch.wire.adapt import adapt
+from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import HEADER_LENGTH, Offloads
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress, Protocol
 
@@ -65,6 +72,7 @@ class Lab:
         self.switch = Switch(Random(seed), timeouts)
         self.hosts: dict[str, Host] = {}
         self._offloads = offloads
+        self._sender: Host | None = None
         self._networks = {name: self._inside(name) for name in GATEWAYS}
         self._networks["outside"] = self._outside(uplink_mtu)
         self.a = self.add_host("a", "front", "10.0.0.2")
@@ -125,6 +133,7 @@ class Lab:
     def send(self, host: Host, frame: Packet | bytes, header: bytes = bytes(HEADER_LENGTH)) -> None:
         """Let `host` send; what comes out anywhere waits in `received`."""
         host.device.feed(header + bytes(frame))
+        self._sender = host
         self._allowed_in = self._tuples()
         self.switch.serve(host.port, self.now)
         self._check_invariants()
@@ -149,6 +158,7 @@ class Lab:
         end = self.now + nanoseconds
         while (deadline := self.switch.next_deadline()) is not None and deadline <= end:
             self.now = max(self.now, deadline)
+            self._sender = None
             self._allowed_in = self._tuples()
             self.switch.transmit(self.switch.tick(self.now))
             self._check_invariants()
@@ -183,11 +193,13 @@ class Lab:
 
     def _check_invariants(self) -> None:
         allowed = self._allowed_in | self._tuples()
+        bridged_only = self._sender is not None and self._sender.name != "outside"
         for host in self.hosts.values():
-            for raw in host.device.sent:
-                frame = Ether(raw[HEADER_LENGTH:])
-                if host is self.hosts.get("outside"):
+            for frame in (packet for raw in host.device.sent for packet in on_the_wire(raw)):
+                if host.name == "outside":
                     _assert_no_inside_address(frame)
+                elif bridged_only and frame.src != host.gateway_mac:
+                    continue
                 elif IP in frame and not _is_inside(frame[IP].src):
                     self._assert_let_in(frame, allowed)
 
@@ -226,13 +238,52 @@ def _is_inside(address: str) -> bool:
 
 def _assert_no_inside_address(frame: Packet) -> None:
     if ARP in frame:
-        assert not _is_inside(frame[ARP].psrc), f"inside address in ARP: {frame.summary()}"
+        for address in (frame[ARP].psrc, frame[ARP].pdst):
+            assert not _is_inside(address), f"inside address in ARP: {frame.summary()}"
     if IP in frame:
-        assert not _is_inside(frame[IP].src), f"inside address leaked: {frame.summary()}"
+        for address in (frame[IP].src, frame[IP].dst):
+            assert not _is_inside(address), f"inside address leaked: {frame.summary()}"
     if IPerror in frame:
         quoted = frame[IPerror]
         for address in (quoted.src, quoted.dst):
             assert not _is_inside(address), f"inside address quoted: {frame.summary()}"
 
 
-__all__ = ["ARP", "ICMP", "IP", "TCP", "UDP", "Ether", "Host", "Lab"]
+def on_the_wire(raw: bytes) -> Iterator[Packet]:
+    """The packets that a frame with its virtio-net header stands for, finished."""
+    finished = adapt(bytearray(raw), Offloads.NONE)
+    for frame in (raw,) if isinstance(finished, Malformed) else finished:
+        yield Ether(bytes(frame[HEADER_LENGTH:]))
+
+
+def only(packets: list[Packet]) -> Packet:
+    """The one packet of a list that must have one."""
+    assert len(packets) == 1, [packet.summary() for packet in packets]
+    return packets[0]
+
+
+def assert_checksums_right(frame: Packet) -> None:
+    """Every checksum of the frame, in quotes too, is what scapy computes for the same bytes."""
+    again = frame.copy()
+    for layer in (IP, TCP, UDP, ICMP, IPerror, TCPerror, UDPerror, ICMPerror):
+        if layer in again:
+            del again[layer].chksum
+    assert bytes(again) == bytes(frame), frame.show(dump=True)
+
+
+__all__ = [
+    "ARP",
+    "ICMP",
+    "IP",
+    "ROUTER",
+    "TCP",
+    "UDP",
+    "UPLINK_ADDRESS",
+    "Ether",
+    "Host",
+    "IPerror",
+    "Lab",
+    "assert_checksums_right",
+    "on_the_wire",
+    "only",
+]

@@ -298,6 +298,13 @@ def test_interface_that_is_down_when_it_is_deleted_is_gone(veth: Veth) -> None:
             list(veth.device.receive(64))
 
 
+def test_deletion_that_is_met_at_the_limit_is_told_at_once(veth: Veth) -> None:
+    list(veth.device.receive(64))
+    veth.namespaces.run(veth.ours, "ip", "link", "delete", "port")
+    with pytest.raises(DeviceGone):
+        list(veth.device.receive(1))
+
+
 def test_interface_that_was_up_again_is_gone_when_it_is_deleted(veth: Veth) -> None:
     for state in ("down", "up", "down", "up"):
         veth.set_port(state)
@@ -309,8 +316,10 @@ def test_interface_that_was_up_again_is_gone_when_it_is_deleted(veth: Veth) -> N
 
 def test_interface_that_stays_down_lets_the_event_loop_sleep(veth: Veth) -> None:
     veth.set_port("down")
-    for _ in range(3):
-        list(veth.device.receive(64))
+    list(veth.device.receive(64))
+    veth.namespaces.run(veth.ours, "ip", "link", "set", "lo", "mtu", "2000")
+    assert wakes(veth.device)
+    list(veth.device.receive(64))
     assert not wakes(veth.device, patience=0.2)
 
 

@@ -27,8 +27,10 @@ from vswitch.wire.offload import (
     OffloadHeader,
 )
 
-LINK = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
-BROADCAST_LINK = Ether(src="02:00:00:00:00:01", dst="ff:ff:ff:ff:ff:ff")
+ALICE = "02:00:00:00:00:01"
+BOB = "02:00:00:00:00:02"
+LINK = Ether(src=ALICE, dst=BOB)
+BROADCAST_LINK = Ether(src=ALICE, dst="ff:ff:ff:ff:ff:ff")
 V4 = IP(src="10.0.0.2", dst="198.51.100.1", id=7)
 V6 = IPv6(src="fd00::2", dst="2001:db8::1")
 TCP_OPTIONS = [("Timestamp", (1, 2)), ("NOP", None), ("NOP", None)]
@@ -44,19 +46,11 @@ def _super(gso_type: int, start: int, offset: int, flags: int = NEEDS_CSUM) -> O
 
 
 SAMPLES = {
-    "arp-request": _frame(
-        BROADCAST_LINK / ARP(hwsrc="02:00:00:00:00:01", psrc="10.0.0.2", pdst="10.0.0.1")
-    ),
-    "arp-reply": _frame(
-        LINK / ARP(hwsrc="02:00:00:00:00:01", op=2, psrc="10.0.0.1", pdst="10.0.0.2")
-    ),
-    "arp-probe": _frame(
-        BROADCAST_LINK / ARP(hwsrc="02:00:00:00:00:01", psrc="0.0.0.0", pdst="10.0.0.1")
-    ),
+    "arp-request": _frame(BROADCAST_LINK / ARP(hwsrc=ALICE, psrc="10.0.0.2", pdst="10.0.0.1")),
+    "arp-reply": _frame(LINK / ARP(hwsrc=ALICE, op=2, psrc="10.0.0.1", pdst="10.0.0.2")),
+    "arp-probe": _frame(BROADCAST_LINK / ARP(hwsrc=ALICE, psrc="0.0.0.0", pdst="10.0.0.1")),
     "arp-tagged": _frame(
-        BROADCAST_LINK
-        / Dot1Q(vlan=5)
-        / ARP(hwsrc="02:00:00:00:00:01", psrc="10.0.0.2", pdst="10.0.0.1")
+        BROADCAST_LINK / Dot1Q(vlan=5) / ARP(hwsrc=ALICE, psrc="10.0.0.2", pdst="10.0.0.1")
     ),
     "tcp4": _frame(LINK / V4 / TCP(sport=5000, dport=80, flags="S", seq=1, window=64240)),
     "tcp4-data": _frame(LINK / V4 / TCP(flags="PA", options=TCP_OPTIONS) / Raw(b"x" * 33)),
@@ -84,11 +78,8 @@ SAMPLES = {
     "icmpv6-unreachable": _frame(LINK / V6 / ICMPv6DestUnreach() / V6 / UDP() / Raw(b"gone")),
     "ipv6-hop-by-hop": _frame(LINK / V6 / IPv6ExtHdrHopByHop() / UDP()),
     "ipv6-fragment": _frame(LINK / V6 / IPv6ExtHdrFragment(m=1) / UDP() / Raw(b"x" * 16)),
-    "stp": _frame(Dot3(src="02:00:00:00:00:01", dst="01:80:c2:00:00:00") / LLC() / STP()),
-    "unknown": _frame(
-        Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02", type=0x88B5)
-        / Raw(b"local experiment")
-    ),
+    "stp": _frame(Dot3(src=ALICE, dst="01:80:c2:00:00:00") / LLC() / STP()),
+    "unknown": _frame(Ether(src=ALICE, dst=BOB, type=0x88B5) / Raw(b"local experiment")),
     "unfinished-udp4": _frame(LINK / V4 / UDP() / Raw(b"abc"), OffloadHeader(1, 0, 0, 0, 34, 6)),
     "super-tcp4": _frame(
         LINK / V4 / TCP(flags="FPCA", options=TCP_OPTIONS) / Raw(bytes(250)),
@@ -112,7 +103,6 @@ def samples() -> dict[str, bytes]:
     return SAMPLES
 
 
-@pytest.fixture(params=SAMPLES.values(), ids=SAMPLES.keys())
+@pytest.fixture(params=list(SAMPLES))
 def sample(request: pytest.FixtureRequest) -> bytes:
-    frame: bytes = request.param
-    return frame
+    return SAMPLES[request.param]

@@ -27,6 +27,8 @@ from vswitch.wire.offload import (
     required,
 )
 
+V4 = IP(src="10.0.0.2", dst="10.0.0.1")
+V6 = IPv6(src="fd00::2", dst="fd00::1")
 LINK = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 U8 = st.integers(0, 0xFF)
 U16 = st.integers(0, 0xFFFF)
@@ -45,8 +47,8 @@ def unfinished(packet: Packet, transport: int, field: int) -> bytearray:
     return bytearray(header.pack() + data)
 
 
-@given(U8, U8, U16, U16, U16, U16)
-def test_header_is_read_as_it_was_written(*fields: int) -> None:
+@given(st.tuples(U8, U8, U16, U16, U16, U16))
+def test_header_is_read_as_it_was_written(fields: tuple[int, int, int, int, int, int]) -> None:
     header = OffloadHeader(*fields)
     assert OffloadHeader.parse(header.pack() + b"frame") == header
 
@@ -88,9 +90,7 @@ def test_completed_checksum_is_the_one_of_a_sender_without_offloads(
     data: bytes, version: int, is_tcp: bool, tagged: bool
 ) -> None:
     link = LINK / Dot1Q(vlan=5) if tagged else LINK
-    network = (
-        IP(src="10.0.0.2", dst="10.0.0.1") if version == 4 else IPv6(src="fd00::2", dst="fd00::1")
-    )
+    network = V4 if version == 4 else V6
     packet = link / network / (TCP(flags="A") if is_tcp else UDP()) / Raw(data)
     transport = len(link) + len(network)
     frame = unfinished(packet, transport, 16 if is_tcp else 6)
@@ -99,7 +99,7 @@ def test_completed_checksum_is_the_one_of_a_sender_without_offloads(
 
 
 def test_completed_udp_checksum_of_zero_is_sent_as_all_ones() -> None:
-    link, network = LINK, IP(src="10.0.0.2", dst="10.0.0.1")
+    link, network = LINK, V4
     blank = bytes(link / network / UDP() / Raw(b"\0\0"))
     packet = link / network / UDP() / Raw(blank[40:42])
     frame = unfinished(packet, 34, 6)
@@ -108,7 +108,7 @@ def test_completed_udp_checksum_of_zero_is_sent_as_all_ones() -> None:
 
 
 def test_frame_in_a_memoryview_is_completed_in_place() -> None:
-    packet = LINK / IP(src="10.0.0.2", dst="10.0.0.1") / UDP() / Raw(b"data")
+    packet = LINK / V4 / UDP() / Raw(b"data")
     memory = bytearray(b"front") + unfinished(packet, 34, 6)
     assert complete_checksum(memoryview(memory)[5:]) is None
     assert memory == b"front" + FINISHED + bytes(packet)
@@ -132,9 +132,7 @@ def test_finished_frame_is_left_alone(sample: bytes) -> None:
     ],
 )
 def test_lying_header_is_refused_and_the_frame_unchanged(header: OffloadHeader) -> None:
-    original = header.pack() + bytes(
-        LINK / IP(src="10.0.0.2", dst="10.0.0.1") / UDP() / Raw(b"datadata")
-    )
+    original = header.pack() + bytes(LINK / V4 / UDP() / Raw(b"datadata"))
     frame = bytearray(original)
     assert complete_checksum(frame) is Malformed.BAD_OFFLOAD_HEADER
     assert frame == original

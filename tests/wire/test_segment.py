@@ -73,7 +73,7 @@ def test_tcp_super_frame_becomes_what_a_sender_without_offloads_sends(
     whole = headers / TCP(seq=sequence, flags=flags, options=TCP_OPTIONS) / Raw(data)
     gso_type = (GSO_TCPV4 if version == 4 else GSO_TCPV6) | (GSO_ECN if flags & CWR else 0)
     frame = super_frame(whole, len(headers), gso_type, size, NEEDS_CSUM)
-    expected = []
+    expected: list[bytearray] = []
     chunks = pieces(data, size)
     for index, chunk in enumerate(chunks):
         kept = flags
@@ -81,7 +81,7 @@ def test_tcp_super_frame_becomes_what_a_sender_without_offloads_sends(
         kept &= 0xFF if index == len(chunks) - 1 else ~(FIN | PSH)
         part = TCP(seq=(sequence + index * size) % 2**32, flags=kept, options=TCP_OPTIONS)
         layers = link(tagged) / network(version, (identification + index) % 2**16, options)
-        expected.append(FINISHED + bytes(layers / part / Raw(chunk)))
+        expected.append(bytearray(FINISHED + bytes(layers / part / Raw(chunk))))
     assert segment(frame) == expected
 
 
@@ -99,16 +99,11 @@ def test_udp_super_frame_becomes_datagrams_of_their_own(
     headers = link(tagged) / network(version, identification)
     whole = headers / UDP(sport=1000, dport=2000) / Raw(data)
     frame = super_frame(whole, len(headers), GSO_UDP_L4, size, NEEDS_CSUM)
-    expected = [
-        FINISHED
-        + bytes(
-            link(tagged)
-            / network(version, (identification + index) % 2**16)
-            / UDP(sport=1000, dport=2000)
-            / Raw(chunk)
-        )
-        for index, chunk in enumerate(pieces(data, size))
-    ]
+    expected: list[bytearray] = []
+    for index, chunk in enumerate(pieces(data, size)):
+        layers = link(tagged) / network(version, (identification + index) % 2**16)
+        datagram = layers / UDP(sport=1000, dport=2000) / Raw(chunk)
+        expected.append(bytearray(FINISHED + bytes(datagram)))
     assert segment(frame) == expected
 
 
@@ -172,6 +167,7 @@ GOOD_UDP = OffloadHeader(NEEDS_CSUM, GSO_UDP_L4, 42, 50, 34, 6)
         (TCP6, GOOD6, {"gso_type": GSO_TCPV4}),
         (TCP6, GOOD6, {"checksum_start": 0xFFFF}),
         (TCP6, GOOD6, {"checksum_start": 14}),
+        (TCP6, GOOD6, {"checksum_start": 58}),
         (UDP4, GOOD_UDP, {"gso_size": 0}),
         (UDP4, GOOD_UDP, {"gso_size": 300 // MOST_DATAGRAMS}),
         (UDP4, GOOD_UDP, {"gso_type": GSO_TCPV4, "checksum_offset": 16}),

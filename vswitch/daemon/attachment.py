@@ -8,10 +8,14 @@ is to run the same stack. What would outlive a killed daemon is written into the
 A `tap` endpoint is a TAP of ours whose network device is moved into the namespace: its descriptor
 keeps working, and it vanishes with the daemon. A `veth` endpoint is a veth pair whose outer end is
 read by a packet socket.
+
+The kernel takes up to tens of milliseconds to move or delete a link, so those steps run in a thread
+while the loop goes on to carry frames.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -77,8 +81,8 @@ class Attacher:
         Raises NamespaceError, LinkError, OpenError, ResolverError or OSError.
         """
         async with AsyncExitStack() as undo:
-            namespace = namespace or self._named_namespace(endpoint, undo)
-            device = self._make_device(endpoint, network, namespace, undo)
+            namespace = namespace or await self._named_namespace(endpoint, undo)
+            device = await self._make_device(endpoint, network, namespace, undo)
             port = self._connect(endpoint, number, device, undo)
             for publication in _publications(endpoint, number):
                 self._switch.publish(publication)
@@ -89,17 +93,17 @@ class Attacher:
             undo.callback(self._runtime.forget, port)
             return Attachment(endpoint, namespace, port, undo.pop_all())
 
-    def _named_namespace(self, endpoint: Endpoint, undo: AsyncExitStack) -> Namespace:
+    async def _named_namespace(self, endpoint: Endpoint, undo: AsyncExitStack) -> Namespace:
         name = endpoint.namespace or endpoint.name
         namespace = Namespace.named(name)
         if not namespace.exists():
-            self._journal.make_namespace(name)
-            undo.callback(self._journal.undo, MadeNamespace(name))
+            await asyncio.to_thread(self._journal.make_namespace, name)
+            undo.push_async_callback(asyncio.to_thread, self._journal.undo, MadeNamespace(name))
         install_resolv_conf(name, self._resolv_conf, self._journal)
         undo.callback(remove_resolv_conf, name, self._journal)
         return namespace
 
-    def _make_device(
+    async def _make_device(
         self, endpoint: Endpoint, network: Network, namespace: Namespace, undo: AsyncExitStack
     ) -> Device:
         link = EndpointLink(
@@ -114,15 +118,17 @@ class Attacher:
             tap = TapDevice.open()
             device = tap
             undo.callback(tap.close)
-            links.move(tap.interface, namespace)
-            links.equip(namespace, tap.interface, link)
+            await asyncio.to_thread(links.move, tap.interface, namespace)
+            await asyncio.to_thread(links.equip, namespace, tap.interface, link)
         else:
             outer = f"veth{endpoint.mac[-4:].hex()}"
-            self._journal.make_veth(outer, namespace, INTERFACE, mtu=network.mtu)
-            undo.callback(self._journal.undo, MadeLink(outer))
+            await asyncio.to_thread(
+                self._journal.make_veth, outer, namespace, INTERFACE, mtu=network.mtu
+            )
+            undo.push_async_callback(asyncio.to_thread, self._journal.undo, MadeLink(outer))
             device = PacketDevice.open(outer)
             undo.callback(device.close)
-            links.equip(namespace, INTERFACE, link)
+            await asyncio.to_thread(links.equip, namespace, INTERFACE, link)
         device.name = endpoint.name
         return device
 

@@ -2,7 +2,8 @@
 
 Theory of operation. All of it is rtnetlink (rtnetlink(7)), spoken by pyroute2 in the namespace that
 is asked about: one socket per operation, opened by the throw-away thread of `netns.run`. Calls
-block for as long as the kernel takes, about 5 ms to equip an endpoint.
+block for as long as the kernel takes: about 8 ms to equip an endpoint, and 20 to 35 ms to move or
+delete a link, because the kernel waits there until no packet can be looking at it.
 
 An endpoint is a TAP that was moved into its namespace, or one end of a veth pair whose other end
 the switch reads. `equip` treats both alike: name, MAC, MTU, address, up, default route. IPv6 stays

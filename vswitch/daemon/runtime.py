@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from vswitch.dataplane.switch import Switch
+from vswitch.dataplane.switch import Served, Switch
 from vswitch.dataplane.topology import Port
 from vswitch.devices.base import DeviceGone
 from vswitch.units import SECOND, Nanoseconds
@@ -71,13 +71,26 @@ class Runtime:
 
     def _serve(self, port: Port) -> None:
         try:
-            self._switch.serve(port.number, self.now())
+            served = self._switch.serve(port.number, self.now())
         except DeviceGone:
-            self.forget(port)
-            self._on_gone(port)
-        self.rearm()
+            self._report_gone(port)
+            return
+        self._report_unsendable()
+        if served is Served.BY_PIPELINE:
+            self.rearm()
 
     def _tick(self) -> None:
         self._timer, self._armed_for = None, None
         self._switch.transmit(self._switch.tick(self.now()))
+        self._report_unsendable()
         self.rearm()
+
+    def _report_unsendable(self) -> None:
+        """A device may be found gone by sending to it, before it is ever readable again."""
+        gone = self._switch.fastpath.gone
+        while gone:
+            self._report_gone(self._switch.tables.ports[gone.pop()])
+
+    def _report_gone(self, port: Port) -> None:
+        self.forget(port)
+        self._on_gone(port)

@@ -44,10 +44,10 @@ def bridge(walk: Walk, tables: Tables) -> Verdict:
     if port == walk.port.number:
         return walk.drop(DropReason.SAME_PORT)
     walk.found(Stage.BRIDGE, "{} is on port {}", destination.mac, tables.ports[port].name)
-    sender = Station(ethernet.vlan, ethernet.source)
-    flow = Flow(walk.network.number, walk.port.number, sender, None)
     key = tables.key_of(walk.port.number, walk.frame)
-    return walk.conclude(Fate.FORWARDED, Delivery(walk.frame, Program((Output(port),)), key, flow))
+    sender = Station(ethernet.vlan, ethernet.source)
+    kept = Flow(key, walk.network.number, walk.port.number, sender, None) if key else None
+    return walk.conclude(Fate.FORWARDED, Delivery(walk.frame, Program((Output(port),)), kept))
 
 
 def _flood(walk: Walk, why: str, *arguments: object) -> Verdict:

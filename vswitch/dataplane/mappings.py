@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from random import Random
 from typing import NamedTuple
 
@@ -68,6 +67,7 @@ class MappingTable:
         self._is_reserved = is_reserved
         self._by_internal: dict[Internal, Mapping] = {}
         self._by_external: dict[External, Mapping] = {}
+        self._taken: dict[tuple[int, IpAddress], set[int]] = {}
         self._timers: Timers[External] = Timers()
 
     def of_internal(self, internal: Internal) -> Mapping | None:
@@ -84,14 +84,11 @@ class MappingTable:
         Nothing is taken yet: `add` does that.
         """
         protocol, wanted = internal.protocol, internal.port
-        if wanted and self._is_free(External(protocol, address, wanted)):
-            return External(protocol, address, wanted)
-        ports = LOW_PORTS if 0 < wanted < HIGH_PORTS.start else HIGH_PORTS
-        start = random.choice(ports)
-        for parity in (wanted % 2, 1 - wanted % 2):
-            for port in chain(range(start, ports.stop), range(ports.start, start)):
+        taken = self._taken.get((protocol, address), ())
+        for port in _candidates(wanted, random):
+            if port not in taken:
                 external = External(protocol, address, port)
-                if port % 2 == parity and self._is_free(external):
+                if not self._is_reserved(external):
                     return external
         return None
 
@@ -99,12 +96,16 @@ class MappingTable:
         """Take an external port that `choose` has found free."""
         self._by_internal[mapping.internal] = mapping
         self._by_external[mapping.external] = mapping
+        protocol, address, port = mapping.external
+        self._taken.setdefault((protocol, address), set()).add(port)
         self._timers.schedule(mapping.external, mapping.last_used + LIFETIME)
 
     def release(self, mapping: Mapping) -> None:
         """Free an external port at once: its endpoint is gone."""
         del self._by_internal[mapping.internal]
         del self._by_external[mapping.external]
+        protocol, address, port = mapping.external
+        self._taken[protocol, address].discard(port)
         self._timers.cancel(mapping.external)
 
     def next_deadline(self) -> Nanoseconds | None:
@@ -127,5 +128,15 @@ class MappingTable:
     def __len__(self) -> int:
         return len(self._by_external)
 
-    def _is_free(self, external: External) -> bool:
-        return external not in self._by_external and not self._is_reserved(external)
+
+def _candidates(wanted: int, random: Random) -> Iterator[int]:
+    """External ports for an inside port, in the order in which they are tried."""
+    if wanted:
+        yield wanted
+    ports = LOW_PORTS if 0 < wanted < HIGH_PORTS.start else HIGH_PORTS
+    start = random.choice(ports)
+    for parity in (wanted % 2, 1 - wanted % 2):
+        from_start = start + (start + parity) % 2
+        from_first = ports.start + (ports.start + parity) % 2
+        yield from range(from_start, ports.stop, 2)
+        yield from range(from_first, from_start, 2)

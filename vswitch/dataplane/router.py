@@ -78,8 +78,7 @@ def complete(onward: Onward, network: Network, mac: MacAddress, interface: Inter
         *onward.rewrite,
         *(Output(number) for number in outputs),
     )
-    key, flow = (onward.key, onward.flow) if certain else (None, None)
-    return Delivery(onward.frame, Program(actions), key, flow)
+    return Delivery(onward.frame, Program(actions), onward.kept if certain else None)
 
 
 def forward(walk: Walk, tables: Tables, onward: Onward) -> Verdict:
@@ -196,11 +195,9 @@ def _send(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: F
         rewrite.append(SetDestination(leaving.destination, leaving.destination_port))
     if walk.commit:
         _note(walk, tables, message, found)
-    key = flow = None
-    if connection.state in CACHEABLE:
-        key = tables.key_of(walk.port.number, walk.frame)
-        sender = Station(0, walk.ethernet.source)
-        flow = Flow(walk.network.number, walk.port.number, sender, connection)
+    key = tables.key_of(walk.port.number, walk.frame) if connection.state in CACHEABLE else None
+    sender = Station(0, walk.ethernet.source)
+    kept = Flow(key, walk.network.number, walk.port.number, sender, connection) if key else None
     onward = Onward(
         walk.frame,
         walk.network.number,
@@ -208,8 +205,7 @@ def _send(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: F
         network.number,
         next_hop,
         tuple(rewrite),
-        key,
-        flow,
+        kept,
     )
     return forward(walk, tables, onward)
 
@@ -258,7 +254,6 @@ def _icmp_error(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Verd
         network.number,
         next_hop,
         (DecrementTtl(),),
-        None,
         None,
     )
     return forward(walk, tables, onward)

@@ -13,6 +13,7 @@ Read `pipeline` for how a frame is decided about; this module decides nothing ab
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from enum import Enum, auto
 from random import Random
 from typing import NamedTuple
 
@@ -47,6 +48,14 @@ class Egress(NamedTuple):
     frame: MutableBuffer
 
 
+class Served(Enum):
+    """Who saw the frames of a round."""
+
+    BY_FAST_PATH = auto()
+    """Nothing was decided, so no deadline has come nearer."""
+    BY_PIPELINE = auto()
+
+
 class Switch:
     """One switch: networks, ports, and everything that is learned about them."""
 
@@ -62,7 +71,7 @@ class Switch:
 
     def add_network(self, network: Network) -> None:
         """Begin a broadcast domain. Its number is given by `new_network_number`."""
-        self.tables.networks[network.number] = network
+        self.tables.add_network(network)
 
     def new_network_number(self) -> int:
         """A number that no network has had."""
@@ -112,10 +121,12 @@ class Switch:
 
     # Frames
 
-    def serve(self, port: int, now: Nanoseconds) -> None:
+    def serve(self, port: int, now: Nanoseconds) -> Served:
         """One round on a port whose device is readable. Raises `DeviceGone`."""
-        for frame in self.fastpath.run(port, now):
+        misses = self.fastpath.run(port, now)
+        for frame in misses:
             self.transmit(self.receive(port, frame, now))
+        return Served.BY_PIPELINE if misses else Served.BY_FAST_PATH
 
     def receive(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> list[Egress]:
         """Decide about a frame, and return what is to be sent. The frame is rewritten in place."""
@@ -168,16 +179,16 @@ class Switch:
 
     def _execute(self, deliveries: Iterable[Delivery]) -> Iterator[Egress]:
         for delivery in deliveries:
-            if delivery.key is not None and delivery.flow is not None:
-                self._install(delivery, delivery.key, delivery.flow)
-            for port in self.fastpath.execute(delivery.program, delivery.frame):
-                yield Egress(port, delivery.frame)
-
-    def _install(self, delivery: Delivery, key: bytes, flow: Flow) -> None:
-        self.fastpath.install(key, delivery.program, delivery.frame)
-        self._flows[key] = flow
-        if flow.connection is not None:
-            flow.connection.keys.add(key)
+            frame, kept = delivery.frame, delivery.kept
+            if kept is None:
+                outputs = self.fastpath.execute(delivery.program, frame)
+            else:
+                outputs = self.fastpath.execute(delivery.program, frame, kept.key)
+                self._flows[kept.key] = kept
+                if kept.connection is not None:
+                    kept.connection.keys.add(kept.key)
+            for port in outputs:
+                yield Egress(port, frame)
 
     def _forget_entries(self, keys: Iterable[bytes]) -> None:
         for key in list(keys):

@@ -61,8 +61,10 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What an installed program belongs to: who keeps it alive, and whom it keeps alive."""
+    """What a program that is kept belongs to: who keeps it alive, and whom it keeps alive."""
 
+    key: bytes
+    """What the program is kept under."""
     network: int
     port: int
     station: Station
@@ -72,12 +74,11 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A frame to send, the program that sends it, and the key to keep the program under."""
+    """A frame to send, and the program that sends it, kept for its flow where there is one."""
 
     frame: MutableBuffer
     program: Program
-    key: bytes | None = None
-    flow: Flow | None = None
+    kept: Flow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,7 @@ class Onward:
     network: int
     next_hop: IpAddress
     rewrite: tuple[Action, ...]
-    key: bytes | None
-    flow: Flow | None
+    kept: Flow | None
 
 
 @dataclass(frozen=True, slots=True)

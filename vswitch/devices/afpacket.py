@@ -176,7 +176,7 @@ class PacketDevice:
         self._links.close()
 
     def _overcome(self, error: OSError) -> bool:
-        """Whether receiving may go on after `error`; notes if it tells of a lost interface."""
+        """Whether receiving may go on after `error`. Raises DeviceGone."""
         if self._socket.fileno() < 0:
             return False
         if error.errno == errno.EINVAL:
@@ -184,10 +184,14 @@ class PacketDevice:
         else:
             self._links.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _RTNLGRP_LINK)
             self._is_down = True
+            self._look_at_link()
         return True
 
     def _look_at_link(self) -> None:
-        """Gone, still down, or up again? Asked after listening began, so no event is missed."""
+        """Gone, still down, or up again? Asked once more after listening began: no event is missed.
+
+        Raises DeviceGone.
+        """
         if self._socket.fileno() < 0:
             return
         self._drain_link_events()
@@ -197,6 +201,8 @@ class PacketDevice:
             self._is_down = False
             self._links.setsockopt(_SOL_NETLINK, _NETLINK_DROP_MEMBERSHIP, _RTNLGRP_LINK)
             self._drain_link_events()
+        if self._gone:
+            raise DeviceGone(self.name)
 
     def _drain_link_events(self) -> None:
         try:

@@ -96,6 +96,8 @@ class ReferenceFastPath:
         self._ports: dict[int, _Port] = {}
         self._entries: dict[bytes, _Entry] = {}
         self._generation = 0
+        self.gone: set[int] = set()
+        """Ports whose device said, when a frame was sent, that it does not exist any more."""
 
     # Ports
 
@@ -106,6 +108,7 @@ class ReferenceFastPath:
     def detach(self, number: int) -> None:
         """Forget the port, and distrust every entry: some of them send to it."""
         del self._ports[number]
+        self.gone.discard(number)
         self.invalidate()
 
     def device(self, number: int) -> Device:
@@ -126,14 +129,6 @@ class ReferenceFastPath:
 
     # Entries
 
-    def install(self, key: bytes, program: Program, frame: Buffer) -> None:
-        """Run `program` for every frame with `key`; `frame` is one of them, not yet rewritten."""
-        known = self._entries.get(key)
-        if known is None and len(self._entries) >= CAPACITY:
-            self._evict_first_installed()
-        counters = known.counters if known else FlowCounters()
-        self._entries[key] = _Entry(prepare(program, frame), self._generation, counters)
-
     def remove(self, key: bytes) -> None:
         """Forget an entry, where there is one."""
         self._entries.pop(key, None)
@@ -149,10 +144,6 @@ class ReferenceFastPath:
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    def _evict_first_installed(self) -> None:
-        for key in list(islice(self._entries, _EVICTED_AT_ONCE)):
-            del self._entries[key]
 
     # Frames
 
@@ -185,9 +176,17 @@ class ReferenceFastPath:
                 self.transmit(output, frame)
         return misses
 
-    def execute(self, program: Program, frame: MutableBuffer) -> Sequence[int]:
-        """Run `program` on one frame, in place; the ports that it has to leave by."""
+    def execute(
+        self, program: Program, frame: MutableBuffer, key: bytes | None = None
+    ) -> Sequence[int]:
+        """Run `program` on one frame, in place; the ports that it has to leave by.
+
+        With a `key`, which is the frame's own, the program is kept and run for every later frame
+        that has the same.
+        """
         routine = prepare(program, frame)
+        if key is not None:
+            self._install(key, routine)
         routine.rewrite(frame)
         return routine.outputs
 
@@ -197,7 +196,7 @@ class ReferenceFastPath:
         if port is None:
             return
         if offload.required(frame) & ~port.device.offloads == Offloads.NONE:
-            self._send(port, frame)
+            self._send(number, port, frame)
             return
         fitting = adapt(frame, port.device.offloads)
         if isinstance(fitting, Malformed):
@@ -205,10 +204,20 @@ class ReferenceFastPath:
             lies[fitting] = lies.get(fitting, 0) + 1
             return
         for piece in fitting:
-            self._send(port, piece)
+            self._send(number, port, piece)
 
-    @staticmethod
-    def _send(port: _Port, frame: Buffer) -> None:
+    def _install(self, key: bytes, routine: Routine) -> None:
+        known = self._entries.get(key)
+        if known is None and len(self._entries) >= CAPACITY:
+            self._evict_first_installed()
+        counters = known.counters if known else FlowCounters()
+        self._entries[key] = _Entry(routine, self._generation, counters)
+
+    def _evict_first_installed(self) -> None:
+        for key in list(islice(self._entries, _EVICTED_AT_ONCE)):
+            del self._entries[key]
+
+    def _send(self, number: int, port: _Port, frame: Buffer) -> None:
         counters = port.counters
         answer = port.device.send(frame)
         if answer is Sent.SENT:
@@ -216,3 +225,5 @@ class ReferenceFastPath:
             counters.sent_bytes += len(frame) - offload.HEADER_LENGTH
         else:
             counters.lost[answer] = counters.lost.get(answer, 0) + 1
+            if answer is Sent.GONE:
+                self.gone.add(number)

@@ -63,13 +63,14 @@ class Ipv4:
 
         The header checksum is not verified: ask `has_valid_checksum`.
         """
-        packet = Ipv4.parse_quoted(frame, offset, len(frame))
-        if isinstance(packet, Malformed):
-            return packet
-        total_length = packet.total_length
-        if packet.header_length <= total_length <= len(frame) - offset:
-            return packet
-        return Malformed.IPV4_BAD_TOTAL_LENGTH
+        header_length = _header_length(frame, offset, len(frame))
+        if isinstance(header_length, Malformed):
+            return header_length
+        total_length = _WORD.unpack_from(frame, offset + TOTAL_LENGTH)[0]
+        end = offset + total_length
+        if total_length < header_length or end > len(frame):
+            return Malformed.IPV4_BAD_TOTAL_LENGTH
+        return Ipv4(frame, offset, header_length, end)
 
     @staticmethod
     def parse_quoted(frame: Buffer, offset: int, end: int) -> Ipv4 | Malformed:
@@ -79,16 +80,9 @@ class Ipv4:
         behind the place where the packet was cut off, and never before `payload`. `end` must be
         within the frame.
         """
-        if end - offset < HEADER_LENGTH:
-            return Malformed.TRUNCATED_IPV4
-        first = frame[offset]
-        if first >> 4 != 4:
-            return Malformed.IPV4_BAD_VERSION
-        header_length = (first & 0x0F) << 2
-        if header_length < HEADER_LENGTH:
-            return Malformed.IPV4_BAD_HEADER_LENGTH
-        if end - offset < header_length:
-            return Malformed.TRUNCATED_IPV4
+        header_length = _header_length(frame, offset, end)
+        if isinstance(header_length, Malformed):
+            return header_length
         total_length = _WORD.unpack_from(frame, offset + TOTAL_LENGTH)[0]
         said = offset + max(total_length, header_length)
         return Ipv4(frame, offset, header_length, min(said, end))
@@ -170,6 +164,21 @@ class Ipv4:
     def _word(self, field: int) -> int:
         word: int = _WORD.unpack_from(self.frame, self.offset + field)[0]
         return word
+
+
+def _header_length(frame: Buffer, offset: int, end: int) -> int | Malformed:
+    """The length of the header, all of which is before `end`."""
+    if end - offset < HEADER_LENGTH:
+        return Malformed.TRUNCATED_IPV4
+    first = frame[offset]
+    if first >> 4 != 4:
+        return Malformed.IPV4_BAD_VERSION
+    header_length = (first & 0x0F) << 2
+    if header_length < HEADER_LENGTH:
+        return Malformed.IPV4_BAD_HEADER_LENGTH
+    if end - offset < header_length:
+        return Malformed.TRUNCATED_IPV4
+    return header_length
 
 
 def build(

@@ -21,7 +21,7 @@ import struct
 
 from vswitch.wire import ipv4, ipv6, tcp, udp
 from vswitch.wire.buffer import Buffer
-from vswitch.wire.checksum import checksum, pseudo_header_sum
+from vswitch.wire.checksum import checksum, pseudo_header_sum, update_partial
 from vswitch.wire.ethernet import Ethernet
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.ipv6 import Ipv6
@@ -44,6 +44,11 @@ SMALLEST_TCP_SEGMENT = 8
 
 MOST_DATAGRAMS = 128
 """Datagrams in one super-frame: Linux's UDP_MAX_SEGMENTS, for the same reason."""
+
+_EXTENSIONS = frozenset(
+    {int(Protocol.HOP_BY_HOP), int(Protocol.ROUTING), int(Protocol.DESTINATION_OPTIONS)}
+)
+"""IPv6 headers that a super-frame may have before its transport header, repeated in each piece."""
 
 _WORD = struct.Struct(">H")
 _LONG = struct.Struct(">I")
@@ -89,8 +94,9 @@ def _segment_tcp(header: OffloadHeader, packet: Ipv4 | Ipv6) -> list[bytearray] 
         return whole
     if header.gso_size < SMALLEST_TCP_SEGMENT:
         return Malformed.BAD_OFFLOAD_HEADER
+    addresses = pseudo_header_sum(packet.source, packet.destination, Protocol.TCP, 0)
     segments = _cut(packet, whole.payload, header.gso_size)
-    flags = whole.flags
+    flags, sequence = whole.flags, whole.sequence
     for index, piece in enumerate(segments):
         kept = flags
         if index > 0:
@@ -98,9 +104,9 @@ def _segment_tcp(header: OffloadHeader, packet: Ipv4 | Ipv6) -> list[bytearray] 
         if index < len(segments) - 1:
             kept &= ~_ONLY_ON_LAST
         piece[transport + tcp.FLAGS] = kept
-        sequence = (whole.sequence + index * header.gso_size) & 0xFFFFFFFF
         _LONG.pack_into(piece, transport + tcp.SEQUENCE, sequence)
-        _finish(piece, packet, transport, Protocol.TCP, tcp.CHECKSUM)
+        sequence = (sequence + header.gso_size) & 0xFFFFFFFF
+        _finish(piece, transport, tcp.CHECKSUM, addresses)
     return segments
 
 
@@ -113,10 +119,11 @@ def _segment_udp(header: OffloadHeader, packet: Ipv4 | Ipv6) -> list[bytearray] 
         return Malformed.TRUNCATED_UDP
     if packet.end - payload > header.gso_size * MOST_DATAGRAMS or not header.gso_size:
         return Malformed.BAD_OFFLOAD_HEADER
+    addresses = pseudo_header_sum(packet.source, packet.destination, Protocol.UDP, 0)
     datagrams = _cut(packet, payload, header.gso_size)
     for piece in datagrams:
         _WORD.pack_into(piece, transport + udp.LENGTH, len(piece) - transport)
-        _finish(piece, packet, transport, Protocol.UDP, udp.CHECKSUM)
+        _finish(piece, transport, udp.CHECKSUM, addresses)
     return datagrams
 
 
@@ -124,22 +131,20 @@ def _transport_of(
     header: OffloadHeader, packet: Ipv4 | Ipv6, protocol: Protocol, checksum_offset: int
 ) -> int | Malformed:
     """Where the transport header begins, if offload header and packet agree about it."""
-    said = packet.next_header if isinstance(packet, Ipv6) else packet.protocol
     transport = packet.payload
     if header.flags & NEEDS_CSUM:
         transport = HEADER_LENGTH + header.checksum_start
         if header.checksum_offset != checksum_offset:
             return Malformed.BAD_OFFLOAD_HEADER
-    behind_extensions = isinstance(packet, Ipv6) and packet.payload < transport <= packet.end
-    if behind_extensions or (transport == packet.payload and said == protocol):
-        return Malformed.BAD_OFFLOAD_HEADER if _is_fragment(packet) else transport
-    return Malformed.BAD_OFFLOAD_HEADER
-
-
-def _is_fragment(packet: Ipv4 | Ipv6) -> bool:
     if isinstance(packet, Ipv4):
-        return packet.is_fragment
-    return packet.next_header == Protocol.FRAGMENT
+        carried, is_fragment = packet.protocol, packet.is_fragment
+    else:
+        carried, is_fragment = packet.next_header, False
+        if carried in _EXTENSIONS and packet.payload < transport <= packet.end:
+            return transport
+    if transport != packet.payload or carried != protocol or is_fragment:
+        return Malformed.BAD_OFFLOAD_HEADER
+    return transport
 
 
 def _cut(packet: Ipv4 | Ipv6, payload: int, size: int) -> list[bytearray]:
@@ -168,13 +173,15 @@ def _correct_packet(piece: bytearray, packet: Ipv4 | Ipv6, index: int) -> None:
     _WORD.pack_into(piece, offset + ipv4.CHECKSUM, checksum(piece[offset : packet.payload]))
 
 
-def _finish(
-    piece: bytearray, packet: Ipv4 | Ipv6, transport: int, protocol: Protocol, field: int
-) -> None:
-    """Give the transport header of a piece its checksum."""
-    pseudo = pseudo_header_sum(packet.source, packet.destination, protocol, len(piece) - transport)
-    _WORD.pack_into(piece, transport + field, pseudo)
+def _finish(piece: bytearray, transport: int, field: int, addresses: int) -> None:
+    """Give the transport header of a piece its checksum.
+
+    `field` is where the checksum is in it; `addresses` is the sum of the pseudo header for
+    length 0, which all pieces have in common.
+    """
+    partial = update_partial(addresses, len(piece) - transport)
+    _WORD.pack_into(piece, transport + field, partial)
     value = checksum(memoryview(piece)[transport:])
-    if value == 0 and protocol == Protocol.UDP:
+    if value == 0 and field == udp.CHECKSUM:
         value = udp.COMPUTED_ZERO
     _WORD.pack_into(piece, transport + field, value)
