@@ -57,8 +57,8 @@ class Host:
 
 
 class Lab:
-    """Endpoints `a` (10.0.0.2) and `b` (10.0.0.3) on front, `c` (10.1.0.2) on back; a router outside
-    through which every other address is reached."""
+    """Endpoints `a` (10.0.0.2) and `b` (10.0.0.3) on front, `c` (10.1.0.2) on back; and outside, a
+    router through which every other address is reached."""
 
     def __init__(
         self,
@@ -72,7 +72,10 @@ class Lab:
         self.switch = Switch(Random(seed), timeouts)
         self.hosts: dict[str, Host] = {}
         self._offloads = offloads
+        self.answering = False
+        """Whether hosts answer, as hosts do, when the switch asks for them while time passes."""
         self._sender: Host | None = None
+        self._seen: dict[str, tuple[list[bytes], int]] = {}
         self._networks = {name: self._inside(name) for name in GATEWAYS}
         self._networks["outside"] = self._outside(uplink_mtu)
         self.a = self.add_host("a", "front", "10.0.0.2")
@@ -162,7 +165,22 @@ class Lab:
             self._allowed_in = self._tuples()
             self.switch.transmit(self.switch.tick(self.now))
             self._check_invariants()
+            if self.answering:
+                self._answer_requests()
         self.now = end
+
+    def _answer_requests(self) -> None:
+        for host in self.hosts.values():
+            others = []
+            for raw in host.device.take():
+                frame = Ether(raw[HEADER_LENGTH:])
+                if ARP not in frame or frame.src != host.gateway_mac:
+                    others.append(raw)
+                elif frame[ARP].pdst == host.ip:
+                    answer = ARP(op=2, hwsrc=host.mac, psrc=host.ip, pdst=frame[ARP].psrc)
+                    self.send(host, self.routed(host, answer))
+            host.device.sent[:0] = others
+            self._seen[host.name] = host.device.sent, len(host.device.sent)
 
     # What was counted
 
@@ -195,13 +213,22 @@ class Lab:
         allowed = self._allowed_in | self._tuples()
         bridged_only = self._sender is not None and self._sender.name != "outside"
         for host in self.hosts.values():
-            for frame in (packet for raw in host.device.sent for packet in on_the_wire(raw)):
+            for frame in self._not_seen_yet(host):
                 if host.name == "outside":
                     _assert_no_inside_address(frame)
                 elif bridged_only and frame.src != host.gateway_mac:
                     continue
                 elif IP in frame and not _is_inside(frame[IP].src):
                     self._assert_let_in(frame, allowed)
+
+    def _not_seen_yet(self, host: Host) -> Iterator[Packet]:
+        """What has come out since the last check: what was let in then may have ended since."""
+        sent = host.device.sent
+        seen_in, seen = self._seen.get(host.name, ([], 0))
+        first = seen if seen_in is sent else 0
+        self._seen[host.name] = sent, len(sent)
+        for raw in sent[first:]:
+            yield from on_the_wire(raw)
 
     def _assert_let_in(self, frame: Packet, allowed: set[tuple[str, str]]) -> None:
         packet = frame[IP]

@@ -35,6 +35,14 @@ def test_tagged_frame_says_what_is_behind_the_tag() -> None:
     assert frame[link.payload] == 0x45
 
 
+def test_priority_and_drop_eligibility_are_no_part_of_the_vlan() -> None:
+    frame = bytearray(bytes(START) + bytes(LINK / Dot1Q(vlan=5) / IP()))
+    frame[START + ethernet.TAG_CONTROL] |= 0xF0
+    link = Ethernet.parse(frame)
+    assert isinstance(link, Ethernet)
+    assert link.vlan == 5
+
+
 def test_priority_tag_is_a_tag_without_a_vlan() -> None:
     link = Ethernet.parse(bytes(START) + bytes(LINK / Dot1Q(vlan=0, prio=3) / IP()))
     assert isinstance(link, Ethernet)

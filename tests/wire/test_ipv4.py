@@ -94,6 +94,9 @@ def test_quoted_packet_ends_where_the_quote_ends() -> None:
     assert isinstance(view, Ipv4)
     assert (view.total_length, view.payload, view.end) == (128, 20, 28)
     assert Ipv4.parse_quoted(quote, 0, 19) is Malformed.TRUNCATED_IPV4
+    lying = Ipv4.parse_quoted(quote[:2] + b"\0\0" + quote[4:], 0, 28)
+    assert isinstance(lying, Ipv4)
+    assert lying.end == lying.payload
     roomy = Ipv4.parse_quoted(whole + b"more", 0, len(whole) + 4)
     assert isinstance(roomy, Ipv4)
     assert roomy.end == len(whole)

@@ -129,6 +129,15 @@ def test_super_frame_of_the_largest_size_is_cut_and_not_changed() -> None:
     assert frame == before
 
 
+def test_sequence_and_identification_begin_again_after_their_highest_number() -> None:
+    packet = IP(src="10.0.0.2", dst="10.0.0.1", id=0xFFFF) / TCP(flags="A", seq=0xFFFFFFFF)
+    frames = segment(GOOD.pack() + bytes(LINK / packet / Raw(bytes(150))))
+    assert isinstance(frames, list)
+    pieces_read = [Ether(frame[10:]) for frame in frames]
+    assert [piece[TCP].seq for piece in pieces_read] == [0xFFFFFFFF, 49, 99]
+    assert [piece[IP].id for piece in pieces_read] == [0xFFFF, 0, 1]
+
+
 def test_segments_that_a_card_put_together_are_taken_apart_again() -> None:
     whole = LINK / V4 / TCP(flags="A") / Raw(bytes(250))
     unfinished = segment(super_frame(whole, 34, GSO_TCPV4, 100, NEEDS_CSUM))

@@ -165,6 +165,7 @@ def test_malformed_layers_are_told_in_words(samples: dict[str, bytes]) -> None:
         ("tcp4", 56, 0x40, Malformed.TCP_BAD_DATA_OFFSET),
         ("udp4", 49, 7, Malformed.UDP_BAD_LENGTH),
         ("udp4", 49, 14, Malformed.UDP_BAD_LENGTH),
+        ("udp4-first-fragment", 49, 7, Malformed.UDP_BAD_LENGTH),
         ("icmp-echo", 52, 0, Malformed.ICMP_BAD_CHECKSUM),
         ("udp6", 24, 0x40, Malformed.IPV6_BAD_VERSION),
     ],
@@ -192,3 +193,9 @@ def test_error_that_quotes_an_error_is_told_to_the_first_quote() -> None:
     lines = describe(ethernet.build(BOB, ALICE, EtherType.IPV4, packet))
     assert lines[-1] == f"quoted IPv4 {OUT} ICMP destination unreachable (host)"
     assert len(lines) == 4
+
+
+def test_bad_data_offset_of_a_cut_off_segment_is_told_as_such(samples: dict[str, bytes]) -> None:
+    frame = bytearray(samples["tcp4-data"][:70])
+    frame[56] = 0x40
+    assert Malformed.TCP_BAD_DATA_OFFSET.value in summary(frame)

@@ -292,6 +292,7 @@ class Daemon:
             if attachment.port.number == port.number:
                 self._detach_soon(name, "its device is gone")
                 return
+        self.switch.remove_port(port.number)
         log.error(
             "the uplink's interface is gone: nothing leaves until the switch is started again"
         )

@@ -46,7 +46,7 @@ def hear(walk: Walk) -> Verdict | None:
 def _learn(walk: Walk, message: Arp, interface: Interface, *, for_us: bool) -> None:
     address, mac = message.sender_ip, message.sender_mac
     walk.found(Stage.ARP, "{} is at {}", address, mac)
-    if not walk.commit or mac.is_multicast:
+    if not walk.commit or mac.is_multicast or mac.is_zero:
         return
     update = walk.network.neighbours.learn(address, mac, walk.now, add=for_us)
     walk.invalidates = walk.invalidates or update.moved

@@ -38,14 +38,15 @@ def bridge(walk: Walk, tables: Tables) -> Verdict:
     destination = Station(ethernet.vlan, ethernet.destination)
     if destination.mac.is_multicast:
         return _flood(walk, "{} is a group", destination.mac)
-    port = walk.network.fdb.where(destination)
+    sender = Station(ethernet.vlan, ethernet.source)
+    to_itself = destination == sender
+    port = walk.port.number if to_itself else walk.network.fdb.where(destination)
     if port is None:
         return _flood(walk, "{} is unknown", destination.mac)
     if port == walk.port.number:
         return walk.drop(DropReason.SAME_PORT)
     walk.found(Stage.BRIDGE, "{} is on port {}", destination.mac, tables.ports[port].name)
     key = tables.key_of(walk.port.number, walk.frame)
-    sender = Station(ethernet.vlan, ethernet.source)
     kept = Flow(key, walk.network.number, walk.port.number, sender, None) if key else None
     return walk.conclude(Fate.FORWARDED, Delivery(walk.frame, Program((Output(port),)), kept))
 

@@ -295,6 +295,8 @@ class ConnectionTable:
                 self._timers.schedule(number, deadline)
             else:
                 self.close(connection)
+                if connection.mapping is not None:
+                    connection.mapping.last_used = now
                 ended.append(connection)
         return ended
 
@@ -302,6 +304,9 @@ class ConnectionTable:
         """When a connection ends if nothing more is seen of it."""
         protocol = connection.original.protocol
         return connection.last_seen + self._timeouts.of(protocol, connection.state)
+
+    def __contains__(self, connection: Connection) -> bool:
+        return self._by_number.get(connection.number) is connection
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(self._by_number.values())

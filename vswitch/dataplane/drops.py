@@ -36,6 +36,7 @@ class DropReason(Enum):
     NO_ROUTE = "no network and no default route leads to the destination"
     NETWORKS_ISOLATED = "networks are isolated from each other"
     NEIGHBOUR_UNREACHABLE = "the next hop did not answer ARP"
+    ENDED_WHILE_WAITING = "its connection or its next hop was taken away while it waited for ARP"
     NEIGHBOUR_QUEUE_FULL = "too many frames wait already for the next hop to answer ARP"
 
     BAD_TCP_FLAGS = "no TCP speaks like this: SYN together with FIN or RST, or no flag at all"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vswitch.dataplane.conntrack import Direction, FlowTuple
+from vswitch.dataplane.conntrack import Connection, Direction, FlowTuple
 from vswitch.dataplane.drops import DropReason, Reason
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Side
@@ -39,6 +39,8 @@ class Translated:
     frame: bytearray
     network: int
     destination: IpAddress
+    connection: Connection
+    """What it is about."""
 
 
 def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Translated | Reason:
@@ -67,7 +69,7 @@ def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Transl
     keeps_source = walk.network.side is Side.OUTSIDE
     source = packet.source if keeps_source else original_form.destination
     _rewrite_outer(frame, packet, source, original_form.source)
-    return Translated(frame, original_form.network, original_form.source)
+    return Translated(frame, original_form.network, original_form.source, connection)
 
 
 def _quoted_tuple(network: int, quote: Ipv4) -> FlowTuple | None:
@@ -113,8 +115,11 @@ def _rewrite_quote(frame: bytearray, quote: Ipv4, form: FlowTuple) -> None:
     ports = form.source_port.to_bytes(2, "big") + form.destination_port.to_bytes(2, "big")
     changed = (addresses + _replace(frame, at, ports)) % 0xFFFF
     if quote.protocol == Protocol.UDP:
-        if _word(quote, at + udp.CHECKSUM) != udp.NO_CHECKSUM:
-            _update(frame, at + udp.CHECKSUM, changed)
+        field = at + udp.CHECKSUM
+        if _word(quote, field) != udp.NO_CHECKSUM:
+            _update(frame, field, changed)
+            if not any(frame[field : field + 2]):
+                frame[field : field + 2] = udp.COMPUTED_ZERO.to_bytes(2, "big")
     elif quote.end >= at + tcp.CHECKSUM + 2:
         _update(frame, at + tcp.CHECKSUM, changed)
 

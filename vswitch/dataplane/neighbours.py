@@ -13,7 +13,7 @@ give up are returned as values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Generic, TypeVar
@@ -99,18 +99,23 @@ class NeighbourTable(Generic[Waiting]):
         entry = self._entries.get(address)
         return entry.mac if entry else None
 
-    def wait(self, address: IpAddress, frame: Waiting, now: Nanoseconds) -> Queued:
-        """Keep `frame` until `address` is known."""
+    def is_full_for(self, address: IpAddress) -> bool:
+        """Whether `wait` would refuse another frame for `address`."""
         entry = self._entries.get(address)
         if entry is None:
-            if len(self._entries) >= CAPACITY:
-                return Queued.FULL
+            return len(self._entries) >= CAPACITY
+        return len(entry.waiting) >= QUEUE
+
+    def wait(self, address: IpAddress, frame: Waiting, now: Nanoseconds) -> Queued:
+        """Keep `frame` until `address` is known."""
+        if self.is_full_for(address):
+            return Queued.FULL
+        entry = self._entries.get(address)
+        if entry is None:
             entry = self._add(address, now + RETRANSMIT)
             entry.requests = 1
             entry.waiting.append(frame)
             return Queued.ASK
-        if len(entry.waiting) >= QUEUE:
-            return Queued.FULL
         entry.waiting.append(frame)
         return Queued.QUEUED
 
@@ -129,10 +134,19 @@ class NeighbourTable(Generic[Waiting]):
         entry.state, entry.deadline = NeighbourState.REACHABLE, now + LIFETIME
         return Update(released, moved)
 
-    def forget(self, address: IpAddress) -> None:
-        """Drop an address whose owner is known to be gone; frames waiting for it go too."""
-        self._entries.pop(address, None)
+    def forget(self, address: IpAddress) -> tuple[Waiting, ...]:
+        """Drop an address whose owner is known to be gone; returns the frames that waited."""
+        entry = self._entries.pop(address, None)
         self._timers.cancel(address)
+        return tuple(entry.waiting) if entry else ()
+
+    def withdraw(self, ended: Callable[[Waiting], bool]) -> tuple[Waiting, ...]:
+        """Let no frame wait any longer of which `ended` is true; returns them."""
+        withdrawn: list[Waiting] = []
+        for entry in self._entries.values():
+            withdrawn += filter(ended, entry.waiting)
+            entry.waiting = [frame for frame in entry.waiting if not ended(frame)]
+        return tuple(withdrawn)
 
     def next_deadline(self) -> Nanoseconds | None:
         """When `tick` may have something to do."""

@@ -1,7 +1,8 @@
 """Policy: may this packet be routed at all, and from which network into which?
 
 Addresses first (RFC 1812, 5.3.7 and BCP 38): a source must be a host that can be on the network
-that it came from, a destination one that a router forwards to. Then networks: each inside network
+that it came from, a destination one that a router forwards to, and from the outside never one of
+the inside, the gateways' own included. Then networks: each inside network
 reaches the outside; inside networks are isolated from each other; nothing from the outside is
 routed to an inside address, as published ports and answers are addressed to the switch.
 """
@@ -13,6 +14,9 @@ from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.values import IpAddress
+
+_THIS_NETWORK = 0
+"""The first octet of 0.0.0.0/8, which is nobody's address (RFC 1122, 3.2.1.3)."""
 
 _LOOSE_SOURCE_ROUTE = 131
 _STRICT_SOURCE_ROUTE = 137
@@ -31,6 +35,8 @@ def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason 
         return DropReason.MARTIAN_SOURCE
     if _is_no_host(destination) or destination.is_multicast or _is_broadcast(destination, tables):
         return DropReason.MARTIAN_DESTINATION
+    if network.side is Side.OUTSIDE and _is_inside(destination, tables):
+        return DropReason.NOT_PUBLISHED
     if packet.header_length > 20 and _has_source_route(packet.options):
         return DropReason.SOURCE_ROUTE
     return None
@@ -46,7 +52,7 @@ def refuse_route(arrived: Network, leaves: Network) -> DropReason | None:
 
 
 def _is_no_host(address: IpAddress) -> bool:
-    return address.is_unspecified or address.is_loopback or address.is_limited_broadcast
+    return address[0] == _THIS_NETWORK or address.is_loopback or address.is_limited_broadcast
 
 
 def _is_inside(address: IpAddress, tables: Tables) -> bool:

@@ -93,6 +93,8 @@ def forward(walk: Walk, tables: Tables, onward: Onward) -> Verdict:
         return walk.conclude(Fate.FORWARDED, complete(onward, network, mac, interface))
     walk.found(Stage.NEIGHBOUR, "the station of {} is not known yet", onward.next_hop)
     if not walk.commit:
+        if network.neighbours.is_full_for(onward.next_hop):
+            return walk.drop(DropReason.NEIGHBOUR_QUEUE_FULL)
         return walk.conclude(Fate.WAITING)
     match network.neighbours.wait(onward.next_hop, onward, walk.now):
         case Queued.FULL:
@@ -162,7 +164,7 @@ def _begin(
     if tables.connections.full:
         reason = DropReason.CONNECTION_TABLE_FULL
         return _refuse(walk, packet, reason, Unreachable.ADMINISTRATIVELY_PROHIBITED)
-    if tables.connections.find(translation.reply) is not None:
+    if translation.reply == message.tuple or tables.connections.find(translation.reply):
         return walk.drop(DropReason.ANSWERS_AMBIGUOUS)
     connection = Connection.begin(
         message.tuple,
@@ -206,6 +208,7 @@ def _send(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: F
         next_hop,
         tuple(rewrite),
         kept,
+        connection,
     )
     return forward(walk, tables, onward)
 
@@ -255,6 +258,7 @@ def _icmp_error(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Verd
         next_hop,
         (DecrementTtl(),),
         None,
+        translated.connection,
     )
     return forward(walk, tables, onward)
 

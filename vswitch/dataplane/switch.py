@@ -17,9 +17,10 @@ from enum import Enum, auto
 from random import Random
 from typing import NamedTuple
 
-from vswitch.dataplane.conntrack import RFC_TIMEOUTS, Connection, Timeouts
+from vswitch.dataplane.conntrack import CACHEABLE, RFC_TIMEOUTS, Connection, Timeouts
 from vswitch.dataplane.counters import Counters
 from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.mappings import External, Mapping
 from vswitch.dataplane.neighbours import Tick
 from vswitch.dataplane.pipeline import decide
 from vswitch.dataplane.publications import Publication
@@ -99,7 +100,7 @@ class Switch:
 
     def forget_address(self, network: int, address: IpAddress) -> None:
         """An endpoint is gone: end its connections, free its external ports, forget its station."""
-        self.tables.networks[network].neighbours.forget(address)
+        self._give_up(self.tables.networks[network].neighbours.forget(address))
         self._close(
             connection
             for connection in self.tables.connections
@@ -111,8 +112,16 @@ class Switch:
                 self.tables.mappings.release(mapping)
 
     def publish(self, publication: Publication) -> None:
-        """Let a port of the switch's own addresses lead to an endpoint."""
-        self.tables.publications.add(publication)
+        """Let a port of the switch's own addresses lead to an endpoint, and to nobody else.
+
+        A mapping that has been given one of its ports ends, with all connections by it.
+        """
+        tables = self.tables
+        tables.publications.add(publication)
+        for mapping in list(tables.mappings):
+            if tables.publications.find(*mapping.external) == publication:
+                self._close(c for c in tables.connections if _goes_by(c, mapping))
+                tables.mappings.release(mapping)
 
     def unpublish(self, publication: Publication) -> None:
         """Stop that, and end the connections that came in by it."""
@@ -180,7 +189,7 @@ class Switch:
     def _execute(self, deliveries: Iterable[Delivery]) -> Iterator[Egress]:
         for delivery in deliveries:
             frame, kept = delivery.frame, delivery.kept
-            if kept is None:
+            if kept is None or not self._may_be_kept(kept):
                 outputs = self.fastpath.execute(delivery.program, frame)
             else:
                 outputs = self.fastpath.execute(delivery.program, frame, kept.key)
@@ -190,6 +199,12 @@ class Switch:
             for port in outputs:
                 yield Egress(port, frame)
 
+    def _may_be_kept(self, flow: Flow) -> bool:
+        """A frame may have waited until its connection is in a state that has to see all others."""
+        return flow.connection is None or (
+            flow.connection in self.tables.connections and flow.connection.state in CACHEABLE
+        )
+
     def _forget_entries(self, keys: Iterable[bytes]) -> None:
         for key in list(keys):
             self.fastpath.remove(key)
@@ -198,9 +213,17 @@ class Switch:
                 flow.connection.keys.discard(key)
 
     def _close(self, connections: Iterable[Connection]) -> None:
-        for connection in set(connections):
+        closed = set(connections)
+        for connection in closed:
             self.tables.connections.close(connection)
             self._forget_entries(connection.keys)
+        for network in self.tables.networks.values():
+            self._give_up(network.neighbours.withdraw(lambda onward: onward.connection in closed))
+
+    def _give_up(self, waiting: Iterable[Onward]) -> None:
+        for onward in waiting:
+            reason = DropReason.ENDED_WHILE_WAITING
+            self.counters.count(onward.arrived_by, Fate.DROPPED, reason)
 
     # What time brings
 
@@ -221,7 +244,8 @@ class Switch:
         for key, flow in list(self._flows.items()):
             if flow.network != network.number or network.side is Side.OUTSIDE:
                 continue
-            if self._last_used(key) > network.fdb.turned_at and flow.port in network.ports:
+            used = self._last_used(key) > network.fdb.turned_at and flow.port in network.ports
+            if used and network.fdb.where(flow.station) in (flow.port, None):
                 network.fdb.learn(flow.station, flow.port, now)
             elif flow.connection is None:
                 self._forget_entries((key,))
@@ -249,3 +273,10 @@ class Switch:
             ethernet, packet, network.interface, Type.DESTINATION_UNREACHABLE, Unreachable.HOST
         )
         yield Egress(onward.arrived_by, error)
+
+
+def _goes_by(connection: Connection, mapping: Mapping) -> bool:
+    """Whether a connection has the mapping's external port, as its own or as where it leads."""
+    original = connection.original
+    target = External(original.protocol, original.destination, original.destination_port)
+    return connection.mapping is mapping or target == mapping.external

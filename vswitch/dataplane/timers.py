@@ -1,11 +1,11 @@
 """Deadlines of many things, cheap to move into the future.
 
 Theory of operation. Most deadlines in a switch are put off again and again (every frame refreshes
-its connection) and few are ever reached. So a thing stands in the heap once, under the deadline
-that it had when it was put there; putting it off costs nothing here. When that moment comes, `due`
-hands the thing out and its owner looks at the true deadline: the end, or `schedule` once more.
-Bringing a deadline forward is a `schedule` too, which makes the place in the heap that it had
-before void.
+its connection) and few are ever reached. So a thing stands in the heap under the deadline that it
+had when it was put there; putting it off costs nothing here, neither time nor room. When that
+moment comes, `due` hands the thing out and its owner looks at the true deadline: the end, or
+`schedule` once more. Bringing a deadline forward makes the place in the heap that it had before
+void.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ class Timers(Generic[Item]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[Nanoseconds, int, Item]] = []
-        self._current: dict[Item, int] = {}
+        self._current: dict[Item, tuple[Nanoseconds, int]] = {}
         self._tickets = count()
 
     def schedule(self, item: Item, deadline: Nanoseconds) -> None:
-        """Hand `item` out at `deadline`, and not at an earlier request's time."""
+        """Hand `item` out at `deadline`, or before where an earlier request still stands."""
+        standing = self._current.get(item)
+        if standing is not None and standing[0] <= deadline:
+            return
         ticket = next(self._tickets)
-        self._current[item] = ticket
+        self._current[item] = deadline, ticket
         heappush(self._heap, (deadline, ticket, item))
 
     def cancel(self, item: Item) -> None:
@@ -55,5 +58,5 @@ class Timers(Generic[Item]):
 
     def _drop_void(self) -> None:
         heap, current = self._heap, self._current
-        while heap and current.get(heap[0][2]) != heap[0][1]:
+        while heap and current.get(heap[0][2]) != heap[0][:2]:
             heappop(heap)

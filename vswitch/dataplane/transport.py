@@ -1,8 +1,9 @@
 """The flow that an IPv4 packet belongs to: its transport header, checked and read as a tuple.
 
 What has no ports to translate by is refused here under its reason: fragments, other protocols, and
-ICMP that is neither an echo nor an error. TCP flags that no TCP sends are refused too: they exist
-to tell stacks apart or to slip past filters.
+ICMP that is neither an echo nor an error. So is an unfinished checksum that is said to stand where
+the transport has none: whoever finishes it would write over what the switch rewrites. TCP flags
+that no TCP sends are refused too: they exist to tell stacks apart or to slip past filters.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from dataclasses import dataclass
 
 from vswitch.dataplane.conntrack import FlowTuple
 from vswitch.dataplane.drops import DropReason, Reason
-from vswitch.wire import tcp
+from vswitch.wire import ethernet, offload, tcp, udp
 from vswitch.wire.icmp import Icmp, Type
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.tcp import Tcp
 from vswitch.wire.udp import Udp
 from vswitch.wire.values import Protocol
+
+_CHECKSUM_AT: dict[int, int] = {Protocol.TCP: tcp.CHECKSUM, Protocol.UDP: udp.CHECKSUM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ def read(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
     """The transport header of a packet that arrived on `network`; an ICMP error as it is."""
     if packet.is_fragment:
         return DropReason.FRAGMENT
+    if packet.frame[offload.FLAGS] & offload.NEEDS_CSUM and not _is_in_place(packet):
+        return Malformed.BAD_OFFLOAD_HEADER
     match packet.protocol:
         case Protocol.TCP:
             return _tcp(network, packet)
@@ -52,6 +57,15 @@ def read(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
         case Protocol.ICMP:
             return _icmp(network, packet)
     return DropReason.PROTOCOL_NOT_TRANSLATED
+
+
+def _is_in_place(packet: Ipv4) -> bool:
+    """Whether the unfinished checksum is the transport's."""
+    header = offload.OffloadHeader.parse(packet.frame)
+    return (
+        header.checksum_start == packet.payload - ethernet.START
+        and header.checksum_offset == _CHECKSUM_AT.get(packet.protocol)
+    )
 
 
 def _tcp(network: int, packet: Ipv4) -> Transport | Reason:

@@ -94,6 +94,8 @@ class Onward:
     next_hop: IpAddress
     rewrite: tuple[Action, ...]
     kept: Flow | None
+    connection: Connection
+    """What lets it go there: where that ends, so does the waiting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ no program may handle has no key.
 There are two kinds, told apart by the destination station:
 
 * To the gateway's station the switch routes, so the flow is the transport flow: port, protocol,
-  addresses, ports (of an ICMP query: type and identifier). Without a key are: what is not IPv4,
-  headers with options, wrong header checksums, lengths that lie, fragments, a TTL about to expire,
-  ICMP errors, and every TCP segment with SYN, FIN or RST, which the state machine has to see.
+  sending station, addresses, ports (of an ICMP query: type and identifier). Without a key are: what
+  is not IPv4, headers with options, wrong header checksums, lengths that lie, an unfinished
+  checksum anywhere but in its place, fragments, a TTL about to expire, ICMP errors, and every TCP
+  segment with SYN, FIN or RST, which the state machine has to see.
 * To any other station it bridges, so the flow is the pair of stations in a VLAN on a port.
   Group addresses have no key: a flood is decided anew each time.
 
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vswitch.wire import ethernet, icmp, ipv4, tcp, udp
+from vswitch.wire import ethernet, icmp, ipv4, offload, tcp, udp
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.values import MacAddress, Protocol
 
@@ -57,6 +58,14 @@ _ECHO = (icmp.Type.ECHO_REPLY, icmp.Type.ECHO_REQUEST)
 _TCP = int(Protocol.TCP)
 _UDP = int(Protocol.UDP)
 _ICMP = int(Protocol.ICMP)
+
+_CHECKSUM_PLACE = slice(offload.CHECKSUM_START, offload.HEADER_LENGTH)
+_TCP_CHECKSUM, _UDP_CHECKSUM = (
+    offload.OffloadHeader(checksum_start=_TRANSPORT - ethernet.START, checksum_offset=field).pack()[
+        _CHECKSUM_PLACE
+    ]
+    for field in (tcp.CHECKSUM, udp.CHECKSUM)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +116,33 @@ def _routed(context: KeyContext, frame: Buffer, length: int) -> bytes | None:
     if payload > length - _TRANSPORT:
         return None
     protocol = frame[_PROTOCOL]
+    unfinished = frame[offload.FLAGS] & offload.NEEDS_CSUM
     if protocol == _TCP:
+        if unfinished and frame[_CHECKSUM_PLACE] != _TCP_CHECKSUM:
+            return None
         header = frame[_TRANSPORT + tcp.DATA_OFFSET] >> 4 << 2
         if not tcp.HEADER_LENGTH <= header <= payload:
             return None
         if frame[_TRANSPORT + tcp.FLAGS] & _CONTROL:
             return None
     elif protocol == _UDP:
+        if unfinished and frame[_CHECKSUM_PLACE] != _UDP_CHECKSUM:
+            return None
         at = _TRANSPORT + udp.LENGTH
         if not 8 <= (frame[at] << 8 | frame[at + 1]) <= payload:
             return None
-    elif protocol == _ICMP:
+    elif protocol == _ICMP and not unfinished:
         return _icmp_query(context, frame, payload)
     else:
         return None
-    return context.routed + bytes((protocol,)) + bytes(frame[_ADDRESSES:_PORTS_END])
+    return b"".join(
+        (
+            context.routed,
+            bytes((protocol,)),
+            frame[_SOURCE:_ETHERTYPE],
+            frame[_ADDRESSES:_PORTS_END],
+        )
+    )
 
 
 def _icmp_query(context: KeyContext, frame: Buffer, payload: int) -> bytes | None:
@@ -132,6 +153,7 @@ def _icmp_query(context: KeyContext, frame: Buffer, payload: int) -> bytes | Non
         (
             context.routed,
             bytes((_ICMP, frame[_TRANSPORT])),
+            frame[_SOURCE:_ETHERTYPE],
             frame[_ADDRESSES:_TRANSPORT],
             frame[identifier : identifier + 2],
         )

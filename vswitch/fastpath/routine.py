@@ -22,8 +22,9 @@ from vswitch.fastpath.program import (
     SetSource,
     SetStations,
 )
-from vswitch.wire import checksum, ethernet, icmp, ipv4, offload, tcp, udp
+from vswitch.wire import checksum, ethernet, icmp, ipv4, ipv6, offload, tcp, udp
 from vswitch.wire.buffer import Buffer, MutableBuffer
+from vswitch.wire.malformed import Malformed
 from vswitch.wire.values import EtherType, Protocol
 
 _NO_LIMIT = 1 << 30
@@ -52,6 +53,9 @@ class Routine:
     finished_difference: int
     unfinished_difference: int
     is_udp: bool
+    zero_is_ones: bool
+    """Where the checksum comes out as zero, all ones are written, which says the same: a zero means
+    that UDP has none, and does not fit an ICMP message that has become all zeros."""
     outputs: tuple[int, ...]
 
     def fits(self, frame: Buffer) -> bool:
@@ -79,7 +83,7 @@ class Routine:
             return
         else:
             field = checksum.update(field, self.finished_difference)
-            if self.is_udp and not field:
+            if self.zero_is_ones and not field:
                 field = udp.COMPUTED_ZERO
         frame[at] = field >> 8
         frame[at + 1] = field & 0xFF
@@ -101,13 +105,25 @@ def longest_packet(frame: Buffer) -> int:
     if frame[offload.GSO_TYPE] == offload.GSO_NONE:
         return length
     header = offload.OffloadHeader.parse(frame)
-    headers = header.checksum_start + udp.HEADER_LENGTH
+    unfinished = header.flags & offload.NEEDS_CSUM
+    start = header.checksum_start if unfinished else _transport_start(frame)
+    headers = start + udp.HEADER_LENGTH
     if header.gso_type != offload.GSO_UDP_L4:
-        at = ethernet.START + header.checksum_start + tcp.DATA_OFFSET
+        at = ethernet.START + start + tcp.DATA_OFFSET
         if at >= len(frame):
             return length
-        headers = header.checksum_start + (frame[at] >> 4 << 2)
+        headers = start + (frame[at] >> 4 << 2)
     return min(length, headers + header.gso_size)
+
+
+def _transport_start(frame: Buffer) -> int:
+    """Bytes before the transport header where only the packet tells: its checksum is finished."""
+    link = ethernet.Ethernet.parse(frame)
+    if isinstance(link, Malformed) or link.payload >= len(frame):
+        return len(frame)
+    is_ipv4 = link.ethertype == EtherType.IPV4
+    header = (frame[link.payload] & 0x0F) * 4 if is_ipv4 else ipv6.HEADER_LENGTH
+    return link.payload + header - ethernet.START
 
 
 def prepare(program: Program, frame: Buffer) -> Routine:
@@ -163,6 +179,7 @@ def prepare(program: Program, frame: Buffer) -> Routine:
         finished_difference=(ports if is_icmp else addresses + ports) % _ONES,
         unfinished_difference=addresses % _ONES,
         is_udp=protocol is Protocol.UDP,
+        zero_is_ones=protocol is not Protocol.TCP,
         outputs=program.outputs,
     )
 

@@ -286,7 +286,8 @@ def _read_transport(frame: Buffer, protocol: int, offset: int, end: int, lacks: 
 def _read_tcp(frame: Buffer, offset: int, end: int, lacks: str) -> _Transport:
     segment = Tcp.parse(frame, offset, end)
     if lacks and segment is Malformed.TCP_BAD_DATA_OFFSET:
-        segment = Tcp(frame, offset, end - offset, end)
+        only_cut_off = frame[offset + tcp.DATA_OFFSET] >> 4 << 2 > end - offset
+        segment = Tcp(frame, offset, end - offset, end) if only_cut_off else segment
     if isinstance(segment, Malformed):
         words = [_marked(segment)]
         if end - offset >= tcp.SEQUENCE + _LONG.size:
@@ -310,10 +311,11 @@ def _read_tcp(frame: Buffer, offset: int, end: int, lacks: str) -> _Transport:
 def _read_udp(frame: Buffer, offset: int, end: int, lacks: str) -> _Transport:
     datagram = Udp.parse(frame, offset, end)
     if lacks and datagram is Malformed.UDP_BAD_LENGTH:
-        datagram = Udp(frame, offset)
+        only_cut_off = Udp(frame, offset).end > end
+        datagram = Udp(frame, offset) if only_cut_off else datagram
     if isinstance(datagram, Malformed):
         return _Transport("UDP", [_marked(datagram)], _ports(frame, offset, end))
-    data_length = max(0, datagram.length - udp.HEADER_LENGTH)
+    data_length = datagram.length - udp.HEADER_LENGTH
     words = [f"data {data_length} bytes"]
     if lacks:
         words.append(lacks)

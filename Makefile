@@ -1,0 +1,49 @@
+# All that is done here, by name; `make` alone lists it. Each target makes ready what it needs.
+# Arguments go through ARGS: make test ARGS="-k hairpin", make bench ARGS="--rounds 5".
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+BIN := .venv/bin
+ARGS ?=
+
+# An ordinary user's PATH has neither ip nor tcpdump on Debian.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: demo
+demo: ## show the switch carrying real traffic (as root, under a minute)
+	@tools/setup demo
+	@$(BIN)/vswitch demo $(ARGS)
+
+.PHONY: test
+test: ## run all tests (those on real interfaces need root)
+	@tools/setup test
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: ## formatting, lint, types, import directions
+	@tools/setup check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: ## measure the switch and its peers side by side (as root, two minutes)
+	@tools/setup bench
+	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-engine
+bench-engine: ## measure the engine alone, in memory
+	@tools/setup engine
+	@$(BIN)/python -m bench engine $(ARGS)
+
+.PHONY: clean
+clean: ## remove .venv and everything else that was built here
+	rm -rf .venv *.egg-info build dist demo.pcapng
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,149 @@
+"""Bad input: whatever bytes come in by whatever port, the switch counts them and goes on.
+
+Frames are made by hypothesis and by damaging good ones of every kind. Each is sent through a lab,
+which holds its two invariants against all that comes out.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.dataplane.corpus import Sample, feed, samples, warm_lab
+from tests.harness import Lab
+from vswitch.dataplane.verdict import Fate
+from vswitch.units import SECOND
+from vswitch.wire.offload import HEADER_LENGTH, Offloads
+
+SAMPLES = samples()
+HOSTS = ["a", "b", "c", "outside"]
+INTERESTING = [0, 1, 2, 4, 6, 8, 11, 17, 0x45, 0x4F, 0x7F, 0x80, 0x81, 0xFE, 0xFF]
+"""Bytes that mean something somewhere: types, protocols, versions, limits."""
+
+soon = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def repaired(raw: bytes) -> bytes:
+    """The frame with a right IPv4 header checksum, so that damage is seen by later stages."""
+    frame = bytearray(raw)
+    at = HEADER_LENGTH + 14
+    if len(frame) < at + 20 or frame[at - 2 : at] != b"\x08\x00":
+        return raw
+    end = at + max(20, (frame[at] & 0x0F) * 4)
+    frame[at + 10 : at + 12] = b"\0\0"
+    total = int.from_bytes(frame[at:end], "big") % 0xFFFF
+    frame[at + 10 : at + 12] = (0xFFFF - total).to_bytes(2, "big")
+    return bytes(frame)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> Sample:
+    """A good frame, changed in a few places, cut or made longer, perhaps by another sender."""
+    sample = draw(st.sampled_from(SAMPLES))
+    raw = bytearray(sample.raw)
+    reach = min(len(raw), HEADER_LENGTH + 90) - 1
+    for _ in range(draw(st.integers(0, 4))):
+        value = draw(st.sampled_from(INTERESTING) | st.integers(0, 255))
+        raw[draw(st.integers(0, reach))] = value
+    change = draw(st.sampled_from(["keep", "keep", "cut", "extend"]))
+    if change == "cut":
+        del raw[max(HEADER_LENGTH, len(raw) - draw(st.integers(1, 80))) :]
+    elif change == "extend":
+        raw += draw(st.binary(min_size=1, max_size=60))
+    host = draw(st.sampled_from([sample.host, sample.host, *HOSTS]))
+    whole = bytes(raw)
+    return Sample(host, repaired(whole) if draw(st.booleans()) else whole)
+
+
+made_up = st.builds(
+    Sample,
+    st.sampled_from(HOSTS),
+    st.binary(min_size=HEADER_LENGTH, max_size=HEADER_LENGTH + 80),
+)
+
+
+def went_out(lab: Lab) -> int:
+    """Frames that were sent or lost on the way out, by all ports."""
+    total = 0
+    for number in lab.switch.tables.ports:
+        counters = lab.switch.fastpath.port_counters(number)
+        total += counters.sent_frames
+        total += sum(counters.lost.values()) + sum(counters.unsendable.values())
+    return total
+
+
+def assert_accounted_for(lab: Lab, sample: Sample) -> None:
+    """Send it: it ends in one fate, with a reason if it is dropped, or is a hit and goes out."""
+    counters = lab.switch.counters
+    fates, drops, sent = counters.fates.copy(), counters.drops.copy(), went_out(lab)
+    port = lab.switch.fastpath.port_counters(lab.hosts[sample.host].port)
+    received = port.received_frames
+    feed(lab, sample)
+    assert port.received_frames == received + 1
+    new_fates, new_drops = counters.fates - fates, counters.drops - drops
+    if new_fates:
+        assert new_fates.total() == 1
+        assert new_drops.total() == new_fates[Fate.DROPPED]
+    else:
+        assert new_drops.total() == 0
+        assert went_out(lab) > sent
+    if new_fates[Fate.FORWARDED] or new_fates[Fate.FLOODED] or new_fates[Fate.ANSWERED]:
+        assert went_out(lab) > sent
+
+
+@soon
+@given(frames=st.lists(damaged(), min_size=1, max_size=5))
+def test_damaged_frames_are_accounted_for_and_let_nothing_slip(frames: list[Sample]) -> None:
+    lab = warm_lab()
+    for sample in frames:
+        assert_accounted_for(lab, sample)
+    lab.pass_time(400 * SECOND)
+
+
+@soon
+@given(frames=st.lists(damaged(), min_size=1, max_size=5))
+def test_damaged_frames_towards_devices_without_offloads(frames: list[Sample]) -> None:
+    lab = warm_lab(Offloads.NONE)
+    for sample in frames:
+        assert_accounted_for(lab, sample)
+
+
+@soon
+@given(frames=st.lists(made_up, min_size=1, max_size=8))
+def test_any_bytes_are_accounted_for(frames: list[Sample]) -> None:
+    lab = warm_lab()
+    for sample in frames:
+        assert_accounted_for(lab, sample)
+
+
+@soon
+@given(order=st.permutations(range(len(SAMPLES))))
+def test_good_frames_in_any_order_are_accounted_for(order: list[int]) -> None:
+    lab = warm_lab()
+    for index in order[:20]:
+        assert_accounted_for(lab, SAMPLES[index])
+    lab.pass_time(10_000 * SECOND)
+    assert len(lab.switch.tables.connections) == 0
+    assert len(lab.switch.tables.mappings) == 0
+    assert len(lab.switch.fastpath) == 0
+
+
+def test_every_good_frame_can_be_cut_anywhere() -> None:
+    lab = warm_lab()
+    for sample in SAMPLES:
+        for length in range(HEADER_LENGTH, min(len(sample.raw), HEADER_LENGTH + 80)):
+            assert_accounted_for(lab, Sample(sample.host, sample.raw[:length]))
+        for host in lab.hosts.values():
+            host.device.take()
+
+
+def test_frame_without_even_its_offload_header_is_dropped() -> None:
+    lab = Lab()
+    for length in range(HEADER_LENGTH):
+        lab.a.device.feed(bytes(length))
+        lab.switch.serve(lab.a.port, lab.now)
+    assert lab.switch.counters.fates == {Fate.DROPPED: HEADER_LENGTH}
