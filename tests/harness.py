@@ -85,8 +85,8 @@ class Lab:
 
     # Building
 
-    def add_host(self, name: str, network: str, ip: str) -> Host:
-        device = MemoryDevice(name, self._offloads)
+    def add_host(self, name: str, network: str, ip: str, offloads: Offloads | None = None) -> Host:
+        device = MemoryDevice(name, self._offloads if offloads is None else offloads)
         domain = self._networks[network]
         port = self.switch.add_port(name, domain.number, device)
         mac = f"02:00:00:00:{domain.number:02x}:{0x10 + len(self.hosts):02x}"

@@ -226,7 +226,7 @@ flows = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(flows=flows)
 def test_external_port_depends_on_the_inside_endpoint_alone(
     flows: list[tuple[str, int, str, int]],

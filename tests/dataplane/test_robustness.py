@@ -22,7 +22,6 @@ INTERESTING = [0, 1, 2, 4, 6, 8, 11, 17, 0x45, 0x4F, 0x7F, 0x80, 0x81, 0xFE, 0xF
 
 soon = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

@@ -149,8 +149,7 @@ def test_super_frame_of_datagrams_arrives_as_datagrams(offloads: Offloads) -> No
 
 def test_super_frame_is_bridged_whole_where_it_can_be_and_cut_where_not() -> None:
     made = lab()
-    plain = made.add_host("plain", "front", "10.0.0.9")
-    plain.device.offloads = Offloads.NONE
+    plain = made.add_host("plain", "front", "10.0.0.9", Offloads.NONE)
     packet = IP(src=made.a.ip, dst=plain.ip) / TCP(sport=1, dport=2, flags="A")
     packet = unfinished(packet / bytes(3000))
     made.send(made.a, Ether(src=made.a.mac, dst="02:00:00:00:77:77") / packet, tcp_super(1000))

@@ -46,6 +46,16 @@ APP = "172.18.0.3"
 DNS_PORT = 5353
 """Where an outside name server is looked for, on OUTSIDE."""
 
+ORDINARY_USER = (
+    "setpriv",
+    "--reuid=65534",
+    "--clear-groups",
+    "--inh-caps=-all,+dac_read_search",
+    "--ambient-caps=+dac_read_search",
+)
+"""Runs a command as Debian's nobody, who may read all that root may: pytest's directories are
+root's own, and so may be the one that the project is in."""
+
 PATIENCE = 20.0
 """Seconds for one command or one event: far beyond what any should take."""
 
@@ -256,6 +266,10 @@ class Lab:
     def vswitch(self, verb: str, *arguments: str, check: bool = True) -> Done:
         """A command about this lab's switch, in the host's namespace."""
         return self.run("host", *self.command(verb, *arguments), check=check)
+
+    def guest(self, *options: str) -> tuple[str, ...]:
+        """The words of `vswitch run` on network `front`, up to the command's own."""
+        return self.command("run", "--network", "front", *options, "--")
 
     def command(self, verb: str, *arguments: str) -> tuple[str, ...]:
         """The words of a command about this lab's switch."""

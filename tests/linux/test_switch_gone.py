@@ -75,8 +75,8 @@ def test_name_and_address_of_a_detached_endpoint_are_free_again(lab: Lab) -> Non
     lab.delete("doomed")
     lab.wait_for_log("endpoint doomed detached: ")
 
-    again = ("--network", "front", "--name", "doomed", "-p", "8080:80")
-    done = lab.vswitch("run", *again, "--", "ip", "-o", "address", "show", "dev", "eth0")
+    again = lab.guest("--name", "doomed", "-p", "8080:80")
+    done = lab.run("host", *again, "ip", "-o", "address", "show", "dev", "eth0")
     assert f"{DOOMED}/16" in done.stdout
 
 

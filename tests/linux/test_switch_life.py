@@ -9,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.linux.lab import OUTSIDE, WEB, Lab
+from tests.linux.lab import ORDINARY_USER, OUTSIDE, WEB, Lab
 
 pytestmark = pytest.mark.linux
-
-NOBODY = 65534
-"""Debian's uid of the user without rights."""
 
 
 @pytest.fixture
@@ -83,14 +80,17 @@ def test_second_switch_of_a_name_is_told_who_runs(lab: Lab) -> None:
     assert lab.endpoints() == ["web", "app"]
 
 
+_ADD_ETH0 = ("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+
+
 def _eth0_is_taken(lab: Lab) -> None:
     lab.create("app")
-    lab.run("app", "ip", "link", "add", "eth0", "type", "dummy")
+    lab.run("app", *_ADD_ETH0)
 
 
 def _eth0_of_a_veth_is_taken(lab: Lab) -> None:
     lab.create("web")
-    lab.run("web", "ip", "link", "add", "eth0", "type", "dummy")
+    lab.run("web", *_ADD_ETH0)
 
 
 def _port_53_is_taken(lab: Lab) -> None:
@@ -133,8 +133,7 @@ def test_switch_stops_under_a_client_that_never_ends_its_request(lab: Lab) -> No
 
 def test_switch_stops_under_a_command_that_runs_on_it(lab: Lab) -> None:
     lab.up()
-    command = lab.command("run", "--network", "front", "--name", "guest")
-    guest = lab.start("host", *command, "--", "sh", "-c", "echo up; exec sleep 60")
+    guest = lab.start("host", *lab.guest(), "sh", "-c", "echo up; exec sleep 60")
     assert guest.stdout is not None
     assert guest.stdout.readline() == "up\n"
     assert lab.down() == 0
@@ -152,7 +151,7 @@ def test_stale_switch_is_not_taken_for_a_running_one(lab: Lab) -> None:
 
 
 def test_ordinary_user_is_told_that_root_is_needed(lab: Lab) -> None:
-    done = lab.second_up("setpriv", f"--reuid={NOBODY}", "--clear-groups")
+    done = lab.second_up(*ORDINARY_USER)
     assert done.returncode == 1
     assert done.stderr.startswith("vswitch: vswitch up needs root")
 

@@ -27,7 +27,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 @app.command()
 def up(
-    config: Annotated[Path, typer.Option("-c", "--config", help="The switch's configuration.")],
+    config: Annotated[
+        Path, typer.Option("-c", "--config", help="The switch's configuration.", readable=False)
+    ],
     check: Annotated[bool, typer.Option("--check", help="Check it and change nothing.")] = False,
 ) -> None:
     """Run a switch in the foreground until SIGTERM or Ctrl-C.

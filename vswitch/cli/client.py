@@ -1,7 +1,8 @@
 """Speaking to a running switch: HTTP with JSON over its unix socket.
 
 The switches that run have a directory each under /run/vswitch with the socket in it, so with one
-switch running there is nothing to say, and with several `--switch` says which.
+switch running there is nothing to say, and with several `--switch` says which. A switch that was
+killed leaves its socket behind, but nobody listens there any more: that tells the two apart.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from vswitch.cli.problem import Problem
-from vswitch.daemon.api import SOCKET
 from vswitch.daemon.journal import RUN
+from vswitch.daemon.messages import SOCKET
 from vswitch.daemon.messages import Problem as ProblemBody
 
 TIMEOUT_SECONDS = 30.0
@@ -93,7 +94,21 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def running_switches() -> dict[str, Path]:
     """The sockets of the switches that run, by name."""
-    return {path.parent.name: path for path in sorted(RUN.glob(f"*/{SOCKET}"))}
+    paths = sorted(RUN.glob(f"*/{SOCKET}"))
+    return {path.parent.name: path for path in paths if _somebody_listens(path)}
+
+
+def _somebody_listens(path: Path) -> bool:
+    """What is not for us to connect to is taken for alive: the call will say whose it is."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(TIMEOUT_SECONDS)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def _named(running: dict[str, Path]) -> str:

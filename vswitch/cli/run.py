@@ -4,11 +4,13 @@ Theory of operation. The child enters a new network and mount namespace and wait
 process asks the switch to attach an endpoint to the child's namespace, by its process id; then the
 child lays the endpoint's resolv.conf over its own and becomes the command. The endpoint lives as
 long as the child: the switch watches the process and takes the endpoint away when it ends, however
-it ends. Signals that reach this process are passed on, and its exit status is the command's.
+it ends. Signals that reach this process are passed on, its exit status is the command's, and where
+it is killed itself, the kernel kills the child.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -21,6 +23,12 @@ from vswitch.daemon.messages import EndpointBody, EndpointRow
 from vswitch.daemon.netns import NamespaceError
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+"""What is ignored stays ignored over exec: commands expect to be ended by these."""
+
+_PR_SET_PDEATHSIG = 1
+"""prctl(2), <linux/prctl.h>: the signal that the kernel sends when the parent ends."""
 
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
@@ -58,6 +66,9 @@ def run(
 
 def _become(command: list[str], ready: int, go: int) -> None:
     """The child's part: never returns."""
+    _end_with_parent()
+    for number in _IGNORED_BY_PYTHON:
+        signal.signal(number, signal.SIG_DFL)
     try:
         netns.unshare_network()
         os.write(ready, b"r")
@@ -74,6 +85,11 @@ def _become(command: list[str], ready: int, go: int) -> None:
     except OSError as error:
         print(f"vswitch: {command[0]}: {error.strerror}", file=sys.stderr)
         os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
+
+
+def _end_with_parent() -> None:
+    """A parent that has ended before this closed its pipe with that, which ends the child too."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _pass_signals_on(child: int) -> None:

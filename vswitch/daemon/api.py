@@ -24,13 +24,14 @@ from vswitch.network.model import Endpoint, EndpointRequest
 
 log = logging.getLogger(__name__)
 
-SOCKET = "socket"
-"""The socket's name in the switch's run directory."""
-
 _BODY_LIMIT = 64 * 1024
 """Bytes of a request: the longest one lists some published ports."""
 
 _OWNER_ONLY = 0o177
+
+_GRACE_SECONDS = 1.0
+"""For requests that are being answered when the switch stops. One whose client never ends it must
+not keep the switch up."""
 
 Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,7 +58,9 @@ class Api:
                 web.delete("/v1/capture", self._end_capture),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=_GRACE_SECONDS
+        )
 
     async def start(self) -> None:
         """Listen. The lock says that no other switch does, so an old socket is swept away."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -101,7 +101,7 @@ class Daemon:
             await self.detach(name, "the switch stops")
         for task in list(self._tasks):
             await task
-        if self._capture is not None:
+        with suppress(AttachError):
             self.end_capture()
         await self._resolver.close()
         self.runtime.close()
@@ -188,11 +188,15 @@ class Daemon:
         log.info("capturing into %s", file)
 
     def end_capture(self) -> messages.CaptureRow | None:
-        """End the capture; None where none is running."""
+        """End the capture; None where none is running. Raises AttachError where it is not whole."""
         capture, self._capture = self._capture, None
         if capture is None:
             return None
         capture.close()
+        if capture.failure is not None:
+            raise AttachError(
+                f"{capture.file}: {capture.failure.strerror}, after about {capture.frames} frames"
+            )
         log.info("captured %d frames into %s", capture.frames, capture.file)
         return messages.CaptureRow(file=str(capture.file), frames=capture.frames)
 

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vswitch.network.model import DEFAULT_NETWORK, EndpointKind
 
+SOCKET = "socket"
+"""The control socket's name in the switch's run directory."""
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import uvloop
 
-from vswitch.daemon.api import SOCKET, Api
+from vswitch.daemon.api import Api
 from vswitch.daemon.daemon import Daemon, StartError
 from vswitch.daemon.journal import RUN, Journal
+from vswitch.daemon.messages import SOCKET
 from vswitch.network.model import Configuration
 
 log = logging.getLogger(__name__)

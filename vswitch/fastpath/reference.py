@@ -30,7 +30,6 @@ from vswitch.wire import ethernet, ipv4, offload, tcp
 from vswitch.wire.adapt import adapt
 from vswitch.wire.buffer import Buffer, MutableBuffer
 from vswitch.wire.malformed import Malformed
-from vswitch.wire.offload import Offloads
 from vswitch.wire.values import MacAddress, Protocol
 
 BATCH = 64
@@ -83,6 +82,8 @@ class _Entry:
 @dataclass(slots=True)
 class _Port:
     device: Device
+    carries: tuple[bool, ...]
+    """By the demand of a frame: whether the device takes it as it is."""
     context: KeyContext
     counters: PortCounters
 
@@ -103,7 +104,9 @@ class ReferenceFastPath:
 
     def attach(self, number: int, device: Device, gateway: MacAddress | None) -> None:
         """Let `device` be a port; on its network the switch itself has the station `gateway`."""
-        self._ports[number] = _Port(device, KeyContext.of(number, gateway), PortCounters())
+        context = KeyContext.of(number, gateway)
+        carries = offload.carried_by(device.offloads)
+        self._ports[number] = _Port(device, carries, context, PortCounters())
 
     def detach(self, number: int) -> None:
         """Forget the port, and distrust every entry: some of them send to it."""
@@ -117,7 +120,8 @@ class ReferenceFastPath:
 
     def replace_device(self, number: int, device: Device) -> None:
         """Put another device, usually a wrapper of the same one, behind a port."""
-        self._ports[number].device = device
+        port = self._ports[number]
+        port.device, port.carries = device, offload.carried_by(device.offloads)
 
     def port_counters(self, number: int) -> PortCounters:
         """The live counters of a port."""
@@ -195,7 +199,7 @@ class ReferenceFastPath:
         port = self._ports.get(number)
         if port is None:
             return
-        if offload.required(frame) & ~port.device.offloads == Offloads.NONE:
+        if port.carries[offload.demand(frame)]:
             self._send(number, port, frame)
             return
         fitting = adapt(frame, port.device.offloads)

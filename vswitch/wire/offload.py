@@ -120,7 +120,17 @@ _REQUIRED = tuple(_required_of(index >> 8, index & 0xFF) for index in range(0x20
 
 def required(frame: Buffer) -> Offloads:
     """What a device must take to carry this frame as it is. The frame has its whole header."""
-    return _REQUIRED[(frame[FLAGS] & NEEDS_CSUM) << 8 | frame[GSO_TYPE]]
+    return _REQUIRED[demand(frame)]
+
+
+def demand(frame: Buffer) -> int:
+    """The same as a small number, an index into what `carried_by` answers."""
+    return (frame[FLAGS] & NEEDS_CSUM) << 8 | frame[GSO_TYPE]
+
+
+def carried_by(takes: Offloads) -> tuple[bool, ...]:
+    """For each `demand`, whether a device that takes `takes` carries the frame as it is."""
+    return tuple(not needed & ~takes for needed in _REQUIRED)
 
 
 def complete_checksum(frame: MutableBuffer) -> Malformed | None:

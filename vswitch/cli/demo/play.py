@@ -106,7 +106,7 @@ class Play:
                 finding = capture.open_with_tool(Path(frames.file))
             title = f"{title}: {frames.frames} frames"
         except (Problem, OSError) as problem:
-            finding = _failed(f"{capture.FILE}", str(problem))
+            finding = _failed(str(capture.FILE), str(problem))
         self._show(title, finding)
 
     def _show_bulk(self, scenery: Scenery) -> None:

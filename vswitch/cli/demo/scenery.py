@@ -167,8 +167,8 @@ def enter_world_of_its_own() -> None:
         _execute("ip", "link", "set", "lo", "up")
     except (NamespaceError, SceneryError) as error:
         raise Problem(
-            f"vswitch demo needs a network namespace of its own: {error} (is this a container"
-            " without the capability SYS_ADMIN?)"
+            f"vswitch demo needs a network namespace of its own: {error} (a container must have"
+            " the capabilities SYS_ADMIN and NET_ADMIN)"
         ) from error
 
 

@@ -1,0 +1,167 @@
+"""What a running switch tells about itself: tables, JSON, captures, and to whom."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.linux import services
+from tests.linux.lab import (
+    APP,
+    ORDINARY_USER,
+    OUTSIDE,
+    UPLINK,
+    VSWITCH,
+    WEB,
+    Lab,
+    execute,
+)
+
+pytestmark = pytest.mark.linux
+
+TABLES = ("flows", "fdb", "neighbours", "ports", "status")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("tables")) as lab:
+        lab.add_endpoint("web", kind="veth", publish=["8080:80"])
+        lab.add_endpoint("app", kind="tap")
+        lab.up()
+        services.serve_http(lab.listen("web", "0.0.0.0", 80))
+        assert lab.ping("app", WEB)
+        assert lab.ping("app", OUTSIDE)
+        lab.run("out", "curl", "-sS", "--max-time", "5", f"http://{UPLINK}:8080/")
+        yield lab
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_table_is_plain_columns_in_a_pipe(lab: Lab, table: str) -> None:
+    shown = lab.vswitch(table).stdout
+    assert shown.isascii()
+    assert "\x1b" not in shown
+    assert max(map(len, shown.splitlines())) < 200
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_table_is_valid_json_on_demand(lab: Lab, table: str) -> None:
+    assert lab.table(table)
+
+
+def test_flows_tell_both_directions_of_origin_and_their_translation(lab: Lab) -> None:
+    flows = {(row["protocol"], row["translation"].split(":")[0]) for row in lab.table("flows")}
+    assert ("icmp", f"source {UPLINK}") in flows
+    assert ("tcp", f"destination {WEB}") in flows
+
+
+def test_fdb_knows_both_stations(lab: Lab) -> None:
+    found = {(row["mac"], row["port"]) for row in lab.table("fdb") if row["network"] == "front"}
+    assert found == {(_mac(lab, role), role) for role in ("web", "app")}
+
+
+def test_neighbours_are_those_that_the_switch_had_to_reach(lab: Lab) -> None:
+    known = {row["address"]: row["mac"] for row in lab.table("neighbours")}
+    assert known[APP] == _mac(lab, "app")
+    assert known[WEB] == _mac(lab, "web")
+    assert known[OUTSIDE] == _mac(lab, "out")
+
+
+def test_ports_count_frames_and_name_their_device(lab: Lab) -> None:
+    devices = {row["name"]: row["device"] for row in lab.table("ports")}
+    assert devices == {"uplink": "afpacket", "web": "afpacket", "app": "tap"}
+    assert all(row["received_frames"] > 0 < row["sent_frames"] for row in lab.table("ports"))
+
+
+def test_status_names_the_switch_and_what_is_on_it(lab: Lab) -> None:
+    status = lab.table("status")
+    assert lab.daemon is not None
+    assert (status["name"], status["pid"]) == (lab.name, lab.daemon.pid)
+    assert status["endpoints"] == ["web", "app"]
+    assert status["uplink"] == f"{UPLINK}/24 at up0"
+
+
+def test_reader_that_leaves_early_is_no_error(lab: Lab) -> None:
+    command = " ".join(lab.command("ports"))
+    done = lab.run("host", "bash", "-c", f"set -o pipefail; {command} | true", check=False)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_unknown_switch_is_told_with_those_that_run(lab: Lab, table: str) -> None:
+    done = lab.run("host", VSWITCH, table, "--switch", "no-such", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("vswitch: no switch named no-such is running (running: ")
+    assert lab.name in done.stderr
+
+
+def test_ordinary_user_may_not_look(lab: Lab) -> None:
+    done = lab.run("host", *ORDINARY_USER, *lab.command("flows"), check=False)
+    assert done.returncode == 1
+    assert "may only be used by its owner (try sudo)" in done.stderr
+
+
+def test_without_a_choice_between_several_switches_they_are_named(
+    lab: Lab, tmp_path: Path
+) -> None:
+    with Lab(tmp_path) as other:
+        other.up()
+        done = lab.run("host", VSWITCH, "status", check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("vswitch: several switches are running: say --switch NAME")
+        assert lab.name in done.stderr
+        assert other.name in done.stderr
+        assert other.table("status")["endpoints"] == []
+
+
+def test_capture_of_a_running_switch_opens_in_tshark(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "all.pcapng"
+    assert _ask(lab, "PUT", "capture", {"file": str(file)})[0] == 204
+    assert lab.ping("app", OUTSIDE)
+    assert lab.ping("app", WEB)
+    assert lab.table("status")["capture"] == str(file)
+    status, ended = _ask(lab, "DELETE", "capture")
+    assert (status, ended["file"]) == (200, str(file))
+
+    fields = ("-T", "fields", "-e", "frame.interface_name", "-e", "ip.src", "-e", "ip.dst")
+    lines = execute("tshark", "-r", str(file), "-Y", "icmp", *fields).stdout.splitlines()
+    seen = {tuple(line.split("\t")) for line in lines}
+    assert {("app", APP, OUTSIDE), ("uplink", UPLINK, OUTSIDE), ("web", APP, WEB)} <= seen
+    assert ended["frames"] >= len(lines)
+    assert _ask(lab, "DELETE", "capture")[0] == 404
+    assert lab.ping("app", OUTSIDE)
+
+
+def test_capture_whose_file_cannot_be_written_does_not_hurt_the_traffic(
+    lab: Lab, tmp_path: Path
+) -> None:
+    status, problem = _ask(lab, "PUT", "capture", {"file": str(tmp_path / "no" / "such")})
+    assert (status, "No such file or directory" in str(problem["error"])) == (409, True)
+
+    assert _ask(lab, "PUT", "capture", {"file": "/dev/full"})[0] == 204
+    pinged = lab.run("app", "ping", "-c200", "-i0.002", "-q", "-s1000", OUTSIDE)
+    assert " 0% packet loss" in pinged.stdout
+    assert len(lab.log_lines("/dev/full: No space left on device")) == 1
+    status, problem = _ask(lab, "DELETE", "capture")
+    assert (status, "/dev/full: No space left" in str(problem["error"])) == (409, True)
+    assert lab.ping("app", OUTSIDE)
+    assert "Traceback" not in lab.log()
+
+
+def _mac(lab: Lab, role: str) -> str:
+    return lab.run(role, "cat", "/sys/class/net/eth0/address").stdout.strip()
+
+
+def _ask(lab: Lab, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
+    """One call of the switch's interface, spoken by hand."""
+    content = b"" if body is None else json.dumps(body).encode()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(lab.run_directory / "socket"))
+        head = f"{method} /v1/{path} HTTP/1.0\r\nContent-Length: {len(content)}\r\n\r\n"
+        client.sendall(head.encode() + content)
+        head_of_answer, _, text = client.makefile("rb").read().partition(b"\r\n\r\n")
+    return int(head_of_answer.split()[1]), json.loads(text or b"{}")
