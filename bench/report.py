@@ -25,6 +25,9 @@ from bench.peers import Missing, PathToMeasure, Workload
 from vswitch.fastpath import select
 
 MICROSECOND = 1e3
+OURS = "vswitch, "
+"""How the names of our own paths begin, which a narrow terminal has no room to repeat."""
+
 PLAIN_WIDTH = 160
 """Columns where the output is no terminal: enough for every table not to be wrapped."""
 
@@ -127,9 +130,9 @@ def print_network(out: Console, transfers: Transfers) -> None:
         if not here:
             continue
         ours = [path for path in here if path.is_ours]
-        columns = [f"{path.contender} / this" for path in ours]
+        columns = [f"{path.contender.removeprefix(OURS)} / this" for path in ours]
         title = f"{workload.value}: Gbit/s"
-        table = _table(out, title, "path", "median (low-high)", "switch CPU s/Gbit", *columns)
+        table = _table(out, title, "path", "median (low-high)", "CPU s/Gbit", *columns)
         for path, runs in here.items():
             cost = cpu_per_gigabit(runs)
             table.add_row(

@@ -163,7 +163,7 @@ class Lab:
             self.now = max(self.now, deadline)
             self._sender = None
             self._allowed_in = self._tuples()
-            self.switch.transmit(self.switch.tick(self.now))
+            self.switch.transmit(self.switch.tick(self.now), self.now)
             self._check_invariants()
             if self.answering:
                 self._answer_requests()

@@ -260,7 +260,7 @@ def test_frame_that_waited_past_a_reset_brings_no_program_back() -> None:
 
 def test_network_can_be_told_which_station_the_gateway_is() -> None:
     lab = Lab()
-    lab.switch.transmit(lab.switch.announce(lab.network("front").number))
+    lab.switch.transmit(lab.switch.announce(lab.network("front").number), lab.now)
     for host in (lab.a, lab.b):
         message = only(lab.received(host))
         assert (message[ARP].psrc, message[ARP].pdst) == ("10.0.0.1", "10.0.0.1")

@@ -13,7 +13,7 @@ from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapNgReader
 
 from vswitch.debug.pcapng import LONGEST_OPTION, PcapngWriter
-from vswitch.devices.capture import Direction
+from vswitch.debug.sight import Direction
 from vswitch.wire.offload import NEEDS_CSUM, OffloadHeader
 
 HEADER = OffloadHeader(NEEDS_CSUM, 0, 0, 0, 34, 6).pack()

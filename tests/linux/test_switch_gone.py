@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.linux import services
-from tests.linux.lab import OUTSIDE, WEB, Lab, eventually
+from tests.linux.lab import APP, OUTSIDE, WEB, Lab, eventually
 
 pytestmark = pytest.mark.linux
 
@@ -82,11 +82,12 @@ def test_name_and_address_of_a_detached_endpoint_are_free_again(lab: Lab) -> Non
 
 def test_interface_that_is_set_down_and_up_stays_attached(lab: Lab) -> None:
     lab.up()
-    for role in ("web", "app"):
+    for role, other, address in (("web", "app", WEB), ("app", "web", APP)):
+        assert lab.ping(other, address)
         lab.run(role, "ip", "link", "set", "eth0", "down")
-        assert not lab.ping("out", "-W1", WEB)
+        assert not lab.ping(other, "-W1", address)
         lab.run(role, "ip", "link", "set", "eth0", "up")
-    assert lab.ping("app", WEB)
+        assert lab.ping(other, address)
     assert lab.endpoints() == ["web", "app"]
     assert lab.log_lines("detached") == []
 

@@ -23,9 +23,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_switch_leaves_only_what_was_there_before(
-    lab: Lab, number: signal.Signals
-) -> None:
+def test_stopped_switch_leaves_only_what_was_there_before(lab: Lab, number: signal.Signals) -> None:
     lab.create("web")
     lab.up()
     assert lab.ping("app", WEB)
@@ -162,4 +160,3 @@ def _assert_fails_with(lab: Lab, told: str) -> None:
     assert told in last
     assert len(lab.log_lines("vswitch: ")) == 1
     assert "Traceback" not in lab.log()
-

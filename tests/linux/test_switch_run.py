@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.linux.lab import OUTSIDE, ORDINARY_USER, UPLINK, WEB, Done, Lab, eventually
+from tests.linux.lab import ORDINARY_USER, OUTSIDE, UPLINK, WEB, Done, Lab, eventually
 
 pytestmark = pytest.mark.linux
 
@@ -97,7 +97,9 @@ def test_command_inherits_no_descriptor_of_ours(lab: Lab) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_is_passed_on_to_the_command(lab: Lab, number: signal.Signals) -> None:
-    script = f"trap 'exit 42' {number.name.removeprefix('SIG')}; echo up; while :; do sleep 0.1; done"
+    script = (
+        f"trap 'exit 42' {number.name.removeprefix('SIG')}; echo up; while :; do sleep 0.1; done"
+    )
     process = _start(lab, script)
     process.send_signal(number)
     assert process.wait(10) == 42

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,8 +47,11 @@ def test_table_is_plain_columns_in_a_pipe(lab: Lab, table: str) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_table_is_valid_json_on_demand(lab: Lab, table: str) -> None:
-    assert lab.table(table)
+def test_table_is_json_on_demand(lab: Lab, table: str) -> None:
+    shown, told = json.loads(lab.vswitch(table, "--json").stdout), lab.table(table)
+    assert shown
+    assert type(shown) is type(told)
+    assert len(shown) == len(told)
 
 
 def test_flows_tell_both_directions_of_origin_and_their_translation(lab: Lab) -> None:
@@ -104,9 +106,7 @@ def test_ordinary_user_may_not_look(lab: Lab) -> None:
     assert "may only be used by its owner (try sudo)" in done.stderr
 
 
-def test_without_a_choice_between_several_switches_they_are_named(
-    lab: Lab, tmp_path: Path
-) -> None:
+def test_without_a_choice_between_several_switches_they_are_named(lab: Lab, tmp_path: Path) -> None:
     with Lab(tmp_path) as other:
         other.up()
         done = lab.run("host", VSWITCH, "status", check=False)
@@ -119,11 +119,11 @@ def test_without_a_choice_between_several_switches_they_are_named(
 
 def test_capture_of_a_running_switch_opens_in_tshark(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "all.pcapng"
-    assert _ask(lab, "PUT", "capture", {"file": str(file)})[0] == 204
+    assert lab.ask("PUT", "capture", {"file": str(file)})[0] == 204
     assert lab.ping("app", OUTSIDE)
     assert lab.ping("app", WEB)
     assert lab.table("status")["capture"] == str(file)
-    status, ended = _ask(lab, "DELETE", "capture")
+    status, ended = lab.ask("DELETE", "capture")
     assert (status, ended["file"]) == (200, str(file))
 
     fields = ("-T", "fields", "-e", "frame.interface_name", "-e", "ip.src", "-e", "ip.dst")
@@ -131,21 +131,21 @@ def test_capture_of_a_running_switch_opens_in_tshark(lab: Lab, tmp_path: Path) -
     seen = {tuple(line.split("\t")) for line in lines}
     assert {("app", APP, OUTSIDE), ("uplink", UPLINK, OUTSIDE), ("web", APP, WEB)} <= seen
     assert ended["frames"] >= len(lines)
-    assert _ask(lab, "DELETE", "capture")[0] == 404
+    assert lab.ask("DELETE", "capture")[0] == 404
     assert lab.ping("app", OUTSIDE)
 
 
 def test_capture_whose_file_cannot_be_written_does_not_hurt_the_traffic(
     lab: Lab, tmp_path: Path
 ) -> None:
-    status, problem = _ask(lab, "PUT", "capture", {"file": str(tmp_path / "no" / "such")})
+    status, problem = lab.ask("PUT", "capture", {"file": str(tmp_path / "no" / "such")})
     assert (status, "No such file or directory" in str(problem["error"])) == (409, True)
 
-    assert _ask(lab, "PUT", "capture", {"file": "/dev/full"})[0] == 204
+    assert lab.ask("PUT", "capture", {"file": "/dev/full"})[0] == 204
     pinged = lab.run("app", "ping", "-c200", "-i0.002", "-q", "-s1000", OUTSIDE)
     assert " 0% packet loss" in pinged.stdout
-    assert len(lab.log_lines("/dev/full: No space left on device")) == 1
-    status, problem = _ask(lab, "DELETE", "capture")
+    assert len(lab.log_lines("No space left on device")) == 1
+    status, problem = lab.ask("DELETE", "capture")
     assert (status, "/dev/full: No space left" in str(problem["error"])) == (409, True)
     assert lab.ping("app", OUTSIDE)
     assert "Traceback" not in lab.log()
@@ -153,15 +153,3 @@ def test_capture_whose_file_cannot_be_written_does_not_hurt_the_traffic(
 
 def _mac(lab: Lab, role: str) -> str:
     return lab.run(role, "cat", "/sys/class/net/eth0/address").stdout.strip()
-
-
-def _ask(lab: Lab, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
-    """One call of the switch's interface, spoken by hand."""
-    content = b"" if body is None else json.dumps(body).encode()
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(20)
-        client.connect(str(lab.run_directory / "socket"))
-        head = f"{method} /v1/{path} HTTP/1.0\r\nContent-Length: {len(content)}\r\n\r\n"
-        client.sendall(head.encode() + content)
-        head_of_answer, _, text = client.makefile("rb").read().partition(b"\r\n\r\n")
-    return int(head_of_answer.split()[1]), json.loads(text or b"{}")

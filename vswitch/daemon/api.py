@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
 from vswitch.daemon import messages, views
@@ -23,6 +24,8 @@ from vswitch.network.errors import NetworkError
 from vswitch.network.model import Endpoint, EndpointRequest
 
 log = logging.getLogger(__name__)
+
+_http_log = logging.getLogger(f"{__name__}.http")
 
 _BODY_LIMIT = 64 * 1024
 """Bytes of a request: the longest one lists some published ports."""
@@ -59,7 +62,7 @@ class Api:
             ]
         )
         self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=_GRACE_SECONDS
+            application, access_log=None, logger=_http_log, shutdown_timeout=_GRACE_SECONDS
         )
 
     async def start(self) -> None:
@@ -161,9 +164,19 @@ async def _in_one_line(request: web.Request, handler: Handler) -> web.StreamResp
         return _problem(400, _first_mistake(error))
     except web.HTTPException as error:
         return _problem(error.status, f"{request.method} {request.path}: {error.reason}")
+    except ConnectionResetError:
+        return _problem(400, "the client left before its request had ended")
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         return _problem(500, "the switch failed to do this; its log says why")
+
+
+def _is_event(record: logging.LogRecord) -> bool:
+    """A client that speaks no HTTP gets its 400, and is no event of the switch."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_http_log.addFilter(_is_event)
 
 
 def _first_mistake(error: ValidationError) -> str:
@@ -186,4 +199,6 @@ def _json(row: BaseModel, status: int = 200) -> web.Response:
 
 
 def _problem(status: int, text: str) -> web.Response:
-    return _json(messages.Problem(error=text), status)
+    """What the client sent may be quoted in `text`, line ends and all."""
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return _json(messages.Problem(error=line), status)

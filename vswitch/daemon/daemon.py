@@ -29,6 +29,7 @@ from vswitch.dataplane import topology
 from vswitch.dataplane.responders.dns import Host, Names
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Port, Side
+from vswitch.debug.witness import Witness
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import OpenError
 from vswitch.network.inventory import Inventory
@@ -62,6 +63,7 @@ class Daemon:
         self.configuration = configuration
         self.inventory = Inventory(configuration.networks, configuration.uplink, random)
         self.switch = Switch(random)
+        self._witness = Witness(self.switch)
         self.runtime = Runtime(self.switch, self._device_gone)
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
         self._journal = journal
@@ -158,8 +160,6 @@ class Daemon:
         except (NamespaceError, LinkError, OpenError, ResolverError, OSError) as error:
             raise AttachError(f"endpoint {endpoint.name}: {error}") from error
         self._attachments[endpoint.name] = attachment
-        if self._capture is not None:
-            self._capture.join(attachment.port)
         published = "".join(f", {publication}" for publication in endpoint.publications)
         where = IpInterface(endpoint.address, network.subnet)
         log.info(
@@ -184,7 +184,7 @@ class Daemon:
         """Capture every port into a file. Raises AttachError or OSError."""
         if self._capture is not None:
             raise AttachError(f"a capture into {self._capture.file} is running already")
-        self._capture = Capture(self.switch, file, snap_length)
+        self._capture = Capture(self.switch, self._witness, file, snap_length)
         log.info("capturing into %s", file)
 
     def end_capture(self) -> messages.CaptureRow | None:
@@ -250,7 +250,7 @@ class Daemon:
         self.switch.add_network(network)
         port = self.switch.add_port(UPLINK, number, device)
         self.runtime.watch(port)
-        self.switch.transmit(self.switch.announce(number))
+        self.switch.transmit(self.switch.announce(number), self.runtime.now())
         log.info(
             "uplink %s: %s with %s, gateway %s",
             *(uplink.interface, uplink.address, interface.mac, uplink.gateway or "none"),

@@ -13,6 +13,9 @@ from vswitch.network.model import DEFAULT_NETWORK, EndpointKind
 SOCKET = "socket"
 """The control socket's name in the switch's run directory."""
 
+HIGHEST_PID = 2**22
+"""proc(5), pid_max: the kernel gives no process a higher number."""
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,7 +30,7 @@ class Problem(_Message):
 class EndpointBody(_Message):
     """A wish for an endpoint in the network namespace of a process."""
 
-    pid: int = Field(gt=0)
+    pid: int = Field(gt=0, le=HIGHEST_PID)
     name: str | None = None
     network: str = DEFAULT_NETWORK.name
     kind: EndpointKind = EndpointKind.TAP
@@ -120,7 +123,7 @@ class FlowRow(_Message):
 class CaptureBody(_Message):
     """A wish for a capture of every port into a file."""
 
-    file: str
+    file: str = Field(pattern=r"^[^\x00]+$")
     snap_length: int = Field(default=256, ge=64, le=262_144)
 
 

@@ -81,7 +81,8 @@ class Runtime:
 
     def _tick(self) -> None:
         self._timer, self._armed_for = None, None
-        self._switch.transmit(self._switch.tick(self.now()))
+        now = self.now()
+        self._switch.transmit(self._switch.tick(now), now)
         self._report_unsendable()
         self.rearm()
 

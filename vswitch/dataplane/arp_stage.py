@@ -3,6 +3,7 @@
 Every ARP message passes here before it is bridged. It teaches the neighbour table, which releases
 frames that wait for the sender's station; a request for the switch's own address is answered; a
 claim to that address by somebody else is dropped, so that no endpoint takes the gateway's place.
+ARP has no checksum: a message that asks for one to be finished would become another behind here.
 What is not about the switch goes on to be bridged, on the inside only.
 """
 
@@ -14,6 +15,7 @@ from vswitch.dataplane.router import complete
 from vswitch.dataplane.topology import Interface, Side
 from vswitch.dataplane.verdict import Fate, Stage, Verdict
 from vswitch.dataplane.walk import Walk
+from vswitch.wire import offload
 from vswitch.wire.arp import Arp, Operation
 from vswitch.wire.malformed import Malformed
 
@@ -23,6 +25,8 @@ def hear(walk: Walk) -> Verdict | None:
     message = Arp.parse(walk.frame, walk.ethernet.payload)
     if isinstance(message, Malformed):
         return walk.drop(message)
+    if walk.frame[offload.FLAGS] & offload.NEEDS_CSUM:
+        return walk.drop(Malformed.BAD_OFFLOAD_HEADER)
     interface = walk.network.interface
     if interface is None or walk.ethernet.tagged:
         return None

@@ -17,7 +17,7 @@ from vswitch.dataplane import arp_stage, bridge, router
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Side
-from vswitch.dataplane.verdict import Fate, Verdict
+from vswitch.dataplane.verdict import Fate, Stage, Verdict
 from vswitch.dataplane.walk import Walk
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import MutableBuffer
@@ -36,6 +36,7 @@ def decide(
     port = tables.ports[port_number]
     network = tables.networks[port.network]
     walk = Walk(ethernet, frame, port, network, now, tables.random, commit=commit)
+    walk.found(Stage.ADMIT, "{} > {}", ethernet.source, ethernet.destination)
     refused = _admit(walk)
     if refused is not None:
         return walk.drop(refused)

@@ -2,9 +2,9 @@
 
 Addresses first (RFC 1812, 5.3.7 and BCP 38): a source must be a host that can be on the network
 that it came from, a destination one that a router forwards to, and from the outside never one of
-the inside, the gateways' own included. Then networks: each inside network
-reaches the outside; inside networks are isolated from each other; nothing from the outside is
-routed to an inside address, as published ports and answers are addressed to the switch.
+the inside, the gateways' own included. Then networks: each inside network reaches the outside;
+inside networks are isolated from each other; nothing from the outside is routed to an inside
+address, as published ports and answers are addressed to the switch.
 """
 
 from __future__ import annotations

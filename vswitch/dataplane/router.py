@@ -3,10 +3,9 @@
 Theory of operation. In this order: is the packet sound and may it be here (`policy`); which flow
 is it part of (`transport`); is that flow known (`conntrack`). A known flow leaves as its
 connection says. A new one is for the switch itself (`local`), or it is translated (`nat`), becomes
-a connection and leaves. What leaves needs time to live, room in the next network's MTU and the
-station of its next hop (RFC 1812, 5.2 and 5.3); what is missing of these is told to the sender by
-ICMP before anything is written to a table, so a packet that dies here leaves no connection and no
-mapping behind.
+a connection and leaves. What leaves needs a route, time to live and room in the next network's MTU
+(RFC 1812, 5.2 and 5.3); what is missing of these is told to the sender by ICMP before anything is
+written to a table, so a packet that dies of it leaves no connection and no mapping behind.
 
 All that is rewritten is rewritten by the program that this module makes of the two tuples of a
 connection: one place for every kind of translation.
@@ -78,7 +77,8 @@ def complete(onward: Onward, network: Network, mac: MacAddress, interface: Inter
         *onward.rewrite,
         *(Output(number) for number in outputs),
     )
-    return Delivery(onward.frame, Program(actions), onward.kept if certain else None)
+    kept = onward.kept if certain else None
+    return Delivery(onward.frame, Program(actions), kept, onward.connection.number)
 
 
 def forward(walk: Walk, tables: Tables, onward: Onward) -> Verdict:
@@ -144,6 +144,8 @@ def _elsewhere(walk: Walk, tables: Tables, packet: Ipv4, message: Transport) -> 
         if walk.network.side is Side.INSIDE:
             return _refuse(walk, packet, refused, Unreachable.ADMINISTRATIVELY_PROHIBITED)
         return walk.drop(refused)
+    if not message.may_begin:
+        return walk.drop(DropReason.NO_CONNECTION)
     translation = nat.outbound(walk, tables, message.tuple, network, network.interface)
     return _begin(walk, tables, packet, message, translation)
 
@@ -179,6 +181,7 @@ def _begin(
 
 def _send(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: Found) -> Verdict:
     connection, direction = found
+    walk.connection = connection
     arriving, leaving = connection.arriving(direction), connection.leaving(direction)
     network = tables.networks[leaving.network]
     obstacle = _obstacle(walk, packet, network)
@@ -242,6 +245,7 @@ def _icmp_error(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Verd
     translated = icmp_errors.translate(walk, tables, packet, message)
     if not isinstance(translated, icmp_errors.Translated):
         return walk.drop(translated)
+    walk.connection = translated.connection
     network = tables.networks[translated.network]
     obstacle = _obstacle(walk, packet, network)
     if obstacle is not None:

@@ -22,6 +22,7 @@ from vswitch.dataplane.counters import Counters
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.mappings import External, Mapping
 from vswitch.dataplane.neighbours import Tick
+from vswitch.dataplane.observer import Observer
 from vswitch.dataplane.pipeline import decide
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.responders import arp as arp_responder
@@ -33,6 +34,7 @@ from vswitch.dataplane.verdict import Delivery, Fate, Flow, Onward, Verdict
 from vswitch.devices.base import Device
 from vswitch.fastpath import select
 from vswitch.fastpath.program import Output, Program
+from vswitch.fastpath.reference import CAPACITY
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import MutableBuffer
 from vswitch.wire.ethernet import Ethernet
@@ -41,12 +43,17 @@ from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.values import IpAddress
 
+FLOWS = 2 * CAPACITY
+"""Flows that are remembered before those that the fast path has evicted are looked for."""
+
 
 class Egress(NamedTuple):
     """A frame to send, and the port to send it by."""
 
     port: int
     frame: MutableBuffer
+    flow: int = 0
+    """The number of the connection that it belongs to, 0 where there is none."""
 
 
 class Served(Enum):
@@ -65,6 +72,7 @@ class Switch:
         self.tables = Tables(random, self.fastpath.key, timeouts)
         self.counters = Counters()
         self._flows: dict[bytes, Flow] = {}
+        self._observer: Observer | None = None
         self._last_network = 0
         self._last_port = 0
 
@@ -134,19 +142,29 @@ class Switch:
         """One round on a port whose device is readable. Raises `DeviceGone`."""
         misses = self.fastpath.run(port, now)
         for frame in misses:
-            self.transmit(self.receive(port, frame, now))
+            self.transmit(self.receive(port, frame, now), now)
         return Served.BY_PIPELINE if misses else Served.BY_FAST_PATH
 
     def receive(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> list[Egress]:
         """Decide about a frame, and return what is to be sent. The frame is rewritten in place."""
         verdict = decide(self.tables, port, frame, now)
         self.counters.count(port, verdict.fate, verdict.reason)
+        if self._observer is not None:
+            self._observer.decided(port, frame, verdict, now)
         return self._carry_out(verdict)
 
-    def transmit(self, frames: Iterable[Egress]) -> None:
+    def transmit(self, frames: Iterable[Egress], now: Nanoseconds) -> None:
         """Send frames, each made to fit its device."""
         for egress in frames:
-            self.fastpath.transmit(egress.port, egress.frame)
+            self.fastpath.transmit(egress.port, egress.frame, egress.flow, now)
+
+    def observe(self, observer: Observer | None) -> None:
+        """Let `observer` read along; None ends that."""
+        self._observer = self.fastpath.observer = observer
+
+    def trace(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> Verdict:
+        """What would become of a frame, and why. Nothing is changed, the frame included."""
+        return decide(self.tables, port, frame, now, commit=False)
 
     def announce(self, network: int) -> list[Egress]:
         """Tell a network which station has the switch's address: caches may hold an older one."""
@@ -188,22 +206,28 @@ class Switch:
 
     def _execute(self, deliveries: Iterable[Delivery]) -> Iterator[Egress]:
         for delivery in deliveries:
-            frame, kept = delivery.frame, delivery.kept
+            frame, kept, flow = delivery.frame, delivery.kept, delivery.flow
             if kept is None or not self._may_be_kept(kept):
                 outputs = self.fastpath.execute(delivery.program, frame)
             else:
-                outputs = self.fastpath.execute(delivery.program, frame, kept.key)
-                self._flows[kept.key] = kept
+                outputs = self.fastpath.execute(delivery.program, frame, kept.key, flow)
+                self._remember(kept)
                 if kept.connection is not None:
                     kept.connection.keys.add(kept.key)
             for port in outputs:
-                yield Egress(port, frame)
+                yield Egress(port, frame, flow)
 
     def _may_be_kept(self, flow: Flow) -> bool:
         """A frame may have waited until its connection is in a state that has to see all others."""
         return flow.connection is None or (
             flow.connection in self.tables.connections and flow.connection.state in CACHEABLE
         )
+
+    def _remember(self, flow: Flow) -> None:
+        if len(self._flows) >= FLOWS:
+            for key in [key for key in self._flows if self.fastpath.flow_counters(key) is None]:
+                self._forget_entries((key,))
+        self._flows[flow.key] = flow
 
     def _forget_entries(self, keys: Iterable[bytes]) -> None:
         for key in list(keys):

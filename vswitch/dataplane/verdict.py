@@ -79,6 +79,8 @@ class Delivery:
     frame: MutableBuffer
     program: Program
     kept: Flow | None = None
+    flow: int = 0
+    """The number of the connection that the frame belongs to, 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +112,5 @@ class Verdict:
     """Something moved: every cached program may be wrong now."""
     stale_keys: tuple[bytes, ...] = ()
     """Programs that must not run any more."""
+    connection: Connection | None = None
+    """What the frame is part of, or what the ICMP error is about."""

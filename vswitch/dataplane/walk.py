@@ -10,6 +10,7 @@ from __future__ import annotations
 from copy import copy
 from random import Random
 
+from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import Reason
 from vswitch.dataplane.topology import Network, Port
 from vswitch.dataplane.verdict import Delivery, Fate, Finding, Stage, Verdict
@@ -26,6 +27,7 @@ class Walk:
         "_released",
         "_trail",
         "commit",
+        "connection",
         "ethernet",
         "frame",
         "invalidates",
@@ -54,6 +56,8 @@ class Walk:
         self.now = now
         self.random = random if commit else copy(random)
         self.commit = commit
+        self.connection: Connection | None = None
+        """What the frame has turned out to be part of."""
         self.invalidates = False
         """Something moved that cached programs may rest on."""
         self.stale_keys: list[bytes] = []
@@ -91,4 +95,5 @@ class Walk:
             tuple(self._trail),
             self.invalidates,
             tuple(self.stale_keys),
+            self.connection,
         )

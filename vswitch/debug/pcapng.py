@@ -21,12 +21,15 @@ from typing import BinaryIO
 from dpkt import pcapng
 
 from vswitch import __version__
-from vswitch.devices.capture import WHOLE_FRAMES, Direction
-from vswitch.units import Nanoseconds
+from vswitch.debug.sight import Direction
+from vswitch.units import KIBIBYTE, Nanoseconds
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.offload import HEADER_LENGTH
 
 APPLICATION = f"vswitch {__version__}"
+
+WHOLE_FRAMES = 256 * KIBIBYTE
+"""Default snap length in bytes: more than any super-frame, and what Wireshark takes at most."""
 
 LONGEST_OPTION = 0xFFFF
 """Bytes of an option's value: its length field has 16 bits. Longer text is cut."""

@@ -23,6 +23,7 @@ from itertools import islice
 
 from vswitch.devices.base import Device, Sent
 from vswitch.fastpath.key import KeyContext, extract
+from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
 from vswitch.fastpath.routine import Routine, prepare
 from vswitch.units import Nanoseconds
@@ -76,6 +77,7 @@ class FlowCounters:
 class _Entry:
     routine: Routine
     generation: int
+    flow: int
     counters: FlowCounters
 
 
@@ -97,6 +99,7 @@ class ReferenceFastPath:
         self._ports: dict[int, _Port] = {}
         self._entries: dict[bytes, _Entry] = {}
         self._generation = 0
+        self.observer: Observer | None = None
         self.gone: set[int] = set()
         """Ports whose device said, when a frame was sent, that it does not exist any more."""
 
@@ -117,11 +120,6 @@ class ReferenceFastPath:
     def device(self, number: int) -> Device:
         """The device of a port."""
         return self._ports[number].device
-
-    def replace_device(self, number: int, device: Device) -> None:
-        """Put another device, usually a wrapper of the same one, behind a port."""
-        port = self._ports[number]
-        port.device, port.carries = device, offload.carried_by(device.offloads)
 
     def port_counters(self, number: int) -> PortCounters:
         """The live counters of a port."""
@@ -158,7 +156,7 @@ class ReferenceFastPath:
         """
         port = self._ports[number]
         context, counters, entries = port.context, port.counters, self._entries
-        generation = self._generation
+        generation, observer = self._generation, self.observer
         misses: list[bytearray] = []
         for frame in port.device.receive(limit):
             size = len(frame) - offload.HEADER_LENGTH
@@ -175,30 +173,34 @@ class ReferenceFastPath:
             seen.last_used = now
             if entry.routine.network and frame[_PROTOCOL] == _TCP:
                 seen.tcp_flags |= frame[_TCP_FLAGS]
+            if observer is not None:
+                observer.hit(number, frame, entry.flow, now)
             entry.routine.rewrite(frame)
             for output in entry.routine.outputs:
-                self.transmit(output, frame)
+                self.transmit(output, frame, entry.flow, now)
         return misses
 
     def execute(
-        self, program: Program, frame: MutableBuffer, key: bytes | None = None
+        self, program: Program, frame: MutableBuffer, key: bytes | None = None, flow: int = 0
     ) -> Sequence[int]:
         """Run `program` on one frame, in place; the ports that it has to leave by.
 
         With a `key`, which is the frame's own, the program is kept and run for every later frame
-        that has the same.
+        that has the same; observers are told its number, `flow`.
         """
         routine = prepare(program, frame)
         if key is not None:
-            self._install(key, routine)
+            self._install(key, routine, flow)
         routine.rewrite(frame)
         return routine.outputs
 
-    def transmit(self, number: int, frame: MutableBuffer) -> None:
+    def transmit(self, number: int, frame: MutableBuffer, flow: int, now: Nanoseconds) -> None:
         """Send a frame out of a port, made to fit its device first where it has to be."""
         port = self._ports.get(number)
         if port is None:
             return
+        if self.observer is not None:
+            self.observer.sent(number, frame, flow, now)
         if port.carries[offload.demand(frame)]:
             self._send(number, port, frame)
             return
@@ -210,12 +212,12 @@ class ReferenceFastPath:
         for piece in fitting:
             self._send(number, port, piece)
 
-    def _install(self, key: bytes, routine: Routine) -> None:
+    def _install(self, key: bytes, routine: Routine, flow: int) -> None:
         known = self._entries.get(key)
         if known is None and len(self._entries) >= CAPACITY:
             self._evict_first_installed()
         counters = known.counters if known else FlowCounters()
-        self._entries[key] = _Entry(routine, self._generation, counters)
+        self._entries[key] = _Entry(routine, self._generation, flow, counters)
 
     def _evict_first_installed(self) -> None:
         for key in list(islice(self._entries, _EVICTED_AT_ONCE)):

@@ -1,0 +1,306 @@
+"""The control socket as a client sees it: tables, and one line for every mistake.
+
+The daemon behind it is real, with networks and no kernel under it: it is never started. Requests
+are written byte by byte, because most of these no client library would send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vswitch.daemon.api import Api
+from vswitch.daemon.daemon import Daemon
+from vswitch.daemon.journal import Journal
+from vswitch.network import config
+
+PATIENCE = 10.0
+"""Seconds after which an answer counts as missing."""
+
+CONFIGURATION = """
+name = "lab"
+[networks.front]
+subnet = "172.18.0.0/16"
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    head: str
+    body: Any
+
+    @property
+    def problem(self) -> str:
+        """The one line of a refusal."""
+        assert list(self.body) == ["error"]
+        text: str = self.body["error"]
+        assert text
+        assert text.isprintable(), f"more than one line: {text!r}"
+        assert "application/json" in self.head
+        return text
+
+
+class Served:
+    """A daemon's control socket, served by a loop in another thread."""
+
+    def __init__(self, directory: Path) -> None:
+        file = directory / "lab.toml"
+        file.write_text(CONFIGURATION)
+        self.socket = directory / "socket"
+        self.daemon: Daemon | None = None
+        self._journal = Journal.open("lab", directory / "run")
+        self._configuration = config.load(file)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),))
+        self._thread.start()
+        assert self._ready.wait(PATIENCE)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+        self._loop.close()
+        self._journal.close()
+
+    def connect(self) -> socket.socket:
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(PATIENCE)
+        client.connect(str(self.socket))
+        return client
+
+    def send(self, request: bytes) -> Answer:
+        """The answer to a request as it stands."""
+        with self.connect() as client:
+            client.sendall(request)
+            head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+        return Answer(int(head.split()[1]), head.decode(), json.loads(body) if body else None)
+
+    def ask(self, method: str, path: str, body: object = b"") -> Answer:
+        """The answer to a call; a body that is not bytes goes as JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: switch\r\nConnection: close\r\n"
+        return self.send(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+
+    async def _run(self) -> None:
+        self.daemon = Daemon(self._configuration, self._journal)
+        api = Api(self.daemon, self.socket)
+        await api.start()
+        self._ready.set()
+        await self._stop.wait()
+        await api.close()
+        self.daemon.runtime.close()
+
+
+@pytest.fixture
+def api(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Served]:
+    """After each test: the socket still answers, and nothing was logged as an error."""
+    caplog.set_level(logging.INFO)
+    served = Served(tmp_path)
+    try:
+        yield served
+        assert served.ask("GET", "/v1/status").status == 200
+        assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+    finally:
+        served.close()
+
+
+def test_status_is_one_object(api: Served) -> None:
+    answer = api.ask("GET", "/v1/status")
+    assert (answer.status, answer.body["name"]) == (200, "lab")
+    assert answer.body["networks"] == ["bridge", "front"]
+
+
+@pytest.mark.parametrize("table", ["ports", "fdb", "neighbours", "flows", "endpoints"])
+def test_table_of_nothing_is_an_empty_list(api: Served, table: str) -> None:
+    assert api.ask("GET", f"/v1/{table}").body == []
+
+
+def test_socket_is_its_owners_alone(api: Served) -> None:
+    assert api.socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_closed_server_leaves_no_socket(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    served.close()
+    assert not served.socket.exists()
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v1/flow", "/v2/flows", "/v1/endpoints/a/b"])
+def test_unknown_route_is_not_found(api: Served, path: str) -> None:
+    answer = api.ask("GET", path)
+    assert answer.status == 404
+    assert answer.problem == f"GET {path}: Not Found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "flows"), ("DELETE", "endpoints"), ("GET", "capture"), ("PATCH", "status")],
+)
+def test_wrong_method_is_not_allowed(api: Served, method: str, path: str) -> None:
+    answer = api.ask(method, f"/v1/{path}")
+    assert answer.status == 405
+    assert answer.problem == f"{method} /v1/{path}: Method Not Allowed"
+
+
+@pytest.mark.parametrize("path", ["/v1/%0Aerror:%20none", "/v1/endpoints/%0a%1b[2J"])
+def test_unprintable_path_is_told_in_one_line(api: Served, path: str) -> None:
+    answer = api.ask("DELETE", path)
+    assert answer.status == 404
+    assert "\\n" in answer.problem
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"null", b"[]", b'"pid"', b"\xff\xfe", b'{"pid": 1}{', b"[" * 10_000, b"\0"],
+)
+def test_body_that_is_no_json_object_is_refused(api: Served, body: bytes) -> None:
+    answer = api.ask("POST", "/v1/endpoints", body)
+    assert answer.status == 400
+    assert answer.problem.startswith("body: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pid", None),
+        ("pid", "init"),
+        ("pid", 0),
+        ("pid", -1),
+        ("pid", 1.5),
+        ("pid", 2**31),
+        ("pid", 10**30),
+        ("pid", [1]),
+        ("name", 5),
+        ("network", None),
+        ("kind", "bridge"),
+        ("publish", "80"),
+        ("publish", [80]),
+        ("adress", "172.18.0.9"),
+    ],
+)
+def test_wrong_value_is_refused_with_its_key(api: Served, key: str, value: object) -> None:
+    answer = api.ask("POST", "/v1/endpoints", {"pid": 1, key: value})
+    assert answer.status == 400
+    assert answer.problem.startswith(key)
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "told"),
+    [
+        ({"network": "frnt"}, 404, 'network frnt not found (did you mean "front"?)'),
+        ({"publish": ["80:80:80:80"]}, 409, "invalid IP address: 80:80"),
+        ({"publish": ["99999"]}, 409, "invalid containerPort: 99999"),
+        ({"name": "a\nb"}, 409, "Invalid endpoint name"),
+        ({"name": "x" * 64}, 409, "at most 63 characters"),
+    ],
+)
+def test_wish_that_cannot_be_granted_is_refused_in_dockers_words(
+    api: Served, wish: dict[str, object], status: int, told: str
+) -> None:
+    answer = api.ask("POST", "/v1/endpoints", {"pid": 1, "network": "front", **wish})
+    assert answer.status == status
+    assert told in answer.problem
+
+
+def test_process_that_has_ended_gets_no_endpoint_and_keeps_no_name(api: Served) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for _ in range(2):
+        wish = {"pid": ended.pid, "network": "front", "name": "late"}
+        answer = api.ask("POST", "/v1/endpoints", wish)
+        assert answer.status == 409
+        assert answer.problem == f"process {ended.pid}: No such process"
+    assert api.ask("GET", "/v1/endpoints").body == []
+
+
+def test_endpoint_that_is_not_there_cannot_be_removed(api: Served) -> None:
+    answer = api.ask("DELETE", "/v1/endpoints/nobody")
+    assert (answer.status, answer.problem) == (404, "endpoint nobody not found")
+
+
+def test_body_that_is_too_long_is_refused(api: Served) -> None:
+    answer = api.ask("POST", "/v1/endpoints", b" " * 70_000)
+    assert answer.status == 413
+    assert answer.problem == "POST /v1/endpoints: Request Entity Too Large"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"hello\r\n\r\n",
+        b"GET /v1/\x7f HTTP/1.1\r\nHost: s\r\n\r\n",
+        b"GET /v1/status HTTP/9.9\r\n\r\n",
+        b"GET /v1/status HTTP/1.1\r\nHost\r\n\r\n",
+        b"POST /v1/endpoints HTTP/1.1\r\nHost: s\r\nContent-Length: -5\r\n\r\n",
+        b"GET /v1/status HTTP/1.1\r\nHost: s\r\nLong: " + b"x" * 20_000 + b"\r\n\r\n",
+    ],
+    ids=["tls", "no http", "path", "version", "header", "length", "long header"],
+)
+def test_what_is_no_request_is_refused(api: Served, request_: bytes) -> None:
+    with api.connect() as client:
+        client.sendall(request_)
+        assert client.recv(4096).startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+
+
+def test_client_that_never_ends_its_request_holds_up_nobody(api: Served) -> None:
+    with api.connect() as slow:
+        slow.sendall(b"POST /v1/endpoints HTTP/1.1\r\nHost: s\r\nContent-Length: 10\r\n\r\n{")
+        with api.connect() as silent:
+            assert api.ask("GET", "/v1/status").status == 200
+            silent.sendall(b"GET")
+            assert api.ask("GET", "/v1/flows").status == 200
+
+
+def test_client_that_leaves_in_the_middle_is_forgotten(api: Served) -> None:
+    for request in (b"GET /v1/st", b"POST /v1/endpoints HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"):
+        with api.connect() as client:
+            client.sendall(request)
+    assert api.ask("GET", "/v1/endpoints").body == []
+
+
+def test_capture_begins_once_and_ends_once(api: Served, tmp_path: Path) -> None:
+    file = tmp_path / "all.pcapng"
+    assert api.ask("PUT", "/v1/capture", {"file": str(file)}).status == 204
+    again = api.ask("PUT", "/v1/capture", {"file": str(tmp_path / "other")})
+    assert (again.status, again.problem) == (409, f"a capture into {file} is running already")
+    ended = api.ask("DELETE", "/v1/capture")
+    assert (ended.status, ended.body) == (200, {"file": str(file), "frames": 0})
+    assert file.stat().st_size > 0
+    late = api.ask("DELETE", "/v1/capture")
+    assert (late.status, late.problem) == (404, "no capture is running")
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "told"),
+    [
+        ({"file": "/no/such/directory/x"}, 409, "No such file or directory"),
+        ({"file": "/"}, 409, "Is a directory"),
+        ({"file": "a\0b"}, 400, "file: "),
+        ({"file": ""}, 400, "file: "),
+        ({"file": "x", "snap_length": 63}, 400, "snap_length: "),
+        ({"file": "x", "snap_length": 262_145}, 400, "snap_length: "),
+        ({"file": 7}, 400, "file: "),
+        ({}, 400, "file: "),
+    ],
+)
+def test_capture_that_cannot_begin_is_told_why(
+    api: Served, wish: dict[str, object], status: int, told: str
+) -> None:
+    answer = api.ask("PUT", "/v1/capture", wish)
+    assert answer.status == status
+    assert told in answer.problem
+    assert api.ask("GET", "/v1/status").body["capture"] is None

@@ -1,0 +1,104 @@
+"""What an observer of the switch has seen, frame by frame, for whoever wants to know.
+
+Theory of operation. The switch calls its one observer, a `Witness`, for each frame that comes in (a
+hit, or a verdict of the pipeline) and then for each frame that is sent because of it. The witness
+turns these calls into `Sight`s and gives them to its sinks: a capture file, the flight recorder, a
+replay. A frame that is sent shares fate and flow with the one that it was sent for; one that had to
+wait belongs to its own flow and not to the answer that released it.
+
+With no sink there is no observer, and a frame costs one branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vswitch.dataplane.switch import Switch
+from vswitch.dataplane.verdict import Fate, Verdict
+from vswitch.debug.sight import Direction, Sight
+from vswitch.units import Nanoseconds
+from vswitch.wire.buffer import Buffer
+from vswitch.wire.offload import HEADER_LENGTH
+
+Sink = Callable[[Sight], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """The frame that came in last: what is sent now is sent because of it."""
+
+    fate: Fate
+    flow: int
+    words: tuple[str, ...]
+
+
+_TIME = _Cause(Fate.ANSWERED, 0, ("the switch's own",))
+"""The cause of what is sent before any frame came in."""
+
+
+class Witness:
+    """The observer of one switch. Implements `dataplane.observer.Observer`."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self._sinks: dict[Sink, int] = {}
+        self._snap_length = 0
+        self._cause = _TIME
+
+    def add(self, sink: Sink, snap_length: int) -> None:
+        """Give `sink` every sight from now on, with `snap_length` bytes of Ethernet at least."""
+        self._sinks[sink] = snap_length
+        self._settle()
+
+    def remove(self, sink: Sink) -> None:
+        """Give `sink` nothing any more."""
+        del self._sinks[sink]
+        self._settle()
+
+    def _settle(self) -> None:
+        self._snap_length = max(self._sinks.values(), default=0)
+        self._switch.observe(self if self._sinks else None)
+
+    # What the switch calls
+
+    def hit(self, port: int, frame: Buffer, flow: int, now: Nanoseconds) -> None:
+        """A frame for which the fast path has a program."""
+        self._cause = _Cause(Fate.FORWARDED, flow, ())
+        self._tell(port, Direction.RECEIVED, frame, None, now)
+
+    def decided(self, port: int, frame: Buffer, verdict: Verdict, now: Nanoseconds) -> None:
+        """A frame that the pipeline has decided about."""
+        flow = verdict.connection.number if verdict.connection else 0
+        words = tuple(str(finding) for finding in verdict.trail)
+        self._cause = _Cause(verdict.fate, flow, words)
+        self._tell(port, Direction.RECEIVED, frame, verdict, now)
+
+    def sent(self, port: int, frame: Buffer, flow: int, now: Nanoseconds) -> None:
+        """A frame that leaves."""
+        if flow and flow != self._cause.flow:
+            self._cause = _Cause(Fate.FORWARDED, flow, ())
+        self._tell(port, Direction.SENT, frame, None, now)
+
+    def _tell(
+        self,
+        port: int,
+        direction: Direction,
+        frame: Buffer,
+        verdict: Verdict | None,
+        now: Nanoseconds,
+    ) -> None:
+        cause = self._cause
+        sight = Sight(
+            when=now,
+            port=port,
+            direction=direction,
+            frame=bytes(frame[: HEADER_LENGTH + self._snap_length]),
+            original_length=len(frame) - HEADER_LENGTH,
+            flow=cause.flow,
+            fate=cause.fate,
+            reason=verdict.reason if verdict else None,
+            words=cause.words,
+        )
+        for sink in tuple(self._sinks):
+            sink(sight)
