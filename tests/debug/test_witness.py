@@ -1,4 +1,4 @@
-"""What a witness of the switch tells: every frame where it comes in and where it leaves, and why."""
+"""What a witness tells: every frame where it comes in and where it leaves, and why."""
 
 from __future__ import annotations
 

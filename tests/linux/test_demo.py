@@ -15,7 +15,7 @@ import pytest
 
 from vswitch.cli.demo.capture import SECTION_HEADER
 from vswitch.daemon import netns
-from vswitch.daemon.journal import RUN
+from vswitch.daemon.rundir import RUN
 from vswitch.daemon.resolver import ETC_NETNS
 
 pytestmark = [pytest.mark.linux, pytest.mark.timeout(120)]

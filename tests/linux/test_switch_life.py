@@ -96,12 +96,17 @@ def _port_53_is_taken(lab: Lab) -> None:
     lab.bind("app", "0.0.0.0", 53)
 
 
+def _endpoint_is_in_our_own(lab: Lab) -> None:
+    lab.add_endpoint("host")
+
+
 @pytest.mark.parametrize(
     ("prepare", "told"),
     [
         pytest.param(_eth0_is_taken, "endpoint app: cannot set vs", id="eth0 taken, tap"),
         pytest.param(_eth0_of_a_veth_is_taken, "endpoint web: cannot make", id="eth0 taken, veth"),
         pytest.param(_port_53_is_taken, "cannot listen at 127.0.0.11:53 in", id="port 53 taken"),
+        pytest.param(_endpoint_is_in_our_own, "is the switch's own", id="own namespace"),
     ],
 )
 def test_switch_that_cannot_start_says_why_and_leaves_nothing(

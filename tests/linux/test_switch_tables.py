@@ -117,6 +117,15 @@ def test_without_a_choice_between_several_switches_they_are_named(lab: Lab, tmp_
         assert other.table("status")["endpoints"] == []
 
 
+def test_process_in_the_switchs_own_namespace_gets_no_endpoint(lab: Lab) -> None:
+    before = lab.run("host", "ip", "-o", "address").stdout
+    assert lab.daemon is not None
+    status, problem = lab.ask("POST", "endpoints", {"pid": lab.daemon.pid, "network": "front"})
+    assert (status, problem["error"].endswith("is the switch's own")) == (409, True)
+    assert lab.run("host", "ip", "-o", "address").stdout == before
+    assert lab.endpoints() == ["web", "app"]
+
+
 def test_capture_of_a_running_switch_opens_in_tshark(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "all.pcapng"
     assert lab.ask("PUT", "capture", {"file": str(file)})[0] == 204

@@ -15,9 +15,8 @@ from typing import TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from vswitch.cli.problem import Problem
-from vswitch.daemon.journal import RUN
-from vswitch.daemon.messages import SOCKET
 from vswitch.daemon.messages import Problem as ProblemBody
+from vswitch.daemon.rundir import RUN, SOCKET
 
 TIMEOUT_SECONDS = 30.0
 """Attaching an endpoint takes milliseconds; a switch that needs this long is not well."""
@@ -47,11 +46,19 @@ class Client:
 
     def rows(self, table: str, kind: type[Row]) -> list[Row]:
         """The rows of a table."""
-        return TypeAdapter(list[kind]).validate_json(self._call("GET", table))  # type: ignore[valid-type]
+        content = self._call("GET", table)
+        try:
+            return TypeAdapter(list[kind]).validate_json(content)  # type: ignore[valid-type]
+        except ValidationError:
+            raise self._not_understood(table) from None
 
     def row(self, method: str, path: str, kind: type[Row], body: BaseModel | None = None) -> Row:
         """The answer of a call that has one."""
-        return kind.model_validate_json(self._call(method, path, body))
+        content = self._call(method, path, body)
+        try:
+            return kind.model_validate_json(content)
+        except ValidationError:
+            raise self._not_understood(path) from None
 
     def do(self, method: str, path: str, body: BaseModel | None = None) -> None:
         """A call whose answer says nothing."""
@@ -79,6 +86,12 @@ class Client:
         if answer.status >= http.client.BAD_REQUEST:
             raise Problem(_error_text(content))
         return content
+
+    def _not_understood(self, path: str) -> Problem:
+        return Problem(
+            f"the switch at {self._path} speaks of {path} in another way than this vswitch: "
+            "are they of one version?"
+        )
 
 
 class _UnixConnection(http.client.HTTPConnection):

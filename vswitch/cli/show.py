@@ -15,6 +15,9 @@ from rich.table import Table
 from vswitch.cli.client import Client
 from vswitch.daemon.messages import FdbRow, FlowRow, NeighbourRow, PortRow, StatusRow
 
+_WIDEST_LINE = 100_000
+"""Columns for a table in a pipe: what reads it wants each row on one line, however long."""
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -122,10 +125,10 @@ def status(switch: str | None, *, json: bool) -> None:
 def print_table(table: Table) -> None:
     """Draw it on a terminal; print columns into anything else, as wide as they need to be."""
     if sys.stdout.isatty():
-        Console().print(table)
+        Console(markup=False).print(table)
     else:
         table.box = None
-        Console(width=500, highlight=False).print(table)
+        Console(width=_WIDEST_LINE, highlight=False, markup=False).print(table)
 
 
 def octets(count: int) -> str:

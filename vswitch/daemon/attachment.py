@@ -16,6 +16,7 @@ while the loop goes on to carry frames.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from vswitch.daemon import links
 from vswitch.daemon.journal import Journal, MadeLink, MadeNamespace
 from vswitch.daemon.links import EndpointLink
-from vswitch.daemon.netns import Namespace
+from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.daemon.resolver import Resolver, install_resolv_conf, remove_resolv_conf
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.publications import Publication
@@ -82,6 +83,7 @@ class Attacher:
         """
         async with AsyncExitStack() as undo:
             namespace = namespace or await self._named_namespace(endpoint, undo)
+            _refuse_our_own(namespace)
             device = await self._make_device(endpoint, network, namespace, undo)
             port = self._connect(endpoint, number, device, undo)
             for publication in _publications(endpoint, number):
@@ -139,6 +141,13 @@ class Attacher:
         undo.callback(self._switch.forget_address, number, endpoint.address)
         undo.callback(self._switch.remove_port, port.number)
         return port
+
+
+def _refuse_our_own(namespace: Namespace) -> None:
+    """An eth0 and a default route in there would be the host's own."""
+    with namespace.opened() as theirs, Namespace.of_process(os.getpid()).opened() as ours:
+        if os.path.sameopenfile(theirs, ours):
+            raise NamespaceError(f"{namespace} is the switch's own")
 
 
 def _publications(endpoint: Endpoint, number: int) -> list[Publication]:

@@ -38,11 +38,9 @@ from typing import TypeAlias
 from vswitch.daemon import links, netns
 from vswitch.daemon.links import Link, LinkError
 from vswitch.daemon.netns import Namespace, NamespaceError
+from vswitch.daemon.rundir import RUN
 
 log = logging.getLogger(__name__)
-
-RUN = Path("/run/vswitch")
-"""The directory with one directory for each switch that runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vswitch.network.model import DEFAULT_NETWORK, EndpointKind
 
-SOCKET = "socket"
-"""The control socket's name in the switch's run directory."""
-
 HIGHEST_PID = 2**22
 """proc(5), pid_max: the kernel gives no process a higher number."""
 

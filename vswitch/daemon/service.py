@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -14,11 +15,15 @@ import uvloop
 
 from vswitch.daemon.api import Api
 from vswitch.daemon.daemon import Daemon, StartError
-from vswitch.daemon.journal import RUN, Journal
-from vswitch.daemon.messages import SOCKET
+from vswitch.daemon.journal import Journal
+from vswitch.daemon.rundir import RUN, SOCKET
 from vswitch.network.model import Configuration
 
 log = logging.getLogger(__name__)
+
+_COLLECTION_THRESHOLDS = (50_000, 20, 20)
+"""Allocations before the young are looked through, and how often their elders are: a pass over all
+the connections of a full table would delay frames by many milliseconds."""
 
 _STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -33,6 +38,7 @@ def serve(
     journal = Journal.open(configuration.name, run)
     try:
         _raise_descriptor_limit()
+        _calm_garbage_collector()
         uvloop.run(_serve(configuration, journal, on_ready))
     finally:
         journal.close()
@@ -65,6 +71,12 @@ async def _serve(
 
 def _about(daemon: Daemon) -> tuple[str, int, str]:
     return daemon.configuration.name, os.getpid(), daemon.switch.fastpath.name
+
+
+def _calm_garbage_collector() -> None:
+    """What is there now stays, and tables grow by acyclic objects: look for cycles seldom."""
+    gc.freeze()
+    gc.set_threshold(*_COLLECTION_THRESHOLDS)
 
 
 def _raise_descriptor_limit() -> None:

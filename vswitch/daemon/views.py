@@ -78,7 +78,7 @@ def _port(switch: Switch, number: int) -> PortRow:
 
 
 def _flow(switch: Switch, connection: Connection, now: Nanoseconds) -> FlowRow:
-    frames = octets = 0
+    frames, octets = connection.frames, connection.bytes
     last_used = connection.last_seen
     for key in connection.keys:
         seen = switch.fastpath.flow_counters(key)

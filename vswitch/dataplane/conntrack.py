@@ -175,6 +175,9 @@ class Connection:
     """What people call it by; 0 until it is tracked."""
     keys: set[bytes] = field(default_factory=set)
     """Its entries in the fast path."""
+    frames: int = 0
+    """Those that came by the pipeline, and by entries that are gone."""
+    bytes: int = 0
 
     @classmethod
     def begin(

@@ -237,6 +237,8 @@ def _note(walk: Walk, tables: Tables, message: Transport, found: Found) -> None:
             tables.mappings.add(connection.mapping)
         tables.connections.add(connection)
     tables.connections.track(found, message.tcp_flags, walk.now)
+    connection.frames += 1
+    connection.bytes += len(walk.frame) - ethernet.START
     if connection.keys and connection.state not in CACHEABLE:
         walk.stale_keys.extend(connection.keys)
 

@@ -231,10 +231,15 @@ class Switch:
 
     def _forget_entries(self, keys: Iterable[bytes]) -> None:
         for key in list(keys):
+            seen = self.fastpath.flow_counters(key)
             self.fastpath.remove(key)
             flow = self._flows.pop(key, None)
-            if flow is not None and flow.connection is not None:
-                flow.connection.keys.discard(key)
+            if flow is None or flow.connection is None:
+                continue
+            flow.connection.keys.discard(key)
+            if seen is not None:
+                flow.connection.frames += seen.frames
+                flow.connection.bytes += seen.bytes
 
     def _close(self, connections: Iterable[Connection]) -> None:
         closed = set(connections)

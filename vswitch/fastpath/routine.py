@@ -104,16 +104,15 @@ def longest_packet(frame: Buffer) -> int:
     length = len(frame) - offload.HEADER_LENGTH
     if frame[offload.GSO_TYPE] == offload.GSO_NONE:
         return length
-    header = offload.OffloadHeader.parse(frame)
-    unfinished = header.flags & offload.NEEDS_CSUM
-    start = header.checksum_start if unfinished else _transport_start(frame)
+    flags, gso_type, _, gso_size, checksum_start, _ = offload.fields(frame)
+    start = checksum_start if flags & offload.NEEDS_CSUM else _transport_start(frame)
     headers = start + udp.HEADER_LENGTH
-    if header.gso_type != offload.GSO_UDP_L4:
+    if gso_type != offload.GSO_UDP_L4:
         at = ethernet.START + start + tcp.DATA_OFFSET
         if at >= len(frame):
             return length
         headers = start + (frame[at] >> 4 << 2)
-    return min(length, headers + header.gso_size)
+    return min(length, headers + gso_size)
 
 
 def _transport_start(frame: Buffer) -> int:

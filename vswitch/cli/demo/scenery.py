@@ -32,10 +32,11 @@ from pathlib import Path
 from vswitch.cli.client import Client, running_switches
 from vswitch.cli.problem import Problem
 from vswitch.daemon import netns
-from vswitch.daemon.journal import RUN, Journal
+from vswitch.daemon.journal import Journal
 from vswitch.daemon.messages import CaptureBody, CaptureRow, FdbRow, FlowRow, StatusRow
 from vswitch.daemon.netns import NamespaceError
 from vswitch.daemon.resolver import ETC_NETNS
+from vswitch.daemon.rundir import RUN
 
 OUTSIDE_ADDRESS = "198.51.100.1"
 UPLINK_ADDRESS = "198.51.100.2"
