@@ -12,17 +12,17 @@ export PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: demo
 demo: ## show the switch carrying real traffic (as root, under a minute)
-	@tools/setup demo
+	@.ci/setup demo
 	@$(BIN)/vswitch demo $(ARGS)
 
 .PHONY: test
 test: ## run all tests (those on real interfaces need root)
-	@tools/setup test
+	@.ci/setup test
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
 check: ## formatting, lint, types, import directions
-	@tools/setup check
+	@.ci/setup check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -30,12 +30,12 @@ check: ## formatting, lint, types, import directions
 
 .PHONY: bench
 bench: ## measure the switch and its peers side by side (as root, two minutes)
-	@tools/setup bench
+	@.ci/setup bench
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-engine
 bench-engine: ## measure the engine alone, in memory
-	@tools/setup engine
+	@.ci/setup engine
 	@$(BIN)/python -m bench engine $(ARGS)
 
 .PHONY: clean

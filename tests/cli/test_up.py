@@ -64,9 +64,7 @@ def test_check_needs_no_root(vswitch: Vswitch, file: Path, monkeypatch: pytest.M
     assert vswitch("up", "--check", "-c", str(file)).status == 0
 
 
-@pytest.mark.parametrize(
-    "words", [("up", "-c", "FILE"), ("run", "--", "true")], ids=["up", "run"]
-)
+@pytest.mark.parametrize("words", [("up", "-c", "FILE"), ("run", "--", "true")], ids=["up", "run"])
 def test_what_makes_namespaces_needs_root(
     vswitch: Vswitch, file: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:

@@ -46,6 +46,12 @@ def test_table_is_plain_columns_in_a_pipe(lab: Lab, table: str) -> None:
     assert max(map(len, shown.splitlines())) < 200
 
 
+def test_table_is_drawn_on_a_terminal(lab: Lab) -> None:
+    command = " ".join(lab.command("ports"))
+    shown = lab.run("host", "script", "--quiet", "--return", "--command", command, "/dev/null")
+    assert "┃" in shown.stdout
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_table_is_json_on_demand(lab: Lab, table: str) -> None:
     shown, told = json.loads(lab.vswitch(table, "--json").stdout), lab.table(table)

@@ -103,7 +103,7 @@ class OffloadHeader:
 
 def fields(frame: Buffer) -> tuple[int, int, int, int, int, int]:
     """The header's fields in `OffloadHeader`'s order, for who can not afford the object."""
-    return _HEADER.unpack_from(frame, 0)  # type: ignore[return-value]
+    return _HEADER.unpack_from(frame, 0)
 
 
 def _required_of(flags: int, gso_type: int) -> Offloads:
