@@ -76,7 +76,7 @@ class StubSwitch:
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 stub.heard.append(f"{self.command} {self.path}")
                 self.send_response(stub.status)
                 self.send_header("Content-Length", str(len(stub.content)))

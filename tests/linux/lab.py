@@ -153,7 +153,7 @@ class Lab:
         assert results, f"a call in {role} takes more than {PATIENCE} s"
         return results[0]
 
-    def socket(
+    def open_socket(
         self, role: str, kind: int = socket.SOCK_STREAM, family: int = socket.AF_INET
     ) -> socket.socket:
         """A socket inside, for use from anywhere; closed at the lab's end at the latest."""
@@ -164,7 +164,7 @@ class Lab:
 
     def listen(self, role: str, address: str, port: int) -> socket.socket:
         """A TCP socket inside that listens."""
-        listening = self.socket(role)
+        listening = self.open_socket(role)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((address, port))
         listening.listen()
@@ -172,13 +172,13 @@ class Lab:
 
     def bind(self, role: str, address: str, port: int) -> socket.socket:
         """A UDP socket inside with an address and port."""
-        bound = self.socket(role, socket.SOCK_DGRAM)
+        bound = self.open_socket(role, socket.SOCK_DGRAM)
         bound.bind((address, port))
         return bound
 
     def connect(self, role: str, address: str, port: int) -> socket.socket:
         """A TCP connection from inside. Raises OSError."""
-        connection = self.socket(role)
+        connection = self.open_socket(role)
         connection.connect((address, port))
         return connection
 

@@ -69,7 +69,7 @@ def test_program_fetches_by_name(lab: Lab) -> None:
 
 
 def test_garbage_at_the_resolver_does_not_end_it(lab: Lab) -> None:
-    with lab.socket("app", socket.SOCK_DGRAM) as client:
+    with lab.open_socket("app", socket.SOCK_DGRAM) as client:
         for garbage in (b"", b"\0", b"\xff" * 12, b"\0" * 12 + b"\xc0\x0c" * 40):
             client.sendto(garbage, ("127.0.0.11", 53))
     assert _dig(lab, "app", "+short", "web") == f"{WEB}\n"

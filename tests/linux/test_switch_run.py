@@ -17,7 +17,7 @@ pytestmark = pytest.mark.linux
 FIRST_GUEST = "172.18.0.3"
 """The lowest address that no endpoint of the configuration has."""
 
-SAY_HELLO = "import socket as s; c = s.create_server(('', 80)).accept()[0]; c.send(b'hello')"
+SAY_ONCE = "import socket as s; c = s.create_server(('', {0})).accept()[0]; c.send(b'I am {0}')"
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +105,17 @@ def test_signal_is_passed_on_to_the_command(lab: Lab, number: signal.Signals) ->
     assert process.wait(10) == 42
 
 
-def test_published_port_leads_to_the_command_while_it_runs(lab: Lab) -> None:
-    process = _start(lab, f'echo up; exec python3 -c "{SAY_HELLO}"', "-p", "8080:80")
-    eventually(lambda: _answer(lab) == "hello", "the published port answers")
+@pytest.mark.parametrize("port", [80, 81])
+def test_published_port_leads_to_the_command_while_it_runs(lab: Lab, port: int) -> None:
+    """The second time nothing may be left of the first."""
+    process = _start(
+        lab, f'echo up; exec python3 -c "{SAY_ONCE.format(port)}"', "-p", f"8080:{port}"
+    )
+    eventually(lambda: _answer(lab) == f"I am {port}", "the published port answers")
     assert process.wait(10) == 0
-    assert _answer(lab) == ""
+    eventually(lambda: lab.endpoints() == ["web"], "the endpoint is gone")
+    with pytest.raises(ConnectionRefusedError):
+        lab.connect("web", UPLINK, 8080)
 
 
 def test_name_is_found_by_the_others_while_it_runs(lab: Lab) -> None:

@@ -30,9 +30,9 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 def test_station_keeps_its_conversations_when_it_moves_to_another_port(lab: Lab) -> None:
     services.serve_udp_echo(lab.bind("web", "0.0.0.0", ECHO_PORT))
-    neighbour = lab.socket("app", socket.SOCK_DGRAM)
+    neighbour = lab.open_socket("app", socket.SOCK_DGRAM)
     neighbour.connect((WEB, ECHO_PORT))
-    outsider = lab.socket("out", socket.SOCK_DGRAM)
+    outsider = lab.open_socket("out", socket.SOCK_DGRAM)
     outsider.connect((UPLINK, ECHO_PORT))
     for _ in range(3):
         assert _echoes(neighbour)
@@ -75,6 +75,6 @@ def _announce(lab: Lab, role: str, station: str, address: str) -> None:
     """A gratuitous ARP request (RFC 5227, 3): the same address as sender and target."""
     message = ARP(op=1, hwsrc=station, psrc=address, pdst=address)
     frame = bytes(Ether(src=station, dst="ff:ff:ff:ff:ff:ff") / message)
-    raw = lab.socket(role, socket.SOCK_RAW, socket.AF_PACKET)
+    raw = lab.open_socket(role, socket.SOCK_RAW, socket.AF_PACKET)
     raw.bind(("eth0", 0))
     raw.send(frame)

@@ -46,6 +46,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             f"{PUBLISHED_BULK}:{BULK_PORT}",
             f"{PUBLISHED_ECHO}:{ECHO_PORT}/udp",
             f"{PUBLISHED_IDLE}:{IDLE_PORT}",
+            f"{PUBLISHED_IDLE}:{IDLE_PORT}/udp",
             f"{FIRST_OF_RANGE}-{FIRST_OF_RANGE + 3}:{RANGE[0]}-{RANGE[-1]}",
         ]
         lab.add_endpoint("web", kind="veth", publish=publish)
@@ -157,7 +158,7 @@ def test_datagram_is_echoed(
     lab: Lab, role: str, address: str, port: int, size: int, seen: str
 ) -> None:
     datagram = os.urandom(size)
-    with lab.socket(role, socket.SOCK_DGRAM) as client:
+    with lab.open_socket(role, socket.SOCK_DGRAM) as client:
         client.connect((address, port))
         client.send(datagram)
         assert client.recv(65535) == seen.encode() + b" " + datagram
@@ -213,8 +214,17 @@ def test_outside_host_that_is_not_there_is_told_unreachable(lab: Lab) -> None:
 
 
 def test_closed_outside_udp_port_is_told_to_the_endpoint_that_asked(lab: Lab) -> None:
-    with lab.socket("app", socket.SOCK_DGRAM) as client:
+    with lab.open_socket("app", socket.SOCK_DGRAM) as client:
         client.connect((OUTSIDE, IDLE_PORT))
+        client.send(b"anybody there?")
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(100)
+
+
+def test_closed_published_udp_port_is_told_to_the_outsider_who_asked(lab: Lab) -> None:
+    """By the endpoint, whose error quotes its own address: the last test looks for that."""
+    with lab.open_socket("out", socket.SOCK_DGRAM) as client:
+        client.connect((UPLINK, PUBLISHED_IDLE))
         client.send(b"anybody there?")
         with pytest.raises(ConnectionRefusedError):
             client.recv(100)
@@ -256,7 +266,7 @@ def test_outside_never_sees_an_inside_address_or_station(lab: Lab, outside_captu
 
 
 def _connect_briefly(lab: Lab, role: str, address: str, port: int) -> None:
-    with lab.socket(role) as client:
+    with lab.open_socket(role) as client:
         client.settimeout(1.5)
         client.connect((address, port))
 

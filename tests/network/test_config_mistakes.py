@@ -58,6 +58,13 @@ PUBLISH = '"[ip:][host[-end]:]port[-end][/tcp|udp]", like "8080:80"'
 UPSTREAM = 'allowed is an IP address, alone or with a port: "198.51.100.53", "198.51.100.53:53"'
 OVERLAP = "invalid pool request: Pool overlaps with other one on this address space"
 CHARACTERS = "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+IMPAIR_KEYS = (
+    "delay, jitter, loss, duplicate, reorder, corrupt, rate, queue as KEY=VALUE, "
+    "like delay=20ms loss=1%"
+)
+SEED = (
+    "endpoints.app.impair_seed: found {}: allowed is a whole number from 0 to 9223372036854775807"
+)
 CANNOT_BIND = "cannot assign requested address"
 
 MISTAKES = [
@@ -138,8 +145,13 @@ MISTAKES = [
     (
         'mac = "auto"',
         'macs = "auto"',
-        "uplink.macs: unknown key: allowed is interface, address, gateway, mac; "
-        'did you mean "mac"?',
+        "uplink.macs: unknown key: allowed is interface, address, gateway, mac, "
+        'impair, impair_in, impair_out, impair_seed; did you mean "mac"?',
+    ),
+    (
+        'mac = "auto"',
+        'impair = "los=1%"',
+        f'uplink.impair: found "los=1%": los=1%: allowed is none alone, or some of {IMPAIR_KEYS}',
     ),
     (
         "172.18.0.0/16",
@@ -189,7 +201,7 @@ MISTAKES = [
     (
         "mtu =",
         "icc =",
-        "networks.front.icc: unknown key: allowed is subnet, gateway, mtu",
+        "networks.front.icc: unknown key: allowed is subnet, gateway, mtu, mac",
     ),
     (
         "[networks.back]",
@@ -308,8 +320,23 @@ MISTAKES = [
         "publish =",
         "publsh =",
         "endpoints.web.publsh: unknown key: allowed is network, kind, namespace, address, "
-        'aliases, publish; did you mean "publish"?',
+        "aliases, publish, mac, impair, impair_in, impair_out, impair_seed; "
+        'did you mean "publish"?',
     ),
+    (
+        "[endpoints.app]",
+        '[endpoints.app]\nimpair_in = "reorder=2%"',
+        'endpoints.app.impair_in: found "reorder=2%": reorder=2%: allowed only with delay: '
+        "a frame overtakes others by not being delayed",
+    ),
+    (
+        "[endpoints.app]",
+        "[endpoints.app]\nimpair_out = 20",
+        'endpoints.app.impair_out: found 20: allowed is an impairment, like "delay=20ms loss=1%", '
+        'or "none"',
+    ),
+    ("[endpoints.app]", "[endpoints.app]\nimpair_seed = true", f"{SEED.format('true')}"),
+    ("[endpoints.app]", "[endpoints.app]\nimpair_seed = -1", f"{SEED.format('-1')}"),
     (
         "[endpoints.app]",
         '[endpoints."an app"]',
