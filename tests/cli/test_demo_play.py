@@ -15,7 +15,7 @@ from vswitch.cli.demo.play import Play
 from vswitch.cli.demo.scenery import Place, Ran, Scenery, SceneryError, Stopped
 from vswitch.cli.demo.screen import Screen
 from vswitch.cli.problem import Problem
-from vswitch.daemon.messages import CaptureRow, FdbRow, FlowRow, StatusRow
+from vswitch.daemon.messages import FdbRow, FlowRow, StatusRow
 
 STEPS = 14
 
@@ -60,7 +60,7 @@ class PretendedScenery(Scenery):
             endpoints=self.endpoints,
             connections=0,
             mappings=0,
-            capture=None,
+            captures=0,
             drops={},
         )
 
@@ -112,8 +112,8 @@ class PretendedScenery(Scenery):
             raise self.capture_problem
         file.write_bytes(capture.SECTION_HEADER)
 
-    def end_capture(self) -> CaptureRow:
-        return CaptureRow(file=str(self._configuration.with_name("demo.pcapng")), frames=100)
+    def end_capture(self) -> int:
+        return 100
 
     def log(self) -> list[str]:
         return ["what the switch logged"]

@@ -53,7 +53,7 @@ STATUS = StatusRow(
     endpoints=(),
     connections=8,
     mappings=9,
-    capture=None,
+    captures=0,
     drops={},
 )
 

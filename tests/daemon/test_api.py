@@ -12,6 +12,7 @@ import logging
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 from vswitch.daemon.api import Api
+from vswitch.daemon.captures import READERS
 from vswitch.daemon.daemon import Daemon
 from vswitch.daemon.journal import Journal
 from vswitch.network import config
@@ -148,7 +150,7 @@ def test_unknown_route_is_not_found(api: Served, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "flows"), ("DELETE", "endpoints"), ("GET", "capture"), ("PATCH", "status")],
+    [("POST", "flows"), ("DELETE", "endpoints"), ("PUT", "recorder"), ("PATCH", "status")],
 )
 def test_wrong_method_is_not_allowed(api: Served, method: str, path: str) -> None:
     answer = api.ask(method, f"/v1/{path}")
@@ -276,35 +278,85 @@ def test_client_that_leaves_in_the_middle_is_forgotten(api: Served) -> None:
     assert api.ask("GET", "/v1/endpoints").body == []
 
 
-def test_capture_begins_once_and_ends_once(api: Served, tmp_path: Path) -> None:
-    file = tmp_path / "all.pcapng"
-    assert api.ask("PUT", "/v1/capture", {"file": str(file)}).status == 204
-    again = api.ask("PUT", "/v1/capture", {"file": str(tmp_path / "other")})
-    assert (again.status, again.problem) == (409, f"a capture into {file} is running already")
-    ended = api.ask("DELETE", "/v1/capture")
-    assert (ended.status, ended.body) == (200, {"file": str(file), "frames": 0})
-    assert file.stat().st_size > 0
-    late = api.ask("DELETE", "/v1/capture")
-    assert (late.status, late.problem) == (404, "no capture is running")
+def begun(api: Served, query: str = "") -> socket.socket:
+    """A capture whose head has come."""
+    client = api.connect()
+    client.sendall(f"GET /v1/capture/stream{query} HTTP/1.1\r\nHost: switch\r\n\r\n".encode())
+    head = client.recv(4096)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"application/x-pcapng" in head
+    return client
+
+
+def test_capture_runs_until_it_is_ended_by_its_number(api: Served) -> None:
+    with begun(api) as client:
+        assert api.ask("GET", "/v1/status").body["captures"] == 1
+        assert api.ask("DELETE", "/v1/capture/1").status == 204
+        rest = client.makefile("rb")
+        while rest.readline() not in (b"0\r\n", b""):
+            pass
+        late = api.ask("DELETE", "/v1/capture/1")
+        assert (late.status, late.problem) == (
+            404,
+            "capture 1 not found: it has ended, or never was",
+        )
+
+
+def test_capture_whose_reader_leaves_ends_by_itself(api: Served) -> None:
+    begun(api).close()
+    for _ in range(100):
+        if api.ask("GET", "/v1/status").body["captures"] == 0:
+            return
+        time.sleep(0.02)
+    pytest.fail("it still runs after two seconds")
+
+
+def test_captures_beyond_the_limit_are_refused(api: Served) -> None:
+    readers = [begun(api) for _ in range(READERS)]
+    answer = api.ask("GET", "/v1/capture/stream")
+    assert (answer.status, answer.problem) == (409, "8 captures run already, which is the limit")
+    for reader in readers:
+        reader.close()
+
+
+def test_switch_that_stops_ends_its_captures_in_order(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    with begun(served) as client:
+        served.close()
+        assert client.makefile("rb").read().endswith(b"0\r\n\r\n")
 
 
 @pytest.mark.parametrize(
-    ("wish", "status", "told"),
+    ("query", "status", "told"),
     [
-        ({"file": "/no/such/directory/x"}, 409, "No such file or directory"),
-        ({"file": "/"}, 409, "Is a directory"),
-        ({"file": "a\0b"}, 400, "file: "),
-        ({"file": ""}, 400, "file: "),
-        ({"file": "x", "snap_length": 63}, 400, "snap_length: "),
-        ({"file": "x", "snap_length": 262_145}, 400, "snap_length: "),
-        ({"file": 7}, 400, "file: "),
-        ({}, 400, "file: "),
+        ("port=wbe", 404, "port wbe not found"),
+        ("network=fornt", 404, "network fornt not found"),
+        ("endpoint=web", 404, "endpoint web not found"),
+        ("filter=tcp+prt+80", 400, "filter 'tcp prt 80': can't parse filter expression"),
+        ("filter=a%00b", 400, "the filter has a zero byte in it"),
+        ("verdict=lost", 400, "verdict: "),
+        ("stage=middle", 400, "stage: "),
+        ("snap_length=63", 400, "snap_length: "),
+        ("snap_length=262145", 400, "snap_length: "),
+        ("count=0", 400, "count: "),
+        ("seconds=0", 400, "seconds: "),
+        ("seconds=nan", 400, "seconds: "),
+        ("color=red", 400, "color: "),
+        ("filter=" + "x" * 4097, 400, "filter: "),
     ],
 )
 def test_capture_that_cannot_begin_is_told_why(
-    api: Served, wish: dict[str, object], status: int, told: str
+    api: Served, query: str, status: int, told: str
 ) -> None:
-    answer = api.ask("PUT", "/v1/capture", wish)
+    answer = api.ask("GET", f"/v1/capture/stream?{query}")
     assert answer.status == status
     assert told in answer.problem
-    assert api.ask("GET", "/v1/status").body["capture"] is None
+    assert api.ask("GET", "/v1/status").body["captures"] == 0
+
+
+def test_recorder_of_a_switch_without_traffic_is_a_capture_of_nothing(api: Served) -> None:
+    with api.connect() as client:
+        client.sendall(b"GET /v1/recorder HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n")
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\x0a\x0d\x0d\x0a" in answer

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -75,6 +75,8 @@ class Lab:
         self.directory = directory
         self.run_directory = Path("/run/vswitch") / self.name
         self.daemon: subprocess.Popen[bytes] | None = None
+        self.recorder: dict[str, object] = {}
+        """The keys of the configuration's [recorder]."""
         self._endpoints: list[str] = []
         self._processes: list[subprocess.Popen[Any]] = []
         self._sockets: list[socket.socket] = []
@@ -191,8 +193,7 @@ class Lab:
     def add_endpoint(self, name: str, **keys: object) -> None:
         """Put an endpoint on network `front` into the configuration."""
         keys = {"network": "front", "namespace": self.namespace(name), **keys}
-        lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
-        self._endpoints.append("\n".join([f"[endpoints.{name}]", *lines]))
+        self._endpoints.append("\n".join([f"[endpoints.{name}]", *_lines(keys)]))
 
     def write_configuration(self, *, interface: str = "up0") -> Path:
         """The configuration file of this lab's switch."""
@@ -202,6 +203,7 @@ class Lab:
             f'{uplink}\ngateway = "{OUTSIDE}"',
             f'[networks.front]\nsubnet = "{SUBNET}"',
             *self._endpoints,
+            "\n".join(["[recorder]", *_lines(self.recorder)]),
             f'[dns]\nupstream = ["{OUTSIDE}:{DNS_PORT}"]',
         ]
         path = self.directory / f"{self.name}.toml"
@@ -353,6 +355,10 @@ class Lab:
         for role, link, address in (("host", "up0", HOST), ("out", "eth0", OUTSIDE)):
             self.run(role, "ip", "address", "add", f"{address}/24", "dev", link)
             self.run(role, "ip", "link", "set", link, "up")
+
+
+def _lines(keys: Mapping[str, object]) -> list[str]:
+    return [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
 
 
 def execute(*command: str, check: bool = True, timeout: float = PATIENCE) -> Done:

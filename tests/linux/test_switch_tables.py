@@ -1,4 +1,4 @@
-"""What a running switch tells about itself: tables, JSON, captures, and to whom."""
+"""What a running switch tells about itself: tables, JSON, and to whom."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tests.linux.lab import (
     VSWITCH,
     WEB,
     Lab,
-    execute,
 )
 
 pytestmark = pytest.mark.linux
@@ -130,40 +129,6 @@ def test_process_in_the_switchs_own_namespace_gets_no_endpoint(lab: Lab) -> None
     assert (status, problem["error"].endswith("is the switch's own")) == (409, True)
     assert lab.run("host", "ip", "-o", "address").stdout == before
     assert lab.endpoints() == ["web", "app"]
-
-
-def test_capture_of_a_running_switch_opens_in_tshark(lab: Lab, tmp_path: Path) -> None:
-    file = tmp_path / "all.pcapng"
-    assert lab.ask("PUT", "capture", {"file": str(file)})[0] == 204
-    assert lab.ping("app", OUTSIDE)
-    assert lab.ping("app", WEB)
-    assert lab.table("status")["capture"] == str(file)
-    status, ended = lab.ask("DELETE", "capture")
-    assert (status, ended["file"]) == (200, str(file))
-
-    fields = ("-T", "fields", "-e", "frame.interface_name", "-e", "ip.src", "-e", "ip.dst")
-    lines = execute("tshark", "-r", str(file), "-Y", "icmp", *fields).stdout.splitlines()
-    seen = {tuple(line.split("\t")) for line in lines}
-    assert {("app", APP, OUTSIDE), ("uplink", UPLINK, OUTSIDE), ("web", APP, WEB)} <= seen
-    assert ended["frames"] >= len(lines)
-    assert lab.ask("DELETE", "capture")[0] == 404
-    assert lab.ping("app", OUTSIDE)
-
-
-def test_capture_whose_file_cannot_be_written_does_not_hurt_the_traffic(
-    lab: Lab, tmp_path: Path
-) -> None:
-    status, problem = lab.ask("PUT", "capture", {"file": str(tmp_path / "no" / "such")})
-    assert (status, "No such file or directory" in str(problem["error"])) == (409, True)
-
-    assert lab.ask("PUT", "capture", {"file": "/dev/full"})[0] == 204
-    pinged = lab.run("app", "ping", "-c200", "-i0.002", "-q", "-s1000", OUTSIDE)
-    assert " 0% packet loss" in pinged.stdout
-    assert len(lab.log_lines("No space left on device")) == 1
-    status, problem = lab.ask("DELETE", "capture")
-    assert (status, "/dev/full: No space left" in str(problem["error"])) == (409, True)
-    assert lab.ping("app", OUTSIDE)
-    assert "Traceback" not in lab.log()
 
 
 def _mac(lab: Lab, role: str) -> str:

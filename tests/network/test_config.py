@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vswitch.impairment import UNIMPAIRED, Impairment, Impairments
 from vswitch.network import config, publish
 from vswitch.network.config import ConfigurationError
 from vswitch.network.inventory import Inventory
@@ -109,6 +110,26 @@ def test_mac_address_of_the_uplink_can_be_chosen() -> None:
     uplink = config.parse(text, "lab.toml").uplink
     assert uplink is not None
     assert uplink.mac == MacAddress.parse("02:00:5e:10:00:01")
+
+
+def test_impairment_is_for_both_directions_but_for_one_that_is_said() -> None:
+    slow, lossy = Impairment.parse("delay=20ms"), Impairment.parse("loss=1%")
+    text = LAB.replace("[networks.front]", 'impair = "delay=20ms"\n\n[networks.front]', 1)
+    keys = 'impair = "delay=20ms"\nimpair_in = "loss=1%"\nimpair_seed = 7'
+    configuration = config.parse(text.replace("[endpoints.app]", f"[endpoints.app]\n{keys}"), "")
+    assert configuration.uplink is not None
+    assert configuration.uplink.impairments == Impairments(slow, slow)
+    web, app = configuration.endpoints
+    assert web.impairments == UNIMPAIRED
+    assert app.impairments == Impairments(lossy, slow, 7)
+    admitted = Inventory.of(configuration, Random(1)).endpoint("app")
+    assert admitted.impairments == app.impairments
+
+
+def test_direction_can_be_kept_whole() -> None:
+    text = 'name = "lab"\n[endpoints.a]\nimpair = "loss=1%"\nimpair_out = "none"'
+    (endpoint,) = config.parse(text, "lab.toml").endpoints
+    assert endpoint.impairments == Impairments(Impairment.parse("loss=1%"))
 
 
 def test_default_network_can_be_moved() -> None:

@@ -78,13 +78,13 @@ MISTAKES = [
     (
         '"lab"',
         '"lab"\nuplinks = 1',
-        "uplinks: unknown key: allowed is name, uplink, networks, endpoints, dns; "
+        "uplinks: unknown key: allowed is name, uplink, networks, endpoints, dns, recorder; "
         'did you mean "uplink"?',
     ),
     (
         '"lab"',
         '"lab"\nzzz = 1',
-        "zzz: unknown key: allowed is name, uplink, networks, endpoints, dns",
+        "zzz: unknown key: allowed is name, uplink, networks, endpoints, dns, recorder",
     ),
     ('interface = "up0"\n', "", f"uplink.interface: missing: {INTERFACE}"),
     (

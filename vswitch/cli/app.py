@@ -11,12 +11,25 @@ from typing import Annotated
 
 import typer
 
+from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
+from vswitch.debug.times import Times
+
 app = typer.Typer(
     help="A userspace virtual switch and NAT: container networking with no iptables and no bridge.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+recorder_app = typer.Typer(
+    help="""What passed the switch last: its flight recorder, which is always on.
+
+    Example:  [bold]vswitch recorder dump -w what-happened.pcapng[/bold]
+    """,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(recorder_app, name="recorder")
 
 SwitchOption = Annotated[
     str | None,
@@ -79,14 +92,21 @@ def status(json: JsonOption = False, switch: SwitchOption = None) -> None:
 
 
 @app.command()
-def flows(json: JsonOption = False, switch: SwitchOption = None) -> None:
-    """Show every tracked connection and how it is translated.
+def flows(
+    why: Annotated[
+        int | None,
+        typer.Option("--why", help="Show the reasons of one flow instead.", metavar="ID", min=1),
+    ] = None,
+    json: JsonOption = False,
+    switch: SwitchOption = None,
+) -> None:
+    """Show every tracked connection and how it is translated, or why one is as it is.
 
-    Example:  [bold]vswitch flows --json | jq '.[].translation'[/bold]
+    Example:  [bold]vswitch flows --why 12[/bold]
     """
     from vswitch.cli import show
 
-    show.flows(switch, json=json)
+    show.flows(switch, json=json) if why is None else show.why(switch, why, json=json)
 
 
 @app.command()
@@ -120,6 +140,271 @@ def ports(json: JsonOption = False, switch: SwitchOption = None) -> None:
     from vswitch.cli import show
 
     show.ports(switch, json=json)
+
+
+@app.command()
+def trace(
+    frame: Annotated[
+        list[str],
+        typer.Argument(
+            help="A description of it, its bytes in hexadecimal, or FILE#NUMBER of a capture.",
+            metavar="FRAME...",
+        ),
+    ],
+    port: Annotated[
+        str | None,
+        typer.Option(help="Where bytes come in. A capture's packet knows by itself."),
+    ] = None,
+    json: JsonOption = False,
+    switch: SwitchOption = None,
+) -> None:
+    """Show what the switch would do with a frame, and why. Nothing is sent and nothing changes.
+
+    In words, a frame is a port, or the endpoint that is on it, and what comes in there:
+
+    \b
+      PORT tcp ADDRESS:PORT > ADDRESS:PORT \\[syn|ack|fin|rst|psh|urg|none]
+      PORT udp ADDRESS:PORT > ADDRESS:PORT
+      PORT icmp echo \\[reply] ADDRESS > ADDRESS \\[id=N] \\[seq=N]
+      PORT arp who-has ADDRESS \\[tell ADDRESS]
+      PORT arp ADDRESS is-at MAC
+
+    with the options ttl=N, data=BYTES, df, vlan=N, src-mac=MAC, dst-mac=MAC.
+    A shell takes > for itself: quote it, or write [bold]to[/bold].
+
+    Example:  [bold]vswitch trace app tcp 172.18.0.3:40000 to 93.184.216.34:443 syn[/bold]
+
+    Example:  [bold]vswitch trace capture.pcapng#7[/bold]
+    """
+    from vswitch.cli import trace as verb
+
+    verb.trace(frame, port, switch, json=json)
+
+
+@app.command()
+def dump(
+    file: Annotated[
+        str, typer.Argument(help="A pcapng or pcap file, - for standard input.", metavar="FILE")
+    ],
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="A line for each layer, and all of a verdict.")
+    ] = False,
+    hexadecimal: Annotated[bool, typer.Option("-x", "--hex", help="The bytes, too.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Every field, as scapy tells them.")] = False,
+    count: Annotated[
+        int | None, typer.Option("-c", "--count", help="End after as many packets.", min=1)
+    ] = None,
+    time: Annotated[
+        Times,
+        typer.Option("-t", "--time", help="Seconds since the first packet, or date and UTC."),
+    ] = Times.RELATIVE,
+) -> None:
+    """Print a capture file: a line for each frame, and what the switch decided about it.
+
+    Example:  [bold]vswitch dump -v -c 10 capture.pcapng[/bold]
+    """
+    from vswitch.cli import dump as verb
+    from vswitch.debug.printing import Detail
+
+    verb.dump(file, Detail(verbose, hexadecimal, full), time, count)
+
+
+@app.command()
+def impair(
+    port: Annotated[
+        str | None, typer.Argument(help="A port, as vswitch ports names it.", show_default=False)
+    ] = None,
+    spec: Annotated[
+        list[str] | None, typer.Argument(help="For both directions.", show_default=False)
+    ] = None,
+    incoming: Annotated[
+        str | None, typer.Option("--in", help="For what the switch receives.", metavar="SPEC")
+    ] = None,
+    outgoing: Annotated[
+        str | None, typer.Option("--out", help="For what the switch sends.", metavar="SPEC")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Impair the port no more.")] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="What chance starts from; 0 at first.", min=0, max=2**63 - 1),
+    ] = None,
+    json: JsonOption = False,
+    switch: SwitchOption = None,
+) -> None:
+    """Make the line of a port bad, in a way that can be replayed; alone, list such ports.
+
+    SPEC is none, or some of delay=20ms jitter=5ms loss=1% duplicate=0.1% reorder=2% corrupt=0.01%
+    rate=10mbit queue=100. A direction that is not named stays as it is. Every change begins the
+    seed anew and lets frames go that were held back.
+
+    Example:  [bold]vswitch impair web delay=20ms jitter=5ms --out "loss=1% rate=10mbit"[/bold]
+    """
+    from vswitch.cli import impair as verb
+
+    said = bool(spec) or (incoming, outgoing, seed) != (None, None, None)
+    if port is None:
+        if said or clear:
+            raise typer.BadParameter("say which PORT")
+        verb.show(switch, json=json)
+    elif json:
+        raise typer.BadParameter("--json is for the list, without PORT")
+    elif clear:
+        if said:
+            raise typer.BadParameter("--clear takes nothing but PORT")
+        verb.clear(port, switch)
+    else:
+        verb.impair(port, tuple(spec or ()), incoming, outgoing, seed, switch)
+
+
+@app.command()
+def replay(
+    case: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Cases, or folders of cases.", metavar="[CASE]...", show_default=False),
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Let what comes out be what is expected.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep what comes out in this folder.", metavar="DIR")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("-c", "--config", help="Replay captures on this switch.", metavar="C.toml"),
+    ] = None,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What arrives at a port; or FILE, whose interfaces are named after ports.",
+            metavar="PORT=FILE",
+        ),
+    ] = None,
+    save_case: Annotated[
+        Path | None, typer.Option(help="Make a case of the captures.", metavar="DIR")
+    ] = None,
+    fastpath: Annotated[str, typer.Option(help="Which fast path runs it.")] = "reference",
+) -> None:
+    """Feed a switch in memory from captures, and compare what comes out with what is expected.
+
+    Exits with 0 where all is as expected, 1 where something differs, 2 where something can not be
+    replayed. What a case consists of stands in pcaps/README.md.
+
+    Example:  [bold]vswitch replay pcaps[/bold]
+
+    Example:  [bold]vswitch replay --config lab.toml --port uplink=up0.pcap --port app=app.pcap
+    --save-case pcaps/seen-in-the-field[/bold]
+    """
+    from vswitch.cli import replay as verb
+
+    verb.require_fast_path(fastpath)
+    if config is None:
+        if port or save_case or not case:
+            raise typer.BadParameter("say which CASE, or --config with --port")
+        raise typer.Exit(verb.replay_cases(case, update=update, out=out))
+    if case or update or not port:
+        raise typer.BadParameter("--config takes --port PORT=FILE, and neither CASE nor --update")
+    raise typer.Exit(verb.replay_captures(config, port, out, save_case))
+
+
+@app.command()
+def capture(
+    filter_words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Which frames, as tcpdump takes it: pcap-filter(7).", metavar="FILTER..."
+        ),
+    ] = None,
+    write: Annotated[
+        str | None,
+        typer.Option("-w", "--write", help="Write pcapng, - for a pipe.", metavar="FILE"),
+    ] = None,
+    port: Annotated[str | None, typer.Option(help="Frames at one port.")] = None,
+    network: Annotated[str | None, typer.Option(help="Frames at the ports of a network.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Frames of an endpoint, at whatever port.")
+    ] = None,
+    verdict: Annotated[Judged | None, typer.Option(help="Frames of which this became.")] = None,
+    stage: Annotated[
+        Passing, typer.Option(help="As they come in, as they leave, or both.")
+    ] = Passing.BOTH,
+    snap_length: Annotated[
+        int,
+        typer.Option("-s", "--snaplen", help="Bytes to keep of a frame.", min=64, max=WHOLE_FRAMES),
+    ] = WHOLE_FRAMES,
+    count: Annotated[
+        int | None, typer.Option("-c", "--count", help="End after as many frames.", min=1)
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(help="End after as many seconds.", metavar="SECONDS", min=0.001),
+    ] = None,
+    rotate_size: Annotated[
+        str | None,
+        typer.Option(help="Begin another file before one is larger.", metavar="SIZE"),
+    ] = None,
+    rotate_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Begin another file when one is older.", metavar="SECONDS", min=0.001, max=1e9
+        ),
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(help="Files to keep, the newest; 8 if not said.", min=1)
+    ] = None,
+    switch: SwitchOption = None,
+) -> None:
+    """Capture frames of the running switch, at every port, with verdict and reason.
+
+    A frame that is translated is there twice, as it came in and as it left, and both have the same
+    flow number. Without -w each frame is a line of text. A reader that is too slow loses frames,
+    which are counted; the switch never waits for one. With --rotate the files are named FILE-00001
+    and so on, and all of them take --keep times --rotate-size (1 GiB if not said) at most.
+
+    Example:  [bold]vswitch capture --port web -w web.pcapng tcp port 80[/bold]
+
+    Example:  [bold]vswitch capture -w - | tshark -r -[/bold]
+
+    Example:  [bold]vswitch capture --verdict dropped[/bold]
+
+    Example:  [bold]vswitch capture -w all.pcapng --rotate-size 100MiB --keep 10[/bold]
+    """
+    from vswitch.cli import capture as verb
+
+    wish = {
+        "port": port,
+        "network": network,
+        "endpoint": endpoint,
+        "verdict": verdict,
+        "stage": stage,
+        "snap_length": snap_length,
+        "count": count,
+        "seconds": duration,
+        "filter": " ".join(filter_words or ()) or None,
+    }
+    rotates = (rotate_size, rotate_seconds, keep) != (None, None, None)
+    if rotates and write in (None, "-"):
+        raise typer.BadParameter("only files can be rotated: say -w FILE")
+    try:
+        rotation = verb.rotation(rotate_size, rotate_seconds, keep) if rotates else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    verb.capture(wish, write, rotation, switch)
+
+
+@recorder_app.command("dump")
+def recorder_dump(
+    write: Annotated[
+        str, typer.Option("-w", "--write", help="Write pcapng, - for a pipe.", metavar="FILE")
+    ],
+    switch: SwitchOption = None,
+) -> None:
+    """Write the last frames that passed the switch, with verdict and reason, into a file.
+
+    Example:  [bold]vswitch recorder dump -w what-happened.pcapng[/bold]
+    """
+    from vswitch.cli import recorder as verb
+
+    verb.dump(write, switch)
 
 
 @app.command()

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import http.client
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -20,6 +23,9 @@ from vswitch.daemon.rundir import RUN, SOCKET
 
 TIMEOUT_SECONDS = 30.0
 """Attaching an endpoint takes milliseconds; a switch that needs this long is not well."""
+
+_PIECE_BYTES = 256 * 1024
+"""Bytes that are read at a time of what a switch streams."""
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -68,30 +74,87 @@ class Client:
         """A table as the JSON text that the switch sent."""
         return self._call("GET", table).decode()
 
+    @contextmanager
+    def stream(self, path: str, query: BaseModel | None = None) -> Iterator[Stream]:
+        """An answer that goes on until the switch ends it, to be read while it comes."""
+        connection = _UnixConnection(self._path)
+        try:
+            with self._trouble_told():
+                connection.request("GET", f"/v1/{path}{_query_text(query)}")
+                held = connection.sock
+                answer = connection.getresponse()
+                if answer.status >= http.client.BAD_REQUEST:
+                    raise Problem(_error_text(answer.read()))
+                held.settimeout(None)
+            yield Stream(answer, held)
+        finally:
+            connection.close()
+
     def _call(self, method: str, path: str, body: BaseModel | None = None) -> bytes:
         connection = _UnixConnection(self._path)
         try:
-            text = body.model_dump_json() if body else None
-            connection.request(method, f"/v1/{path}", body=text)
-            answer = connection.getresponse()
-            content = answer.read()
-        except PermissionError:
-            raise Problem(f"{self._path} may only be used by its owner (try sudo)") from None
-        except (ConnectionRefusedError, FileNotFoundError):
-            raise Problem(f"the switch at {self._path} does not run any more") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise Problem(f"the switch at {self._path} did not answer: {error}") from error
+            with self._trouble_told():
+                text = body.model_dump_json() if body else None
+                connection.request(method, f"/v1/{path}", body=text)
+                answer = connection.getresponse()
+                content = answer.read()
         finally:
             connection.close()
         if answer.status >= http.client.BAD_REQUEST:
             raise Problem(_error_text(content))
         return content
 
+    @contextmanager
+    def _trouble_told(self) -> Iterator[None]:
+        try:
+            yield
+        except PermissionError:
+            raise Problem(f"{self._path} may only be used by its owner (try sudo)") from None
+        except (ConnectionRefusedError, FileNotFoundError):
+            raise Problem(f"the switch at {self._path} does not run any more") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Problem(f"the switch at {self._path} did not answer: {error}") from error
+
     def _not_understood(self, path: str) -> Problem:
         return Problem(
             f"the switch at {self._path} speaks of {path} in another way than this vswitch: "
             "are they of one version?"
         )
+
+
+class Stream:
+    """What a switch sends for as long as it likes. Raises `Problem` where it breaks off."""
+
+    def __init__(self, answer: http.client.HTTPResponse, connection: socket.socket) -> None:
+        self._answer = answer
+        self._connection = connection
+        self._is_left = False
+
+    def header(self, name: str) -> str:
+        """A header of the answer, empty where it has none."""
+        return self._answer.getheader(name) or ""
+
+    def read(self, length: int) -> bytes:
+        """So many bytes, however long they take to come; fewer only at the end."""
+        return self._read(lambda: self._answer.read(length))
+
+    def read_some(self) -> bytes:
+        """What has come, waiting for the first byte of it; nothing at the end."""
+        return self._read(lambda: self._answer.read1(_PIECE_BYTES))
+
+    def leave(self) -> None:
+        """Let whoever reads find the end at once. To be called from another thread."""
+        self._is_left = True
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _read(self, read: Callable[[], bytes]) -> bytes:
+        try:
+            return read()
+        except (OSError, http.client.HTTPException) as error:
+            if self._is_left:
+                return b""
+            raise Problem("the switch broke off: it does not run any more") from error
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -122,6 +185,13 @@ def _somebody_listens(path: Path) -> bool:
         except OSError:
             return True
     return True
+
+
+def _query_text(query: BaseModel | None) -> str:
+    if query is None:
+        return ""
+    said = query.model_dump(mode="json", exclude_defaults=True)
+    return f"?{urlencode(said)}" if said else ""
 
 
 def _named(running: dict[str, Path]) -> str:

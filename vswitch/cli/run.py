@@ -24,6 +24,9 @@ from vswitch.daemon.netns import NamespaceError
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
+_TYPED = (signal.SIGINT, signal.SIGQUIT)
+"""A terminal sends these to every process in the foreground: the command has had them already."""
+
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 """What is ignored stays ignored over exec: commands expect to be ended by these."""
 
@@ -94,6 +97,8 @@ def _end_with_parent() -> None:
 
 def _pass_signals_on(child: int) -> None:
     def pass_on(number: int, _: FrameType | None) -> None:
+        if number in _TYPED and _is_in_foreground():
+            return
         try:
             os.kill(child, number)
         except ProcessLookupError:
@@ -101,6 +106,14 @@ def _pass_signals_on(child: int) -> None:
 
     for number in _PASSED_ON:
         signal.signal(number, pass_on)
+
+
+def _is_in_foreground() -> bool:
+    """Whether what is typed at a terminal reaches this process, and with it the command."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return False
 
 
 def _exit_status(status: int) -> int:

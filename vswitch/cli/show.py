@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
 
 from vswitch.cli.client import Client
-from vswitch.daemon.messages import FdbRow, FlowRow, NeighbourRow, PortRow, StatusRow
+from vswitch.daemon.messages import FdbRow, FlowRow, NeighbourRow, PortRow, StatusRow, WhyRow
 
 _WIDEST_LINE = 100_000
 """Columns for a table in a pipe: what reads it wants each row on one line, however long."""
@@ -28,6 +30,39 @@ def flows(switch: str | None, *, json: bool) -> None:
         print(client.text("flows"))
         return
     print_table(flow_table(client.rows("flows", FlowRow)))
+
+
+def why(switch: str | None, number: int, *, json: bool) -> None:
+    """The reasons of one connection."""
+    client = Client.of(switch)
+    if json:
+        print(client.text(f"flows/{number}"))
+        return
+    print_tree(why_tree(client.row("GET", f"flows/{number}", WhyRow)))
+
+
+def why_tree(row: WhyRow) -> Tree:
+    """Reasons as a tree of questions and answers."""
+    head = Text.assemble(f"flow {row.flow} ({row.protocol}): ", (row.state, "bold"))
+    tree = Tree(head.append(f", {row.state_means}"))
+    kept = tuple(
+        f"{each.direction} direction, in by {each.port}: frames {each.frames}, "
+        f"{octets(each.bytes)}" + (f", {','.join(each.tcp_flags)}" if each.tcp_flags else "")
+        for each in row.kept
+    )
+    for question, answers in (
+        ("began", row.began),
+        ("allowed by", row.allowed),
+        ("frames of the side that began", row.original),
+        ("answers", row.reply),
+        ("what changes its state", row.next_states or ("nothing any more",)),
+        ("ends", row.ends),
+        ("kept in the fast path", kept or ("nothing: the pipeline decides about each frame",)),
+    ):
+        branch = tree.add(Text(question, "cyan"))
+        for answer in answers:
+            branch.add(Text(answer))
+    return tree
 
 
 def flow_table(rows: Sequence[FlowRow]) -> Table:
@@ -115,7 +150,7 @@ def status(switch: str | None, *, json: bool) -> None:
         ("endpoints", ", ".join(row.endpoints) or "none"),
         ("connections", str(row.connections)),
         ("mappings", str(row.mappings)),
-        ("capture", row.capture or "none"),
+        ("captures", str(row.captures or "none")),
         ("dropped", _counts(row.drops)),
     ):
         table.add_row(name, value)
@@ -129,6 +164,14 @@ def print_table(table: Table) -> None:
     else:
         table.box = None
         Console(width=_WIDEST_LINE, highlight=False, markup=False).print(table)
+
+
+def print_tree(tree: Tree) -> None:
+    """Draw it; into anything but a terminal without colours, and as wide as it needs to be."""
+    if sys.stdout.isatty():
+        Console(highlight=False).print(tree)
+    else:
+        Console(width=500, highlight=False, color_system=None).print(tree)
 
 
 def octets(count: int) -> str:

@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 
 from vswitch.cli.problem import Problem, require_root
+from vswitch.debug import triggers
+from vswitch.debug.triggers import UnknownReasonError
 from vswitch.network import config
 from vswitch.network.config import ConfigurationError
 from vswitch.network.model import Configuration
@@ -37,6 +39,10 @@ def up(path: Path) -> None:
 
 def _load(path: Path) -> Configuration:
     try:
-        return config.load(path)
+        configuration = config.load(path)
+        triggers.compile_all(configuration.recorder.triggers)
     except ConfigurationError as error:
         raise Problem(str(error)) from error
+    except UnknownReasonError as error:
+        raise Problem(f"{path}: recorder.triggers: {error}") from error
+    return configuration

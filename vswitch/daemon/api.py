@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,8 +18,12 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
-from vswitch.daemon import messages, views
+from vswitch.daemon import impairments, messages, views
+from vswitch.daemon.captures import TooManyReadersError
 from vswitch.daemon.daemon import AttachError, Daemon
+from vswitch.debug.bpf import FilterError
+from vswitch.debug.describing import DescriptionError
+from vswitch.impairment import ImpairmentError
 from vswitch.network import publish
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import Endpoint, EndpointRequest
@@ -29,6 +34,8 @@ _http_log = logging.getLogger(f"{__name__}.http")
 
 _BODY_LIMIT = 64 * 1024
 """Bytes of a request: the longest one lists some published ports."""
+
+_PCAPNG = "application/x-pcapng"
 
 _OWNER_ONLY = 0o177
 
@@ -54,13 +61,20 @@ class Api:
                 web.get("/v1/fdb", self._fdb),
                 web.get("/v1/neighbours", self._neighbours),
                 web.get("/v1/flows", self._flows),
+                web.get("/v1/flows/{number:[0-9]{1,18}}", self._why),
+                web.post("/v1/trace", self._trace),
                 web.get("/v1/endpoints", self._endpoints),
                 web.post("/v1/endpoints", self._add_endpoint),
                 web.delete("/v1/endpoints/{name}", self._remove_endpoint),
-                web.put("/v1/capture", self._begin_capture),
-                web.delete("/v1/capture", self._end_capture),
+                web.get("/v1/impairments", self._impairments),
+                web.put("/v1/impairments/{port}", self._impair),
+                web.delete("/v1/impairments/{port}", self._end_impairment),
+                web.get("/v1/capture/stream", self._capture),
+                web.delete("/v1/capture/{number:[0-9]{1,18}}", self._end_capture),
+                web.get("/v1/recorder", self._recorder),
             ]
         )
+        application.on_shutdown.append(self._end_captures)
         self._runner = web.AppRunner(
             application, access_log=None, logger=_http_log, shutdown_timeout=_GRACE_SECONDS
         )
@@ -96,6 +110,23 @@ class Api:
 
     async def _flows(self, _: web.Request) -> web.Response:
         return _rows(views.flows(self._daemon.switch, self._daemon.runtime.now()))
+
+    # Reasons
+
+    async def _why(self, request: web.Request) -> web.Response:
+        number = request.match_info["number"]
+        daemon = self._daemon
+        endpoints = daemon.inventory.endpoints
+        row = views.why(daemon.switch, int(number), endpoints, daemon.runtime.now())
+        if row is None:
+            return _problem(404, f"flow {number} not found: it has ended, or never was")
+        return _json(row)
+
+    async def _trace(self, request: web.Request) -> web.Response:
+        body = await _body(request, messages.TraceBody)
+        daemon = self._daemon
+        endpoints = daemon.inventory.endpoints
+        return _json(views.trace(daemon.switch, body, endpoints, daemon.runtime.now()))
 
     # Endpoints
 
@@ -134,21 +165,45 @@ class Api:
             resolv_conf=self._daemon.resolv_conf,
         )
 
-    # Captures
+    # Impairments
 
-    async def _begin_capture(self, request: web.Request) -> web.Response:
-        body = await _body(request, messages.CaptureBody)
-        try:
-            self._daemon.begin_capture(Path(body.file), body.snap_length)
-        except OSError as error:
-            raise AttachError(f"{body.file}: {error.strerror}") from error
+    async def _impairments(self, _: web.Request) -> web.Response:
+        return _rows(impairments.rows(self._daemon.switch))
+
+    async def _impair(self, request: web.Request) -> web.Response:
+        body = await _body(request, messages.ImpairmentBody)
+        self._daemon.impair(request.match_info["port"], body)
         return web.Response(status=204)
 
-    async def _end_capture(self, _: web.Request) -> web.Response:
-        row = self._daemon.end_capture()
-        if row is None:
-            return _problem(404, "no capture is running")
-        return _json(row)
+    async def _end_impairment(self, request: web.Request) -> web.Response:
+        name = request.match_info["port"]
+        if not self._daemon.end_impairment(name):
+            return _problem(404, f"port {name} is not impaired")
+        return web.Response(status=204)
+
+    # Captures
+
+    async def _capture(self, request: web.Request) -> web.StreamResponse:
+        wish = messages.CaptureQuery.model_validate(dict(request.query))
+        captures = self._daemon.captures
+        capture = await captures.begin(wish)
+        try:
+            number = {messages.CAPTURE_HEADER: str(capture.number)}
+            return await _stream(request, capture.pieces(lambda: _is_read(request)), number)
+        finally:
+            captures.close(capture)
+
+    async def _end_capture(self, request: web.Request) -> web.Response:
+        number = request.match_info["number"]
+        if not self._daemon.captures.end(int(number)):
+            return _problem(404, f"capture {number} not found: it has ended, or never was")
+        return web.Response(status=204)
+
+    async def _recorder(self, request: web.Request) -> web.StreamResponse:
+        return await _stream(request, self._daemon.captures.dump(), {})
+
+    async def _end_captures(self, _: web.Application) -> None:
+        self._daemon.captures.end_all()
 
 
 @web.middleware
@@ -160,6 +215,14 @@ async def _in_one_line(request: web.Request, handler: Handler) -> web.StreamResp
         return _problem(404 if "not found" in str(error) else 409, error.explained)
     except AttachError as error:
         return _problem(409, str(error))
+    except ImpairmentError as error:
+        return _problem(400, str(error))
+    except FilterError as error:
+        return _problem(400, str(error))
+    except TooManyReadersError as error:
+        return _problem(409, str(error))
+    except DescriptionError as error:
+        return _problem(400, str(error))
     except ValidationError as error:
         return _problem(400, _first_mistake(error))
     except web.HTTPException as error:
@@ -169,6 +232,27 @@ async def _in_one_line(request: web.Request, handler: Handler) -> web.StreamResp
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         return _problem(500, "the switch failed to do this; its log says why")
+
+
+async def _stream(
+    request: web.Request, pieces: AsyncGenerator[bytes, None], headers: dict[str, str]
+) -> web.StreamResponse:
+    """Answer with a pcapng file of unknown length. A refusal has to come before its first piece."""
+    async with aclosing(pieces):
+        first = await anext(pieces)
+        response = web.StreamResponse(headers={**headers, "Content-Type": _PCAPNG})
+        with suppress(ConnectionError):  # the reader has left, which is the usual end
+            await response.prepare(request)
+            await response.write(first)
+            async for piece in pieces:
+                await response.write(piece)
+            await response.write_eof()
+    return response
+
+
+def _is_read(request: web.Request) -> bool:
+    """Whether the client is still there."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _is_event(record: logging.LogRecord) -> bool:

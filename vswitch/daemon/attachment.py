@@ -21,13 +21,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from vswitch import assembly
 from vswitch.daemon import links
 from vswitch.daemon.journal import Journal, MadeLink, MadeNamespace
 from vswitch.daemon.links import EndpointLink
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.daemon.resolver import Resolver, install_resolv_conf, remove_resolv_conf
 from vswitch.daemon.runtime import Runtime
-from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.responders.dns import Names
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port
@@ -86,7 +86,7 @@ class Attacher:
             _refuse_our_own(namespace)
             device = await self._make_device(endpoint, network, namespace, undo)
             port = self._connect(endpoint, number, device, undo)
-            for publication in _publications(endpoint, number):
+            for publication in assembly.publications(endpoint, number):
                 self._switch.publish(publication)
                 undo.callback(self._switch.unpublish, publication)
             await self._resolver.attach(namespace, names)
@@ -138,6 +138,7 @@ class Attacher:
         self, endpoint: Endpoint, number: int, device: Device, undo: AsyncExitStack
     ) -> Port:
         port = self._switch.add_port(endpoint.name, number, device)
+        self._switch.impair(port.number, endpoint.impairments, self._runtime.now())
         undo.callback(self._switch.forget_address, number, endpoint.address)
         undo.callback(self._switch.remove_port, port.number)
         return port
@@ -148,17 +149,3 @@ def _refuse_our_own(namespace: Namespace) -> None:
     with namespace.opened() as theirs, Namespace.of_process(os.getpid()).opened() as ours:
         if os.path.sameopenfile(theirs, ours):
             raise NamespaceError(f"{namespace} is the switch's own")
-
-
-def _publications(endpoint: Endpoint, number: int) -> list[Publication]:
-    return [
-        Publication(
-            protocol=each.protocol,
-            host_address=each.host_address,
-            host_ports=range(each.host_ports.first, each.host_ports.last + 1),
-            network=number,
-            endpoint=endpoint.address,
-            first_endpoint_port=each.endpoint_ports.first,
-        )
-        for each in endpoint.publications
-    ]

@@ -12,34 +12,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from contextlib import ExitStack
 from random import Random, SystemRandom
 
-from vswitch import __version__
-from vswitch.daemon import links, messages, netns
+from vswitch import __version__, assembly
+from vswitch.assembly import UPLINK
+from vswitch.daemon import impairments, links, messages, netns
 from vswitch.daemon.attachment import Attacher, Attachment
-from vswitch.daemon.captures import Capture
+from vswitch.daemon.captures import Captures
 from vswitch.daemon.journal import Journal, Undone
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
+from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.resolver import Resolver, ResolverError, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
-from vswitch.dataplane import topology
 from vswitch.dataplane.responders.dns import Host, Names
 from vswitch.dataplane.switch import Switch
-from vswitch.dataplane.topology import Interface, Port, Side
-from vswitch.debug.witness import Witness
+from vswitch.dataplane.topology import Port
+from vswitch.debug import triggers
+from vswitch.debug.triggers import Counts, UnknownReasonError
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import OpenError
+from vswitch.impairment import UNIMPAIRED, Impairments
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Configuration, Endpoint, EndpointRequest, Network, Uplink
 from vswitch.wire.values import IpInterface
 
 log = logging.getLogger(__name__)
-
-UPLINK = "uplink"
-"""The uplink's port and network as the tables show them."""
 
 _MAC_SEED = SystemRandom()
 
@@ -63,7 +62,6 @@ class Daemon:
         self.configuration = configuration
         self.inventory = Inventory(configuration.networks, configuration.uplink, random)
         self.switch = Switch(random)
-        self._witness = Witness(self.switch)
         self.runtime = Runtime(self.switch, self._device_gone)
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
         self._journal = journal
@@ -73,7 +71,8 @@ class Daemon:
         )
         self._attachments: dict[str, Attachment] = {}
         self._numbers: dict[str, int] = {}
-        self._capture: Capture | None = None
+        self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
+        self._recordings: Recordings | None = None
         self._undo = ExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -85,6 +84,7 @@ class Daemon:
                     "left by a switch that was killed: %s: %s", swept.thing, swept.ending.value
                 )
         self._watch_namespaces()
+        self._begin_recordings()
         for network in self.inventory.networks:
             self._add_network(network)
         if self.configuration.uplink is not None:
@@ -103,8 +103,8 @@ class Daemon:
             await self.detach(name, "the switch stops")
         for task in list(self._tasks):
             await task
-        with suppress(AttachError):
-            self.end_capture()
+        if self._recordings is not None:
+            await self._recordings.close()
         await self._resolver.close()
         self.runtime.close()
         self._undo.close()
@@ -178,27 +178,54 @@ class Daemon:
             if each.network == endpoint.network
         )
 
-    # Captures
+    # Impairments
 
-    def begin_capture(self, file: Path, snap_length: int) -> None:
-        """Capture every port into a file. Raises AttachError or OSError."""
-        if self._capture is not None:
-            raise AttachError(f"a capture into {self._capture.file} is running already")
-        self._capture = Capture(self.switch, self._witness, file, snap_length)
-        log.info("capturing into %s", file)
+    def impair(self, name: str, wish: messages.ImpairmentBody) -> None:
+        """Change how bad the line of the port `name` is. Raises NetworkError or ImpairmentError."""
+        port = impairments.port_called(self.switch, name)
+        before = impairments.present(self.switch, port)
+        self._impair(port, impairments.wished(port, before, wish))
 
-    def end_capture(self) -> messages.CaptureRow | None:
-        """End the capture; None where none is running. Raises AttachError where it is not whole."""
-        capture, self._capture = self._capture, None
-        if capture is None:
-            return None
-        capture.close()
-        if capture.failure is not None:
-            raise AttachError(
-                f"{capture.file}: {capture.failure.strerror}, after about {capture.frames} frames"
-            )
-        log.info("captured %d frames into %s", capture.frames, capture.file)
-        return messages.CaptureRow(file=str(capture.file), frames=capture.frames)
+    def end_impairment(self, name: str) -> bool:
+        """Let the line of the port `name` be as it is by itself; False where it was already.
+
+        Raises NetworkError.
+        """
+        port = impairments.port_called(self.switch, name)
+        if port.number not in self.switch.impaired:
+            return False
+        self._impair(port, UNIMPAIRED)
+        return True
+
+    def _impair(self, port: Port, wanted: Impairments) -> None:
+        self.switch.impair(port.number, wanted, self.runtime.now())
+        self.runtime.rearm()
+        log.info("port %s impaired: %s", port.name, "none" if wanted.is_none else wanted)
+
+    # The flight recorder
+
+    def dump_recorder(self, why: str) -> None:
+        """Write what the flight recorder holds into its directory."""
+        if self._recordings is not None:
+            self._recordings.dump_soon(why)
+
+    def _begin_recordings(self) -> None:
+        settings = self.configuration.recorder
+        try:
+            wanted = triggers.compile_all(settings.triggers)
+        except UnknownReasonError as error:
+            raise StartError(f"recorder.triggers: {error}") from error
+        self._recordings = Recordings(
+            self.configuration.name, settings, wanted, self.captures, self._counts
+        )
+
+    def _counts(self) -> Counts:
+        recorder = self.captures.recorder
+        return Counts(
+            drops=self.switch.counters.drops,
+            resets=recorder.resets if recorder else 0,
+            unresolved=self._resolver.unresolved,
+        )
 
     # Status
 
@@ -216,7 +243,7 @@ class Daemon:
             endpoints=tuple(self._attachments),
             connections=len(tables.connections),
             mappings=len(tables.mappings),
-            capture=str(self._capture.file) if self._capture else None,
+            captures=len(self.captures),
             drops={
                 reason.name.lower(): count for reason, count in self.switch.counters.drops.items()
             },
@@ -225,14 +252,8 @@ class Daemon:
     # How things are made
 
     def _add_network(self, network: Network) -> None:
-        number = self.switch.new_network_number()
-        gateway = Interface(
-            self.inventory.allocate_mac(), IpInterface(network.gateway, network.subnet)
-        )
-        self.switch.add_network(
-            topology.Network(number, network.name, Side.INSIDE, gateway, None, network.mtu)
-        )
-        self._numbers[network.name] = number
+        domain = assembly.add_inside(self.switch, self.inventory, network)
+        self._numbers[network.name] = domain.number
         log.info("network %s: %s, gateway %s", network.name, network.subnet, network.gateway)
 
     def _open_uplink(self, uplink: Uplink) -> None:
@@ -242,18 +263,16 @@ class Daemon:
             raise StartError(f"uplink: {error}") from error
         self._undo.callback(device.close)
         device.name = UPLINK
-        number = self.switch.new_network_number()
-        interface = Interface(uplink.mac or self.inventory.allocate_mac(), uplink.address)
-        network = topology.Network(
-            number, UPLINK, Side.OUTSIDE, interface, uplink.gateway, self._mtu_of(uplink)
-        )
-        self.switch.add_network(network)
-        port = self.switch.add_port(UPLINK, number, device)
+        mtu = self._mtu_of(uplink)
+        domain = assembly.add_outside(self.switch, self.inventory, uplink, mtu)
+        port = self.switch.add_port(UPLINK, domain.number, device)
+        self.switch.impair(port.number, uplink.impairments, self.runtime.now())
+        self.switch.transmit(self.switch.announce(domain.number), self.runtime.now())
         self.runtime.watch(port)
-        self.switch.transmit(self.switch.announce(number), self.runtime.now())
+        mac = domain.interface.mac if domain.interface else None
         log.info(
             "uplink %s: %s with %s, gateway %s",
-            *(uplink.interface, uplink.address, interface.mac, uplink.gateway or "none"),
+            *(uplink.interface, uplink.address, mac, uplink.gateway or "none"),
         )
 
     @staticmethod

@@ -6,9 +6,23 @@ names are the interface. Addresses are text, times are seconds.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
+from vswitch.impairment import LARGEST_SEED
 from vswitch.network.model import DEFAULT_NETWORK, EndpointKind
+
+CAPTURE_HEADER = "Vswitch-Capture"
+"""The header of a capture's answer with the number that it can be ended by."""
+
+SHORTEST_SNAP = 64
+
+LONGEST_CAPTURE_SECONDS = 366 * 86_400
+
+LONGEST_FILTER = 4096
+"""Characters: what a request line has room for, however they are quoted."""
 
 HIGHEST_PID = 2**22
 """proc(5), pid_max: the kernel gives no process a higher number."""
@@ -61,7 +75,7 @@ class StatusRow(_Message):
     endpoints: tuple[str, ...]
     connections: int
     mappings: int
-    capture: str | None
+    captures: int
     drops: dict[str, int]
 
 
@@ -117,15 +131,120 @@ class FlowRow(_Message):
     expires_in_seconds: float
 
 
-class CaptureBody(_Message):
-    """A wish for a capture of every port into a file."""
+class TraceBody(_Message):
+    """A frame to ask about: in words, or as bytes in hexadecimal with the port it comes in by."""
 
-    file: str = Field(pattern=r"^[^\x00]+$")
-    snap_length: int = Field(default=256, ge=64, le=262_144)
+    description: str | None = None
+    port: str | None = None
+    frame: str | None = Field(default=None, pattern=r"^([0-9a-fA-F]{2})*$")
+
+    @model_validator(mode="after")
+    def _is_one_frame(self) -> Self:
+        given = self.port is not None, self.frame is not None
+        if given != (self.description is None,) * 2:
+            raise ValueError("allowed is either a description, or a port and a frame")
+        return self
 
 
-class CaptureRow(_Message):
-    """A capture that has ended."""
+class StepRow(_Message):
+    """A stage that a frame has come by, and what was looked up and found there."""
 
-    file: str
+    stage: str
+    words: tuple[str, ...]
+
+
+class LeavingRow(_Message):
+    """A frame that would be sent. `layers` describes it, `kept` says whether the fast path would
+    do the same for the next one."""
+
+    what: str
+    ports: tuple[str, ...]
+    frame: str
+    layers: tuple[str, ...]
+    kept: bool
+
+
+class TraceRow(_Message):
+    """What would become of a frame. `flow` is 0 where it is part of no connection yet."""
+
+    port: str
+    network: str
+    frame: str
+    summary: str
+    layers: tuple[str, ...]
+    steps: tuple[StepRow, ...]
+    fate: str
+    explanation: str
+    reason: str | None
+    flow: int
+    leaving: tuple[LeavingRow, ...]
+
+
+class ProgramRow(_Message):
+    """A program of a connection in the fast path, and what it has carried."""
+
+    direction: str
+    port: str
     frames: int
+    bytes: int
+    tcp_flags: tuple[str, ...]
+
+
+class WhyRow(_Message):
+    """The reasons of a connection, as lines of text."""
+
+    flow: int
+    protocol: str
+    state: str
+    state_means: str
+    began: tuple[str, ...]
+    allowed: tuple[str, ...]
+    original: tuple[str, ...]
+    reply: tuple[str, ...]
+    next_states: tuple[str, ...]
+    ends: tuple[str, ...]
+    kept: tuple[ProgramRow, ...]
+
+
+class ImpairmentBody(_Message):
+    """A wish for how bad a port's line shall be; what is not said stays as it is."""
+
+    incoming: str | None = None
+    outgoing: str | None = None
+    seed: int | None = Field(default=None, ge=0, le=LARGEST_SEED)
+
+
+class LineRow(_Message):
+    """One direction of an impaired port, and what it has done to frames."""
+
+    impairment: str
+    held: int
+    entered: int
+    lost: int
+    duplicated: int
+    reordered: int
+    corrupted: int
+    full: int
+
+
+class ImpairmentRow(_Message):
+    """An impaired port: as the switch sees it, what comes in and what goes out."""
+
+    port: str
+    seed: int
+    incoming: LineRow
+    outgoing: LineRow
+
+
+class CaptureQuery(_Message):
+    """Which frames a capture is of, and when it ends by itself; what is not said is no limit."""
+
+    port: str | None = None
+    network: str | None = None
+    endpoint: str | None = None
+    verdict: Judged | None = None
+    stage: Passing = Passing.BOTH
+    snap_length: int = Field(default=WHOLE_FRAMES, ge=SHORTEST_SNAP, le=WHOLE_FRAMES)
+    count: int | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0, le=LONGEST_CAPTURE_SECONDS)
+    filter: str | None = Field(default=None, max_length=LONGEST_FILTER)

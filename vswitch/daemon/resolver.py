@@ -80,6 +80,8 @@ class Resolver:
         self._upstreams = tuple(upstreams[:SERVERS_ASKED])
         self._timeout = timeout
         self._listeners: dict[Namespace, _Listener] = {}
+        self.unresolved = 0
+        """Queries for which no server had an answer."""
 
     async def attach(self, namespace: Namespace, names: Callable[[], Names]) -> None:
         """Answer in `namespace` with what `names` returns at each query.
@@ -95,7 +97,7 @@ class Resolver:
             raise ResolverError(
                 f"cannot listen at {ADDRESS}:{PORT} in {namespace}: {error.strerror}"
             ) from error
-        listener = _Listener(names, self._upstreams, self._timeout)
+        listener = _Listener(names, self._upstreams, self._timeout, self._count_unresolved)
         try:
             loop = asyncio.get_running_loop()
             await loop.create_datagram_endpoint(lambda: listener, sock=listening)
@@ -115,16 +117,24 @@ class Resolver:
         for namespace in tuple(self._listeners):
             await self.detach(namespace)
 
+    def _count_unresolved(self) -> None:
+        self.unresolved += 1
+
 
 class _Listener(asyncio.DatagramProtocol):
     """One namespace's socket and its queries in flight."""
 
     def __init__(
-        self, names: Callable[[], Names], upstreams: tuple[Upstream, ...], timeout: float
+        self,
+        names: Callable[[], Names],
+        upstreams: tuple[Upstream, ...],
+        timeout: float,
+        on_unresolved: Callable[[], None],
     ) -> None:
         self._names = names
         self._upstreams = upstreams
         self._timeout = timeout
+        self._on_unresolved = on_unresolved
         self._forwarding: set[asyncio.Task[None]] = set()
         self._is_full = False
         self._closed = asyncio.get_running_loop().create_future()
@@ -172,6 +182,7 @@ class _Listener(asyncio.DatagramProtocol):
             if reply is not None:
                 self._transport.sendto(query[:2] + reply[2:], client)
                 return
+        self._on_unresolved()
         self._transport.sendto(responder.error(query, dns.rcode.SERVFAIL), client)
 
     async def _ask(self, server: Upstream, query: bytes, question: bytes) -> bytes | None:

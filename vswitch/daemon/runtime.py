@@ -76,7 +76,7 @@ class Runtime:
             self._report_gone(port)
             return
         self._report_unsendable()
-        if served is Served.BY_PIPELINE:
+        if served is not Served.BY_FAST_PATH:
             self.rearm()
 
     def _tick(self) -> None:

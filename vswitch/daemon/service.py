@@ -52,6 +52,7 @@ async def _serve(
     for number in _STOPPING_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     daemon = Daemon(configuration, journal)
+    loop.add_signal_handler(signal.SIGUSR1, daemon.dump_recorder, "SIGUSR1")
     api = Api(daemon, journal.directory / SOCKET)
     try:
         await daemon.start()

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
 
-from vswitch.daemon.messages import FdbRow, FlowRow, NeighbourRow, PortRow
-from vswitch.dataplane.conntrack import Connection, Direction, FlowTuple
+from vswitch.daemon.messages import (
+    FdbRow,
+    FlowRow,
+    LeavingRow,
+    NeighbourRow,
+    PortRow,
+    StepRow,
+    TraceBody,
+    TraceRow,
+    WhyRow,
+)
+from vswitch.dataplane.conntrack import Connection, Direction
 from vswitch.dataplane.switch import Switch
+from vswitch.debug import describing, tracing
+from vswitch.debug.why import usage
+from vswitch.debug.why import why as reasons_of
+from vswitch.network.model import Endpoint
 from vswitch.units import SECOND, Nanoseconds
-from vswitch.wire.offload import Offloads
+from vswitch.wire import text
+from vswitch.wire.offload import HEADER_LENGTH, Offloads
 from vswitch.wire.values import Protocol
 
 
@@ -53,6 +70,64 @@ def flows(switch: Switch, now: Nanoseconds) -> list[FlowRow]:
     return [_flow(switch, connection, now) for connection in switch.tables.connections]
 
 
+def why(
+    switch: Switch, number: int, endpoints: Iterable[Endpoint], now: Nanoseconds
+) -> WhyRow | None:
+    """The reasons of the connection called `number`, None where there is none."""
+    connection = switch.tables.connections.numbered(number)
+    if connection is None:
+        return None
+    reasons = reasons_of(switch, connection, _hosts(endpoints), now)
+    return WhyRow.model_validate(asdict(reasons))
+
+
+def trace(
+    switch: Switch, asked: TraceBody, endpoints: Iterable[Endpoint], now: Nanoseconds
+) -> TraceRow:
+    """What would become of a frame. Raises DescriptionError."""
+    if asked.description is not None:
+        description = describing.parse(asked.description)
+        port = tracing.place(switch, description.port)
+        stations = tracing.stations(switch, port, description, _hosts(endpoints))
+        frame = describing.build(description, stations)
+    else:
+        port = tracing.place(switch, asked.port or "")
+        frame = bytearray(HEADER_LENGTH) + bytes.fromhex(asked.frame or "")
+    found = tracing.trace(switch, port, frame, now)
+    return TraceRow(
+        port=found.port,
+        network=found.network,
+        frame=_hex(found.frame),
+        summary=text.summary(found.frame),
+        layers=tuple(text.describe(found.frame)),
+        steps=tuple(StepRow(stage=step.stage, words=step.words) for step in found.steps),
+        fate=found.fate.value,
+        explanation=found.reason.value if found.reason else tracing.FATES[found.fate],
+        reason=found.reason.name.lower() if found.reason else None,
+        flow=found.flow,
+        leaving=tuple(_leaving(each) for each in found.leaving),
+    )
+
+
+def _leaving(leaving: tracing.Leaving) -> LeavingRow:
+    return LeavingRow(
+        what=leaving.what,
+        ports=leaving.ports,
+        frame=_hex(leaving.frame),
+        layers=tuple(text.describe(leaving.frame)),
+        kept=leaving.is_kept,
+    )
+
+
+def _hex(frame: bytes) -> str:
+    """Without the virtio-net header, as other tools take it."""
+    return frame[HEADER_LENGTH:].hex()
+
+
+def _hosts(endpoints: Iterable[Endpoint]) -> list[tracing.Host]:
+    return [tracing.Host(each.name, each.network, each.address, each.mac) for each in endpoints]
+
+
 def _port(switch: Switch, number: int) -> PortRow:
     port = switch.tables.ports[number]
     device = switch.fastpath.device(number)
@@ -78,26 +153,19 @@ def _port(switch: Switch, number: int) -> PortRow:
 
 
 def _flow(switch: Switch, connection: Connection, now: Nanoseconds) -> FlowRow:
-    frames, octets = connection.frames, connection.bytes
-    last_used = connection.last_seen
-    for key in connection.keys:
-        seen = switch.fastpath.flow_counters(key)
-        if seen is not None:
-            frames, octets = frames + seen.frames, octets + seen.bytes
-            last_used = max(last_used, seen.last_used)
-    expires = switch.tables.connections.expires_at(connection) + last_used - connection.last_seen
+    seen = usage(switch, connection)
     return FlowRow(
         flow=connection.number,
         protocol=Protocol(connection.original.protocol).name.lower(),
         state=connection.state.value,
         network=switch.tables.networks[connection.original.network].name,
-        original=_text(connection.original),
-        reply=_text(connection.reply),
+        original=str(connection.original),
+        reply=str(connection.reply),
         translation=_translation(connection),
-        frames=frames,
-        bytes=octets,
-        idle_seconds=(now - last_used) / SECOND,
-        expires_in_seconds=(expires - now) / SECOND,
+        frames=seen.frames,
+        bytes=seen.bytes,
+        idle_seconds=(now - seen.last_seen) / SECOND,
+        expires_in_seconds=(seen.expires - now) / SECOND,
     )
 
 
@@ -114,13 +182,6 @@ def _translation(connection: Connection) -> str:
     ):
         changes.append(f"destination {_socket(leaving.destination, leaving.destination_port)}")
     return ", ".join(changes)
-
-
-def _text(of: FlowTuple) -> str:
-    if of.protocol == Protocol.ICMP:
-        return f"{of.source} > {of.destination} id {of.source_port or of.destination_port}"
-    source = _socket(of.source, of.source_port)
-    return f"{source} > {_socket(of.destination, of.destination_port)}"
 
 
 def _socket(address: object, port: int) -> str:

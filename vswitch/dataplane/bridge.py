@@ -21,8 +21,7 @@ def learn(walk: Walk) -> None:
     """Note the sender's port."""
     sender = Station(walk.ethernet.vlan, walk.ethernet.source)
     if not walk.commit:
-        known = walk.network.fdb.where(sender)
-        walk.found(Stage.LEARN, "{} was last seen on port {}", sender.mac, known)
+        _tell_what_is_known(walk, sender)
         return
     learned = walk.network.fdb.learn(sender, walk.port.number, walk.now)
     if learned is Learned.KNOWN:
@@ -44,11 +43,24 @@ def bridge(walk: Walk, tables: Tables) -> Verdict:
     if port is None:
         return _flood(walk, "{} is unknown", destination.mac)
     if port == walk.port.number:
+        walk.detail(Stage.BRIDGE, "{} is on port {}", destination.mac, walk.port.name)
         return walk.drop(DropReason.SAME_PORT)
     walk.found(Stage.BRIDGE, "{} is on port {}", destination.mac, tables.ports[port].name)
     key = tables.key_of(walk.port.number, walk.frame)
     kept = Flow(key, walk.network.number, walk.port.number, sender, None) if key else None
     return walk.conclude(Fate.FORWARDED, Delivery(walk.frame, Program((Output(port),)), kept))
+
+
+def _tell_what_is_known(walk: Walk, sender: Station) -> None:
+    known = walk.network.fdb.where(sender)
+    if known is None:
+        walk.found(Stage.LEARN, "{} is not known yet", sender.mac)
+        return
+    port = walk.network.ports[known].name
+    if known == walk.port.number:
+        walk.found(Stage.LEARN, "{} is known on port {}", sender.mac, port)
+    else:
+        walk.found(Stage.LEARN, "{} was last seen on port {}: it has moved", sender.mac, port)
 
 
 def _flood(walk: Walk, why: str, *arguments: object) -> Verdict:

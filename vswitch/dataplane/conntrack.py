@@ -47,6 +47,13 @@ class FlowTuple(NamedTuple):
     destination: IpAddress
     destination_port: int
 
+    def __str__(self) -> str:
+        if self.protocol == Protocol.ICMP:
+            identifier = self.source_port or self.destination_port
+            return f"{self.source} > {self.destination} id {identifier}"
+        source = f"{self.source}:{self.source_port}"
+        return f"{source} > {self.destination}:{self.destination_port}"
+
 
 class Direction(Enum):
     """Of a frame within its connection."""
@@ -216,6 +223,14 @@ class Found(NamedTuple):
     connection: Connection
     direction: Direction
 
+    def state_after(self, tcp_flags: int | None) -> State:
+        """The connection's state behind one more frame of this direction, a TCP segment with
+        `tcp_flags` or something else."""
+        before = self.connection.state
+        if tcp_flags is None:
+            return State.ANSWERED if self.direction is _REPLY else before
+        return TCP_TRANSITIONS.get((before, self.direction, Event.of(tcp_flags)), before)
+
 
 class ConnectionTable:
     """All connections, by both of their tuples."""
@@ -231,6 +246,10 @@ class ConnectionTable:
     def find(self, arriving: FlowTuple) -> Found | None:
         """The connection that a frame with this tuple belongs to."""
         return self._by_tuple.get(arriving)
+
+    def numbered(self, number: int) -> Connection | None:
+        """The connection that people call by `number`."""
+        return self._by_number.get(number)
 
     @property
     def full(self) -> bool:
@@ -253,17 +272,12 @@ class ConnectionTable:
 
     def track(self, found: Found, tcp_flags: int | None, now: Nanoseconds) -> None:
         """Note a frame of a connection; `tcp_flags` are those of a TCP segment."""
-        connection, direction = found
+        connection = found.connection
         connection.last_seen = now
         if connection.mapping is not None:
             connection.mapping.last_used = now
-        if tcp_flags is None:
-            if direction is _REPLY:
-                connection.state = State.ANSWERED
-            return
-        before = connection.state
-        after = TCP_TRANSITIONS.get((before, direction, Event.of(tcp_flags)), before)
-        if after is not before:
+        after = found.state_after(tcp_flags)
+        if after is not connection.state:
             connection.state = after
             self._timers.schedule(connection.number, self.expires_at(connection))
 

@@ -59,6 +59,7 @@ def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Transl
         return DropReason.ICMP_ERROR_UNRELATED
     found = tables.connections.find(_turned(quoted))
     if found is None:
+        walk.detail(Stage.NAT, "no connection has sent the quoted {}", quoted)
         return DropReason.ICMP_ERROR_UNRELATED
     connection, direction = found
     walk.found(Stage.NAT, "an error about connection {}", connection.number)

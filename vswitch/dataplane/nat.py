@@ -88,6 +88,7 @@ def hairpin(walk: Walk, tables: Tables, original: FlowTuple) -> Translation | Dr
         external = External(original.protocol, original.destination, original.destination_port)
         target = tables.mappings.of_external(external)
         if target is None:
+            walk.detail(Stage.NAT, "{} port {} is not mapped", external.address, external.port)
             return None
         walk.found(Stage.NAT, "{} port {} is mapped", external.address, external.port)
         network, address, port = (
@@ -132,6 +133,7 @@ def _source_mapping(
     internal = Internal(original.network, original.protocol, original.source, original.source_port)
     mapping = tables.mappings.of_internal(internal)
     if mapping is None:
+        walk.detail(Stage.NAT, "{} port {} is not mapped yet", internal.address, internal.port)
         external = tables.mappings.choose(internal, interface.address.address, walk.random)
         if external is None:
             return DropReason.PORTS_EXHAUSTED

@@ -99,25 +99,21 @@ class NeighbourTable(Generic[Waiting]):
         entry = self._entries.get(address)
         return entry.mac if entry else None
 
-    def is_full_for(self, address: IpAddress) -> bool:
-        """Whether `wait` would refuse another frame for `address`."""
+    def would_queue(self, address: IpAddress) -> Queued:
+        """What `wait` would do with another frame for `address`."""
         entry = self._entries.get(address)
         if entry is None:
-            return len(self._entries) >= CAPACITY
-        return len(entry.waiting) >= QUEUE
+            return Queued.FULL if len(self._entries) >= CAPACITY else Queued.ASK
+        return Queued.FULL if len(entry.waiting) >= QUEUE else Queued.QUEUED
 
     def wait(self, address: IpAddress, frame: Waiting, now: Nanoseconds) -> Queued:
         """Keep `frame` until `address` is known."""
-        if self.is_full_for(address):
-            return Queued.FULL
-        entry = self._entries.get(address)
-        if entry is None:
-            entry = self._add(address, now + RETRANSMIT)
-            entry.requests = 1
-            entry.waiting.append(frame)
-            return Queued.ASK
-        entry.waiting.append(frame)
-        return Queued.QUEUED
+        queued = self.would_queue(address)
+        if queued is Queued.ASK:
+            self._add(address, now + RETRANSMIT).requests = 1
+        if queued is not Queued.FULL:
+            self._entries[address].waiting.append(frame)
+        return queued
 
     def learn(
         self, address: IpAddress, mac: MacAddress, now: Nanoseconds, *, add: bool

@@ -40,6 +40,7 @@ def decide(
     refused = _admit(walk)
     if refused is not None:
         return walk.drop(refused)
+    walk.detail(Stage.ADMIT, "no address that bridges refuse")
     if network.side is Side.INSIDE:
         bridge.learn(walk)
     if ethernet.ethertype == EtherType.ARP:
@@ -48,8 +49,10 @@ def decide(
             return heard
     interface = network.interface
     if interface is not None and ethernet.destination == interface.mac:
+        walk.detail(Stage.ROUTE, "{} is the switch's own station: routed", interface.mac)
         return router.route(walk, tables)
     if network.side is Side.OUTSIDE:
+        walk.detail(Stage.BRIDGE, "nothing is bridged on {}", network.name)
         return walk.drop(DropReason.NOT_FOR_US)
     return bridge.bridge(walk, tables)
 

@@ -14,7 +14,7 @@ connection: one place for every kind of translation.
 from __future__ import annotations
 
 from vswitch.dataplane import icmp_errors, local, nat, policy, transport
-from vswitch.dataplane.conntrack import CACHEABLE, Connection, Direction, Found
+from vswitch.dataplane.conntrack import CACHEABLE, Connection, Direction, FlowTuple, Found, State
 from vswitch.dataplane.drops import DropReason, Reason
 from vswitch.dataplane.fdb import Station
 from vswitch.dataplane.neighbours import Queued
@@ -55,6 +55,7 @@ def route(walk: Walk, tables: Tables) -> Verdict:
     refused = policy.refuse_packet(packet, walk.network, tables)
     if refused:
         return walk.drop(refused)
+    walk.detail(Stage.POLICY, "the source may be on {}", walk.network.name)
     message = transport.read(walk.network.number, packet)
     if isinstance(message, Icmp):
         return _icmp_error(walk, tables, packet, message)
@@ -63,6 +64,7 @@ def route(walk: Walk, tables: Tables) -> Verdict:
     found = tables.connections.find(message.tuple)
     if found is not None:
         return _known(walk, tables, packet, message, found)
+    walk.detail(Stage.CONNTRACK, "no connection has {}", message.tuple)
     if tables.owner(packet.destination) is not None:
         return _to_ourselves(walk, tables, packet, message)
     return _elsewhere(walk, tables, packet, message)
@@ -90,19 +92,28 @@ def forward(walk: Walk, tables: Tables, onward: Onward) -> Verdict:
     mac = network.neighbours.station(onward.next_hop)
     if mac is not None:
         walk.found(Stage.NEIGHBOUR, "{} is at {}", onward.next_hop, mac)
+        if not walk.commit:
+            _tell_ports(walk, network, mac)
         return walk.conclude(Fate.FORWARDED, complete(onward, network, mac, interface))
     walk.found(Stage.NEIGHBOUR, "the station of {} is not known yet", onward.next_hop)
-    if not walk.commit:
-        if network.neighbours.is_full_for(onward.next_hop):
-            return walk.drop(DropReason.NEIGHBOUR_QUEUE_FULL)
-        return walk.conclude(Fate.WAITING)
-    match network.neighbours.wait(onward.next_hop, onward, walk.now):
+    if walk.commit:
+        queued = network.neighbours.wait(onward.next_hop, onward, walk.now)
+    else:
+        queued = network.neighbours.would_queue(onward.next_hop)
+    match queued:
         case Queued.FULL:
             return walk.drop(DropReason.NEIGHBOUR_QUEUE_FULL)
         case Queued.QUEUED:
             return walk.conclude(Fate.WAITING)
         case Queued.ASK:
             return walk.conclude(Fate.WAITING, *ask(network, interface, onward.next_hop))
+
+
+def _tell_ports(walk: Walk, network: Network, mac: MacAddress) -> None:
+    outputs, certain = _ports_towards(network, mac)
+    names = ", ".join(network.ports[number].name for number in outputs)
+    words = "{} is behind port {}" if certain else "the port of {} is not known: flooded to {}"
+    walk.found(Stage.BRIDGE, words, mac, names)
 
 
 def ask(network: Network, interface: Interface, address: IpAddress) -> tuple[Delivery, ...]:
@@ -144,6 +155,7 @@ def _elsewhere(walk: Walk, tables: Tables, packet: Ipv4, message: Transport) -> 
         if walk.network.side is Side.INSIDE:
             return _refuse(walk, packet, refused, Unreachable.ADMINISTRATIVELY_PROHIBITED)
         return walk.drop(refused)
+    walk.detail(Stage.POLICY, "{} may begin connections into {}", walk.network.name, network.name)
     if not message.may_begin:
         return walk.drop(DropReason.NO_CONNECTION)
     translation = nat.outbound(walk, tables, message.tuple, network, network.interface)
@@ -166,6 +178,7 @@ def _begin(
     if tables.connections.full:
         reason = DropReason.CONNECTION_TABLE_FULL
         return _refuse(walk, packet, reason, Unreachable.ADMINISTRATIVELY_PROHIBITED)
+    walk.detail(Stage.NAT, "answers will arrive as {}", translation.reply)
     if translation.reply == message.tuple or tables.connections.find(translation.reply):
         return walk.drop(DropReason.ANSWERS_AMBIGUOUS)
     connection = Connection.begin(
@@ -200,9 +213,14 @@ def _send(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: F
         rewrite.append(SetDestination(leaving.destination, leaving.destination_port))
     if walk.commit:
         _note(walk, tables, message, found)
-    key = tables.key_of(walk.port.number, walk.frame) if connection.state in CACHEABLE else None
+        state = connection.state
+    else:
+        state = found.state_after(message.tcp_flags)
+        _tell_details(walk, connection, state, leaving, next_hop)
+    key = tables.key_of(walk.port.number, walk.frame) if state in CACHEABLE else None
     sender = Station(0, walk.ethernet.source)
-    kept = Flow(key, walk.network.number, walk.port.number, sender, connection) if key else None
+    number, port = walk.network.number, walk.port.number
+    kept = Flow(key, number, port, sender, connection, direction) if key else None
     onward = Onward(
         walk.frame,
         walk.network.number,
@@ -216,12 +234,23 @@ def _send(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: F
     return forward(walk, tables, onward)
 
 
+def _tell_details(
+    walk: Walk, connection: Connection, state: State, leaving: FlowTuple, next_hop: IpAddress
+) -> None:
+    walk.detail(Stage.ROUTE, "the next hop is {}", next_hop)
+    walk.detail(Stage.NAT, "leaves as {}", leaving)
+    if state is not connection.state:
+        walk.detail(Stage.CONNTRACK, "with this frame it is {}", state.value)
+
+
 def _obstacle(walk: Walk, packet: Ipv4, network: Network) -> Verdict | None:
     """What keeps a packet from leaving, told to its sender, or None where nothing does."""
     if packet.ttl <= 1:
         return _tell(walk, packet, DropReason.TTL_EXPIRED, Type.TIME_EXCEEDED, 0)
     link_header = packet.offset - ethernet.START
-    if longest_packet(walk.frame) - link_header <= network.mtu:
+    length = longest_packet(walk.frame) - link_header
+    walk.detail(Stage.ROUTE, "{} bytes long, {} takes {}", length, network.name, network.mtu)
+    if length <= network.mtu:
         return None
     if not packet.dont_fragment:
         return walk.drop(DropReason.TOO_BIG)

@@ -7,6 +7,10 @@ misses go through `receive`, and what comes out is transmitted. `tick` does what
 time asks for, and `next_deadline` says when to call it. The tables are changed through this class
 alone.
 
+A port may be impaired: `impair` puts a bad line in front of its device, which holds frames back.
+What is due leaves at the end of each round and transmission, and `tick` lets come in what is due
+there. A switch without such a port has one branch more.
+
 Read `pipeline` for how a frame is decided about; this module decides nothing about frames.
 """
 
@@ -31,10 +35,12 @@ from vswitch.dataplane.router import ask
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Port, Side
 from vswitch.dataplane.verdict import Delivery, Fate, Flow, Onward, Verdict
-from vswitch.devices.base import Device
+from vswitch.devices.base import Device, DeviceGone
+from vswitch.devices.impair import ImpairedDevice
 from vswitch.fastpath import select
 from vswitch.fastpath.program import Output, Program
-from vswitch.fastpath.reference import CAPACITY
+from vswitch.fastpath.reference import CAPACITY, FlowCounters
+from vswitch.impairment import Impairments
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import MutableBuffer
 from vswitch.wire.ethernet import Ethernet
@@ -62,6 +68,8 @@ class Served(Enum):
     BY_FAST_PATH = auto()
     """Nothing was decided, so no deadline has come nearer."""
     BY_PIPELINE = auto()
+    WITH_FRAMES_HELD = auto()
+    """Whoever saw them, a bad line may hold some back: a deadline may have come nearer."""
 
 
 class Switch:
@@ -72,7 +80,10 @@ class Switch:
         self.tables = Tables(random, self.fastpath.key, timeouts)
         self.counters = Counters()
         self._flows: dict[bytes, Flow] = {}
+        self.impaired: dict[int, ImpairedDevice] = {}
+        """The devices of the ports that have a bad line, by number; `impair` changes it."""
         self._observer: Observer | None = None
+        self._now: Nanoseconds = 0
         self._last_network = 0
         self._last_port = 0
 
@@ -105,6 +116,24 @@ class Switch:
         del network.ports[number]
         network.fdb.forget_port(number)
         self.fastpath.detach(number)
+        self.impaired.pop(number, None)
+
+    def impair(self, number: int, impairments: Impairments, now: Nanoseconds) -> None:
+        """Let a port's line be as bad as that, from now on and from the seed's beginning.
+
+        What an earlier impairment of the port holds is let go first.
+        """
+        device, impaired = self.fastpath.device(number), self.impaired.get(number)
+        if impaired is not None:
+            device = impaired.device
+            impaired.open()
+            while impaired.next_deadline() is not None:
+                self._let_go(now)
+            del self.impaired[number]
+        if not impairments.is_none:
+            device = ImpairedDevice(device, impairments, lambda: self._now)
+            self.impaired[number] = device
+        self.fastpath.replace_device(number, device)
 
     def forget_address(self, network: int, address: IpAddress) -> None:
         """An endpoint is gone: end its connections, free its external ports, forget its station."""
@@ -140,9 +169,13 @@ class Switch:
 
     def serve(self, port: int, now: Nanoseconds) -> Served:
         """One round on a port whose device is readable. Raises `DeviceGone`."""
+        self._now = now
         misses = self.fastpath.run(port, now)
         for frame in misses:
             self.transmit(self.receive(port, frame, now), now)
+        if self.impaired:
+            self._send_due(now)
+            return Served.WITH_FRAMES_HELD
         return Served.BY_PIPELINE if misses else Served.BY_FAST_PATH
 
     def receive(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> list[Egress]:
@@ -155,8 +188,11 @@ class Switch:
 
     def transmit(self, frames: Iterable[Egress], now: Nanoseconds) -> None:
         """Send frames, each made to fit its device."""
+        self._now = now
         for egress in frames:
             self.fastpath.transmit(egress.port, egress.frame, egress.flow, now)
+        if self.impaired:
+            self._send_due(now)
 
     def observe(self, observer: Observer | None) -> None:
         """Let `observer` read along; None ends that."""
@@ -165,6 +201,15 @@ class Switch:
     def trace(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> Verdict:
         """What would become of a frame, and why. Nothing is changed, the frame included."""
         return decide(self.tables, port, frame, now, commit=False)
+
+    def kept(self, connection: Connection) -> list[tuple[Flow, FlowCounters]]:
+        """What the fast path keeps for a connection, with what it has seen."""
+        entries: list[tuple[Flow, FlowCounters]] = []
+        for key in connection.keys:
+            flow, counters = self._flows.get(key), self.fastpath.flow_counters(key)
+            if flow is not None and flow.connection is connection and counters is not None:
+                entries.append((flow, counters))
+        return entries
 
     def announce(self, network: int) -> list[Egress]:
         """Tell a network which station has the switch's address: caches may hold an older one."""
@@ -183,10 +228,12 @@ class Switch:
         deadlines = [tables.connections.next_deadline(), tables.mappings.next_deadline()]
         for network in tables.networks.values():
             deadlines += [network.neighbours.next_deadline(), network.fdb.next_turn()]
+        if self.impaired:
+            deadlines += [device.next_deadline() for device in self.impaired.values()]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now: Nanoseconds) -> list[Egress]:
-        """Let time pass: age, expire, ask again. Returns what is to be sent."""
+        """Let time pass: age, expire, ask again, let held frames go. Returns what is to be sent."""
         for connection in self.tables.connections.expire(now, self._last_used):
             self._forget_entries(connection.keys)
         self.tables.mappings.expire(now)
@@ -194,6 +241,8 @@ class Switch:
         for network in self.tables.networks.values():
             self._turn_fdb(network, now)
             sent += self._tick_neighbours(network, network.neighbours.tick(now))
+        if self.impaired:
+            self._let_go(now)
         return sent
 
     # How verdicts are carried out
@@ -255,6 +304,22 @@ class Switch:
             self.counters.count(onward.arrived_by, Fate.DROPPED, reason)
 
     # What time brings
+
+    def _let_go(self, now: Nanoseconds) -> None:
+        """A round on each port to which frames have come through its line, and send what is due."""
+        for number, device in list(self.impaired.items()):
+            due = device.incoming.next_deadline()
+            if due is not None and due <= now:
+                try:
+                    self.serve(number, now)
+                except DeviceGone:
+                    self.fastpath.gone.add(number)
+        self._send_due(now)
+
+    def _send_due(self, now: Nanoseconds) -> None:
+        for number, device in self.impaired.items():
+            for octets, answer in device.send_due(now):
+                self.fastpath.settle(number, octets, answer)
 
     def _last_used(self, key: bytes) -> Nanoseconds:
         counters = self.fastpath.flow_counters(key)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from vswitch.dataplane.conntrack import Connection
+from vswitch.dataplane.conntrack import Connection, Direction
 from vswitch.dataplane.drops import Reason
 from vswitch.dataplane.fdb import Station
 from vswitch.fastpath.program import Action, Program
@@ -41,6 +41,7 @@ class Stage(Enum):
     LEARN = "learn"
     ARP = "arp"
     BRIDGE = "bridge"
+    POLICY = "policy"
     LOCAL = "local"
     CONNTRACK = "conntrack"
     NAT = "nat"
@@ -70,6 +71,8 @@ class Flow:
     station: Station
     """The sender, which the fast path's frames keep in the FDB."""
     connection: Connection | None
+    direction: Direction | None = None
+    """Of its frames within the connection."""
 
 
 @dataclass(frozen=True, slots=True)

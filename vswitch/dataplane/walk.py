@@ -69,6 +69,12 @@ class Walk:
         """Add to the trail; `words` is a format string for the arguments."""
         self._trail.append(Finding(stage, words, arguments))
 
+    def detail(self, stage: Stage, words: str, *arguments: object) -> None:
+        """Add to the trail of a frame that is only asked about: what was looked up on the way and
+        did not end it."""
+        if not self.commit:
+            self.found(stage, words, *arguments)
+
     def release(self, delivery: Delivery) -> None:
         """Send an earlier frame, which had to wait for what this one brought."""
         self._released.append(delivery)

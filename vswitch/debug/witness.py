@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from vswitch.dataplane.switch import Switch
+from vswitch.dataplane.observer import Observer
 from vswitch.dataplane.verdict import Fate, Verdict
 from vswitch.debug.sight import Direction, Sight
 from vswitch.units import Nanoseconds
@@ -24,8 +25,15 @@ from vswitch.wire.offload import HEADER_LENGTH
 Sink = Callable[[Sight], None]
 
 
+class Observable(Protocol):
+    """A switch, or what stands before one and passes on what it is told."""
+
+    def observe(self, observer: Observer | None) -> None:
+        """Let `observer` read along; None ends that."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Cause:
+class Cause:
     """The frame that came in last: what is sent now is sent because of it."""
 
     fate: Fate
@@ -33,18 +41,18 @@ class _Cause:
     words: tuple[str, ...]
 
 
-_TIME = _Cause(Fate.ANSWERED, 0, ("the switch's own",))
+NO_CAUSE = Cause(Fate.ANSWERED, 0, ("the switch's own",))
 """The cause of what is sent before any frame came in."""
 
 
 class Witness:
     """The observer of one switch. Implements `dataplane.observer.Observer`."""
 
-    def __init__(self, switch: Switch) -> None:
+    def __init__(self, switch: Observable) -> None:
         self._switch = switch
         self._sinks: dict[Sink, int] = {}
         self._snap_length = 0
-        self._cause = _TIME
+        self._cause = NO_CAUSE
 
     def add(self, sink: Sink, snap_length: int) -> None:
         """Give `sink` every sight from now on, with `snap_length` bytes of Ethernet at least."""
@@ -64,20 +72,20 @@ class Witness:
 
     def hit(self, port: int, frame: Buffer, flow: int, now: Nanoseconds) -> None:
         """A frame for which the fast path has a program."""
-        self._cause = _Cause(Fate.FORWARDED, flow, ())
+        self._cause = Cause(Fate.FORWARDED, flow, ())
         self._tell(port, Direction.RECEIVED, frame, None, now)
 
     def decided(self, port: int, frame: Buffer, verdict: Verdict, now: Nanoseconds) -> None:
         """A frame that the pipeline has decided about."""
         flow = verdict.connection.number if verdict.connection else 0
         words = tuple(str(finding) for finding in verdict.trail)
-        self._cause = _Cause(verdict.fate, flow, words)
+        self._cause = Cause(verdict.fate, flow, words)
         self._tell(port, Direction.RECEIVED, frame, verdict, now)
 
     def sent(self, port: int, frame: Buffer, flow: int, now: Nanoseconds) -> None:
         """A frame that leaves."""
         if flow and flow != self._cause.flow:
-            self._cause = _Cause(Fate.FORWARDED, flow, ())
+            self._cause = Cause(Fate.FORWARDED, flow, ())
         self._tell(port, Direction.SENT, frame, None, now)
 
     def _tell(

@@ -25,10 +25,12 @@ from vswitch.wire.offload import Offloads
 
 
 class Sent(Enum):
-    """How sending one frame ended. In all cases but SENT the frame is lost."""
+    """How sending one frame ended. In all cases but SENT and HELD the frame is lost."""
 
     SENT = auto()
     """The kernel (or the memory device's list) has it."""
+    HELD = auto()
+    """A bad line keeps it for a while and says then how it ended (`vswitch.devices.impair`)."""
     FULL = auto()
     """The device's queue had no room: congestion, the next frame may pass."""
     DOWN = auto()

@@ -101,7 +101,8 @@ class ReferenceFastPath:
         self._generation = 0
         self.observer: Observer | None = None
         self.gone: set[int] = set()
-        """Ports whose device said, when a frame was sent, that it does not exist any more."""
+        """Ports whose device said, when nobody had asked, that it does not exist any more: a frame
+        was sent to it, or one that had been held was due."""
 
     # Ports
 
@@ -120,6 +121,11 @@ class ReferenceFastPath:
     def device(self, number: int) -> Device:
         """The device of a port."""
         return self._ports[number].device
+
+    def replace_device(self, number: int, device: Device) -> None:
+        """Put another device, usually a wrapper of the same one, behind a port."""
+        port = self._ports[number]
+        port.device, port.carries = device, offload.carried_by(device.offloads)
 
     def port_counters(self, number: int) -> PortCounters:
         """The live counters of a port."""
@@ -212,6 +218,15 @@ class ReferenceFastPath:
         for piece in fitting:
             self._send(number, port, piece)
 
+    def settle(self, number: int, octets: int, answer: Sent) -> None:
+        """Count how a frame ended that the port's device had HELD; `octets` are of Ethernet."""
+        port = self._ports[number]
+        if answer is Sent.SENT:
+            port.counters.sent_frames += 1
+            port.counters.sent_bytes += octets
+        else:
+            self._count_lost(number, port, answer)
+
     def _install(self, key: bytes, routine: Routine, flow: int) -> None:
         known = self._entries.get(key)
         if known is None and len(self._entries) >= CAPACITY:
@@ -229,7 +244,11 @@ class ReferenceFastPath:
         if answer is Sent.SENT:
             counters.sent_frames += 1
             counters.sent_bytes += len(frame) - offload.HEADER_LENGTH
-        else:
-            counters.lost[answer] = counters.lost.get(answer, 0) + 1
-            if answer is Sent.GONE:
-                self.gone.add(number)
+        elif answer is not Sent.HELD:
+            self._count_lost(number, port, answer)
+
+    def _count_lost(self, number: int, port: _Port, answer: Sent) -> None:
+        lost = port.counters.lost
+        lost[answer] = lost.get(answer, 0) + 1
+        if answer is Sent.GONE:
+            self.gone.add(number)

@@ -19,7 +19,8 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -36,6 +37,7 @@ from vswitch.network.model import (
     DnsSettings,
     EndpointRequest,
     NetworkRequest,
+    RecorderSettings,
     Uplink,
 )
 from vswitch.network.networks import Resolved
@@ -50,8 +52,11 @@ _PLACEHOLDER_NAME = "unnamed"
 """Stands for a switch's name that is missing or not allowed, while the rest is checked."""
 
 _DISPENSABLE: Mapping[str | int, tuple[str, ...]] = {
-    "networks": ("mtu",),
-    "endpoints": ("kind", "address", "aliases", "publish"),
+    "networks": ("mtu", "mac"),
+    "endpoints": (
+        *("kind", "address", "mac", "aliases", "publish"),
+        *("impair", "impair_in", "impair_out", "impair_seed"),
+    ),
 }
 """Keys of a network or an endpoint that the rest of it can be judged without."""
 
@@ -62,17 +67,25 @@ def load(path: Path) -> Configuration:
     Raises:
         ConfigurationError: it cannot be read or honoured; every mistake in it is named.
     """
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of the file at `path`.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no UTF-8.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
     try:
-        text = data.decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         words = f"found the byte 0x{data[error.start]:02x}: allowed is text in UTF-8"
         raise ConfigurationError([f"{path}:{line}: {words}"]) from None
-    return parse(text, str(path))
 
 
 def parse(text: str, file: str) -> Configuration:
@@ -81,24 +94,44 @@ def parse(text: str, file: str) -> Configuration:
     Raises:
         ConfigurationError: it cannot be honoured; every mistake in it is named.
     """
-    try:
-        document = _read_toml(text, file)
-        mistakes, sound = _check_shape(document)
-        configuration, disagreements = _agree(document, sound)
-        mistakes += disagreements
+    with nesting_refused(file):
+        document = read_toml(text, file)
+        configuration, mistakes = judge(document)
         if mistakes:
             raise ConfigurationError(lines(file, document, mistakes))
-    except RecursionError:
-        words = "found values nested too deeply to read: allowed is a list in a table in a table"
-        raise ConfigurationError([f"{file}: {words}"]) from None
     return configuration
 
 
-def _read_toml(text: str, file: str) -> dict[str, Any]:
+@contextmanager
+def nesting_refused(file: str) -> Iterator[None]:
+    """Raise ConfigurationError where what is done in here meets values nested beyond reason."""
+    try:
+        yield
+    except RecursionError:
+        words = "found values nested too deeply to read: allowed is a list in a table in a table"
+        raise ConfigurationError([f"{file}: {words}"]) from None
+
+
+def read_toml(text: str, file: str) -> dict[str, Any]:
+    """The document in `text`, whatever it holds.
+
+    Raises:
+        ConfigurationError: it is no TOML.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError([_syntax_mistake(text, file, str(error))]) from None
+
+
+def judge(document: dict[str, Any]) -> tuple[Configuration, list[Mistake]]:
+    """The configuration that the tables of `document` ask for, and every mistake in them.
+
+    Where there are mistakes, the configuration is that of the rest and not to be used.
+    """
+    mistakes, sound = _check_shape(document)
+    configuration, disagreements = _agree(document, sound)
+    return configuration, mistakes + disagreements
 
 
 def _syntax_mistake(text: str, file: str, message: str) -> str:
@@ -154,7 +187,7 @@ def _agree(document: dict[str, Any], sound: Document) -> tuple[Configuration, li
     servers = tuple(sound.dns.upstream)
     resolved = networks.resolve(
         [
-            NetworkRequest(name, table.subnet, table.gateway, table.mtu)
+            NetworkRequest(name, table.subnet, table.gateway, table.mtu, table.mac)
             for name, table in sound.networks.items()
         ],
         uplink=uplink,
@@ -170,7 +203,12 @@ def _agree(document: dict[str, Any], sound: Document) -> tuple[Configuration, li
         path = ("endpoints", refusal.name, *refusal.error.key)
         mistakes.append(Mistake(path, refusal.error.explained))
     configuration = Configuration(
-        sound.name, uplink, resolved.networks, tuple(requests), DnsSettings(servers)
+        sound.name,
+        uplink,
+        resolved.networks,
+        tuple(requests),
+        DnsSettings(servers),
+        _recorder(sound),
     )
     return configuration, mistakes
 
@@ -193,7 +231,13 @@ def _uplink(document: dict[str, Any], sound: Document) -> tuple[Uplink | None, l
             f"which [networks.{DEFAULT_NETWORK.name}] can move"
         )
         mistakes.append(Mistake(("uplink", "address"), words))
-    return Uplink(table.interface, table.address, gateway, table.mac), mistakes
+    uplink = Uplink(table.interface, table.address, gateway, table.mac, schema.impairments(table))
+    return uplink, mistakes
+
+
+def _recorder(sound: Document) -> RecorderSettings:
+    table = sound.recorder
+    return RecorderSettings(table.size, table.directory, table.keep, tuple(table.triggers))
 
 
 def _wants_default_network(document: dict[str, Any]) -> bool:
@@ -212,8 +256,10 @@ def _request(name: str, table: EndpointTable) -> EndpointRequest:
         kind=table.kind,
         namespace=name if table.namespace is None else table.namespace,
         address=table.address,
+        mac=table.mac,
         aliases=tuple(table.aliases),
         publish=tuple(table.publish),
+        impairments=schema.impairments(table),
     )
 
 

@@ -48,6 +48,8 @@ class Inventory:
         for network in self._networks.values():
             self._pools[network.name] = AddressPool(network.subnet)
             self._pools[network.name].take(network.gateway)
+            if network.mac is not None:
+                self._macs.reserve(network.mac)
         if uplink is not None and uplink.mac is not None:
             self._macs.reserve(uplink.mac)
 
@@ -151,6 +153,7 @@ class Inventory:
         self._claim_network(claim)
         self._check_rules_of_predefined_network(claim)
         self._claim_named_address(claim)
+        self._claim_named_mac(claim)
         self._claim_named_host_ports(claim)
         return claim
 
@@ -167,7 +170,7 @@ class Inventory:
         self._choose_host_ports(claim)
         if claim.errors or claim.address is None:
             return
-        claim.mac = self._macs.allocate()
+        claim.mac = claim.mac or self._macs.allocate()
         self._endpoints[request.name] = Endpoint(
             name=request.name,
             network=request.network,
@@ -177,6 +180,7 @@ class Inventory:
             mac=claim.mac,
             aliases=request.aliases,
             publications=claim.publications_in_order(),
+            impairments=request.impairments,
         )
 
     def _withdraw(self, claim: _Claim) -> None:
@@ -247,6 +251,18 @@ class Inventory:
             hint = error.hint or self._holder_of(network, address)
             claim.errors.append(NetworkError(str(error), hint=hint, key=("address",)))
 
+    def _claim_named_mac(self, claim: _Claim) -> None:
+        mac = claim.request.mac
+        if mac is None:
+            return
+        try:
+            self._macs.take(mac)
+            claim.mac = mac
+        except NetworkError as error:
+            claim.errors.append(
+                NetworkError(str(error), hint=self._holder_of_mac(mac), key=("mac",))
+            )
+
     def _claim_named_host_ports(self, claim: _Claim) -> None:
         for i, publication in enumerate(claim.request.publish):
             if not publication.chooses_host_port:
@@ -272,6 +288,15 @@ class Inventory:
             if claim.network is network and claim.address == address:
                 return f"by endpoint {claim.request.name}"
         return ""
+
+    def _holder_of_mac(self, mac: MacAddress) -> str:
+        for network in self._networks.values():
+            if network.mac == mac:
+                return f"by the gateway of network {network.name}"
+        for claim in self._claims.values():
+            if claim.mac == mac:
+                return f"by endpoint {claim.request.name}"
+        return "by the switch"
 
 
 @dataclass(slots=True, eq=False)

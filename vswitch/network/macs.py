@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from vswitch.network.errors import NetworkError
 from vswitch.wire.values import MacAddress
 
 _GROUP = 0x01
@@ -21,6 +22,16 @@ class MacPool:
         """Never give `mac` away: somebody chose it."""
         self._taken.add(mac)
 
+    def take(self, mac: MacAddress) -> None:
+        """Reserve a chosen address.
+
+        Raises:
+            NetworkError: it is in use.
+        """
+        if mac in self._taken:
+            raise NetworkError(f"MAC address {mac} already in use")
+        self.reserve(mac)
+
     def allocate(self) -> MacAddress:
         """A unicast, locally administered address (IEEE 802, 8.4) that is not in use."""
         mac = self._invent()
@@ -30,7 +41,7 @@ class MacPool:
         return mac
 
     def release(self, mac: MacAddress) -> None:
-        """Make an allocated address free again."""
+        """Make an address free again."""
         self._taken.remove(mac)
 
     def _invent(self) -> MacAddress:

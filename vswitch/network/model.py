@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from vswitch.impairment import UNIMPAIRED, Impairments
+from vswitch.units import MEBIBYTE
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
 
 DEFAULT_MTU = 1500
@@ -91,6 +93,7 @@ class NetworkRequest:
     subnet: IpNetwork | None = None
     gateway: IpAddress | None = None
     mtu: int = DEFAULT_MTU
+    mac: MacAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,8 @@ class Network:
     """One broadcast domain with its subnet and the switch's own address in it.
 
     `predefined` marks the default network as it is when nobody configured it. Docker's rules for
-    its own default network hold there: no chosen addresses and no aliases.
+    its own default network hold there: no chosen addresses and no aliases. Without `mac` the
+    gateway's MAC address is a random one (`Inventory.allocate_mac`).
     """
 
     name: str
@@ -106,6 +110,7 @@ class Network:
     gateway: IpAddress
     mtu: int = DEFAULT_MTU
     predefined: bool = False
+    mac: MacAddress | None = None
 
 
 DEFAULT_NETWORK = Network(
@@ -122,7 +127,8 @@ class EndpointRequest:
     """An endpoint as a user describes it.
 
     `namespace` is the name of the namespace it lives in, or None for one that has no name (the
-    fresh one of `vswitch run`). Without `address` it gets the lowest free one.
+    fresh one of `vswitch run`). Without `address` it gets the lowest free one, without `mac` a
+    random one.
     """
 
     name: str
@@ -132,6 +138,8 @@ class EndpointRequest:
     address: IpAddress | None = None
     aliases: tuple[str, ...] = ()
     publish: tuple[PublicationRequest, ...] = ()
+    mac: MacAddress | None = None
+    impairments: Impairments = UNIMPAIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,7 @@ class Endpoint:
     mac: MacAddress
     aliases: tuple[str, ...] = ()
     publications: tuple[Publication, ...] = ()
+    impairments: Impairments = UNIMPAIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,7 @@ class Uplink:
     address: IpInterface
     gateway: IpAddress | None = None
     mac: MacAddress | None = None
+    impairments: Impairments = UNIMPAIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,40 @@ class DnsSettings:
     """Where names go that no endpoint bears: (address, UDP port) of each server, best first."""
 
     upstreams: tuple[tuple[IpAddress, int], ...] = ()
+
+
+class TriggerEvent(Enum):
+    """What is counted, and may come to be too much."""
+
+    DROPPED = "dropped"
+    """Frames, for any reason or for one."""
+    RESETS = "resets"
+    """TCP segments with RST."""
+    UNRESOLVED = "unresolved"
+    """Queries for which no name server had an answer: SERVFAIL."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRequest:
+    """What makes the flight recorder write a dump; `reason` is the name of a drop reason."""
+
+    event: TriggerEvent
+    reason: str | None
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    """The flight recorder: how much it remembers, and where it leaves what dumps.
+
+    `size` is in bytes, 0 for no recorder. `directory` is None for the switch's own under /var/lib.
+    """
+
+    size: int = 16 * MEBIBYTE
+    directory: str | None = None
+    keep: int = 8
+    """Dumps in the directory; the oldest goes when there would be more."""
+    triggers: tuple[TriggerRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +226,7 @@ class Configuration:
     networks: tuple[Network, ...]
     endpoints: tuple[EndpointRequest, ...]
     dns: DnsSettings = DnsSettings()
+    recorder: RecorderSettings = RecorderSettings()
 
 
 def socket_text(address: IpAddress | None, ports: PortRange | int) -> str:

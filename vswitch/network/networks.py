@@ -18,7 +18,7 @@ from vswitch.network import ipam
 from vswitch.network.errors import NetworkError, Refusal
 from vswitch.network.model import DEFAULT_NETWORK, Network, NetworkRequest, Uplink
 from vswitch.network.names import require_name
-from vswitch.wire.values import IpAddress, IpNetwork
+from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,9 @@ def resolve(
     """
     placed = _Placed()
     refusals: list[Refusal] = []
+    macs: dict[MacAddress, str] = {}
+    if uplink is not None and uplink.mac is not None:
+        macs[uplink.mac] = "by the uplink"
     if uplink is not None:
         placed.add(uplink.address.network, "of the uplink")
     if with_default:
@@ -58,12 +61,18 @@ def resolve(
         except NetworkError as error:
             refusals.append(Refusal(request.name, error))
         try:
+            _claim_mac(request, macs)
+        except NetworkError as error:
+            refusals.append(Refusal(request.name, error))
+        try:
             subnet = _subnet(request, placed, keep_clear)
             gateway = _gateway(request, subnet)
         except NetworkError as error:
             refusals.append(Refusal(request.name, error))
         else:
-            resolved[request.name] = Network(request.name, subnet, gateway, request.mtu)
+            resolved[request.name] = Network(
+                request.name, subnet, gateway, request.mtu, mac=request.mac
+            )
     refused = {refusal.name for refusal in refusals}
     networks = [resolved[request.name] for request in requests if request.name not in refused]
     if with_default:
@@ -86,6 +95,15 @@ class _Placed:
             if other.overlaps(subnet):
                 return f"{other} {whose}"
         return None
+
+
+def _claim_mac(request: NetworkRequest, macs: dict[MacAddress, str]) -> None:
+    if request.mac is None:
+        return
+    if request.mac in macs:
+        message = f"MAC address {request.mac} already in use"
+        raise NetworkError(message, hint=macs[request.mac], key=("mac",))
+    macs[request.mac] = f"by the gateway of network {request.name}"
 
 
 def _subnet(request: NetworkRequest, placed: _Placed, keep_clear: Iterable[IpAddress]) -> IpNetwork:

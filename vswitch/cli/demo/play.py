@@ -93,9 +93,9 @@ class Play:
             for step in chapter.steps:
                 self.play(scenery, step)
         self._screen.chapter("The same, frame by frame")
-        self._show_capture(scenery, refused)
+        self._show_capture(scenery, file, refused)
 
-    def _show_capture(self, scenery: Scenery, refused: Finding | None) -> None:
+    def _show_capture(self, scenery: Scenery, file: Path, refused: Finding | None) -> None:
         title = f"{capture.FILE} has all of it, before and behind the translation"
         if refused is not None:
             self._show(title, refused)
@@ -103,8 +103,8 @@ class Play:
         try:
             with self._screen.doing(title):
                 frames = scenery.end_capture()
-                finding = capture.open_with_tool(Path(frames.file))
-            title = f"{title}: {frames.frames} frames"
+                finding = capture.open_with_tool(file)
+            title = f"{title}: {frames} frames"
         except (Problem, OSError) as problem:
             finding = _failed(str(capture.FILE), str(problem))
         self._show(title, finding)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from vswitch.cli.client import Client, running_switches
 from vswitch.cli.problem import Problem
 from vswitch.daemon import netns
 from vswitch.daemon.journal import Journal
-from vswitch.daemon.messages import CaptureBody, CaptureRow, FdbRow, FlowRow, StatusRow
+from vswitch.daemon.messages import FdbRow, FlowRow, StatusRow
 from vswitch.daemon.netns import NamespaceError
 from vswitch.daemon.resolver import ETC_NETNS
 from vswitch.daemon.rundir import RUN
@@ -91,6 +92,9 @@ COMMAND_SECONDS = 10.0
 """How long a command may take; each has a shorter limit of its own where it can have one."""
 
 POLL_SECONDS = 0.02
+
+SNAP_LENGTH = "256"
+"""Bytes of a frame in the capture, as an option: its headers, and the beginning of a page."""
 
 LOG_LINES = 20
 """Of the switch's log, where something went wrong."""
@@ -184,6 +188,7 @@ class Scenery:
         self._namespaces = {each: f"vsdemo-{os.getpid()}-{each.value}" for each in Place}
         self._started: list[subprocess.Popen[str]] = []
         self._daemon: subprocess.Popen[str] | None = None
+        self._capture: subprocess.Popen[str] | None = None
         self._environment = _plain_environment()
 
     def start_switch(self) -> StatusRow:
@@ -270,12 +275,40 @@ class Scenery:
         return self._client().rows("fdb", FdbRow)
 
     def begin_capture(self, file: Path) -> None:
-        """Capture every port into `file`."""
-        self._client().do("PUT", "capture", CaptureBody(file=str(file)))
+        """Capture every port into `file`, as a user would."""
+        file.unlink(missing_ok=True)
+        of_this_switch = ("--switch", self.switch, "--snaplen", SNAP_LENGTH, "-w", str(file))
+        capture = subprocess.Popen(
+            [*_ending_with_us("KILL"), *_VSWITCH, "capture", *of_this_switch],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self._environment,
+            start_new_session=True,
+        )
+        self._capture = capture
+        deadline = time.monotonic() + START_SECONDS
+        while not (file.exists() and file.stat().st_size):
+            if capture.poll() is not None or time.monotonic() > deadline:
+                capture.kill()
+                self._capture = None
+                raise Problem(_last_words(capture))
+            time.sleep(POLL_SECONDS)
 
-    def end_capture(self) -> CaptureRow:
-        """End the capture."""
-        return self._client().row("DELETE", "capture", CaptureRow)
+    def end_capture(self) -> int:
+        """End the capture; the answer is the number of its frames."""
+        capture, self._capture = self._capture, None
+        if capture is None:
+            raise Problem("no capture runs")
+        capture.send_signal(signal.SIGINT)
+        timer = threading.Timer(STOP_SECONDS, capture.kill)
+        timer.start()
+        said = _last_words(capture)
+        timer.cancel()
+        if capture.returncode != 0:
+            raise Problem(said)
+        return int(said.split()[0])
 
     def log(self) -> list[str]:
         """The last lines that the switch logged."""
@@ -298,6 +331,8 @@ class Scenery:
                 undo.callback(netns.remove, name)
             undo.callback(self._sweep)
             undo.callback(self._end_daemon)
+            if self._capture is not None:
+                self._started.append(self._capture)
             for process in self._started:
                 undo.callback(process.communicate)
                 undo.callback(process.kill)
@@ -371,6 +406,12 @@ def lines_of(process: subprocess.Popen[str], seconds: float) -> Iterator[str]:
             yield line.rstrip("\n")
     finally:
         timer.cancel()
+
+
+def _last_words(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of `process`; the last line that it said, without its name before it."""
+    lines = process.communicate()[0].strip().splitlines() or ["it said nothing"]
+    return lines[-1].removeprefix("vswitch: ")
 
 
 def _plain_environment() -> dict[str, str]:

@@ -1,0 +1,77 @@
+"""Every case in pcaps/: what comes out is what is expected, and the same bytes each time."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+import subprocess
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from vswitch.debug import case, trial
+from vswitch.debug.making import built
+from vswitch.debug.reading import CaptureReader
+
+PCAPS = Path(__file__).parents[1] / "pcaps"
+CASES = sorted(file.parent for file in PCAPS.glob("*/case.toml"))
+FILES = {"README.md", "case.toml", "expected.pcapng", "in.pcapng", "make.py"}
+
+every_case = pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
+
+
+@every_case
+def test_case_comes_out_as_expected(folder: Path) -> None:
+    loaded = case.load(folder)
+    assert loaded.counts is not None
+    difference = trial.check(loaded).difference
+    assert not difference, "\n".join(difference.lines())
+
+
+@every_case
+def test_case_comes_out_as_the_same_bytes_each_time(folder: Path) -> None:
+    loaded = case.load(folder)
+    outs = (BytesIO(), BytesIO())
+    for out in outs:
+        trial.check(loaded, out=out)
+    assert outs[0].getvalue() == outs[1].getvalue()
+
+
+@every_case
+def test_generator_makes_the_committed_input(folder: Path) -> None:
+    build = runpy.run_path(str(folder / "make.py"))["build"]
+    assert built(build) == (folder / "in.pcapng").read_bytes()
+
+
+@every_case
+def test_case_is_complete(folder: Path) -> None:
+    assert {file.name for file in folder.iterdir()} >= FILES
+    assert (folder / "README.md").read_text().startswith("# ")
+
+
+def test_every_folder_is_a_case() -> None:
+    folders = {path for path in PCAPS.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(CASES)
+
+
+def test_tshark_reads_all_that_came_out_without_complaint(tmp_path: Path) -> None:
+    tshark = shutil.which("tshark")
+    if tshark is None:
+        pytest.skip("tshark is not installed")
+    every = tmp_path / "all.pcapng"
+    every.write_bytes(b"".join((folder / "expected.pcapng").read_bytes() for folder in CASES))
+    frames = 0
+    for folder in CASES:
+        with CaptureReader.open(folder / "expected.pcapng") as reader:
+            frames += sum(1 for _ in reader)
+    done = subprocess.run(
+        [tshark, "-n", "-r", str(every), "-T", "fields", "-e", "frame.interface_name"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    complaints = [line for line in done.stderr.splitlines() if "Running as user" not in line]
+    assert (done.returncode, complaints) == (0, [])
+    assert len(done.stdout.splitlines()) == frames
