@@ -34,20 +34,25 @@ def build(script: Script) -> None:
             for index, piece in enumerate(pieces)
         ]
 
+    db_is_here = ARP(op=1, hwsrc=DB, psrc="10.0.0.3", pdst="10.0.0.1")
     script.send(0.0, "uplink", Ether(src=ROUTER, dst=SWITCH) / router_is_here)
+    script.send(0.0, "db", Ether(src=DB, dst=GATEWAY) / db_is_here)
+
     first, second, third = fragments("10.0.0.2", "10.0.0.3", 1)
     for at, piece in enumerate((first, second, third), start=1):
         script.send(at / 10, "app", Ether(src=APP, dst=DB) / piece)
     for at, piece in enumerate((third, first, second), start=4):
         script.send(at / 10, "app", Ether(src=APP, dst=DB) / piece)
-    outwards = fragments("10.0.0.2", SERVER, 2)
-    for at, piece in enumerate(outwards, start=7):
+
+    whole = IP(src="10.0.0.2", dst=SERVER) / UDP(sport=5000, dport=7000) / b"in one piece"
+    script.send(0.7, "app", Ether(src=APP, dst=GATEWAY) / whole)
+    script.send(0.8, "app", Ether(src=APP, dst=GATEWAY) / whole)
+    for at, piece in enumerate(fragments("10.0.0.2", SERVER, 2), start=9):
         script.send(at / 10, "app", Ether(src=APP, dst=GATEWAY) / piece)
-    inwards = fragments(SERVER, "203.0.113.1", 3)
-    for at, piece in enumerate(reversed(inwards), start=10):
+    for at, piece in enumerate(reversed(fragments(SERVER, "203.0.113.1", 3)), start=12):
         script.send(at / 10, "uplink", Ether(src=ROUTER, dst=SWITCH) / piece)
-    echo_in_pieces = IP(src="10.0.0.2", dst="10.0.0.1", id=4, proto=1, flags="MF") / bytes(PIECE)
-    script.send(1.3, "app", Ether(src=APP, dst=GATEWAY) / echo_in_pieces)
+    echo = IP(src="10.0.0.2", dst="10.0.0.1", id=4, proto=1, flags="MF") / bytes(PIECE)
+    script.send(1.5, "app", Ether(src=APP, dst=GATEWAY) / echo)
 
 
 if __name__ == "__main__":

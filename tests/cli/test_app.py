@@ -9,7 +9,10 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import Vswitch
 
-VERBS = ["up", "run", "status", "flows", "fdb", "neighbours", "ports", "demo"]
+VERBS = [
+    *("up", "run", "status", "flows", "fdb", "neighbours", "ports"),
+    *("capture", "recorder", "demo"),
+]
 
 
 def test_help_lists_every_verb(vswitch: Vswitch) -> None:

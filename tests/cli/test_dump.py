@@ -168,3 +168,25 @@ def test_file_that_is_no_capture_is_refused_in_one_line(
 def test_file_that_is_not_there_is_told(vswitch: Vswitch) -> None:
     shown = vswitch("dump", "/no/such/file")
     assert shown.err == "vswitch: /no/such/file: cannot be read: No such file or directory\n"
+
+
+def test_filter_leaves_what_it_takes_with_its_number_in_the_file(
+    vswitch: Vswitch, ours: Path
+) -> None:
+    shown = vswitch("dump", str(ours), "udp", "port", "53")
+    (line,) = shown.out.splitlines()
+    assert line.split()[0] == "3"
+    assert "UDP" in line
+    assert len(vswitch("dump", "-c", "1", str(ours), "tcp").out.splitlines()) == 1
+
+
+def test_filter_that_is_none_is_refused_in_libpcaps_words(vswitch: Vswitch, ours: Path) -> None:
+    shown = vswitch("dump", str(ours), "tcp prot 80")
+    assert (shown.status, shown.out) == (1, "")
+    assert shown.err.startswith("vswitch: filter 'tcp prot 80': ")
+
+
+def test_dump_of_nothing_says_what_it_could_be(vswitch: Vswitch) -> None:
+    shown = vswitch("dump")
+    assert shown.status == 2
+    assert "--live" in shown.err

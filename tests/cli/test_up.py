@@ -84,3 +84,13 @@ def test_mistake_is_told_before_root_is_asked_for(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     file.write_text('nme = "lab"\n')
     assert "nme" in vswitch("up", "-c", str(file)).err
+
+
+def test_trigger_for_a_reason_that_there_is_not_is_told(vswitch: Vswitch, file: Path) -> None:
+    file.write_text('name = "lab"\n[recorder]\ntriggers = ["dropped ttl_expire 5/s"]\n')
+    outcome = vswitch("up", "--check", "-c", str(file))
+    assert (outcome.status, outcome.err) == (
+        1,
+        f"vswitch: {file}: recorder.triggers: no frame is dropped for the reason 'ttl_expire' "
+        '(did you mean "ttl_expired"?)\n',
+    )

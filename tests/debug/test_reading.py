@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
+import subprocess
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -121,6 +123,32 @@ def test_what_scapy_has_written_is_read(
             (0, FRAMES[0]),
             (SECOND, FRAMES[1]),
         ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["tcpdump", "-r", "-", "-w", "-"],
+        ["dumpcap", "-q", "-i", "-", "-w", "-"],
+        ["dumpcap", "-q", "-P", "-i", "-", "-w", "-"],
+    ],
+    ids=["tcpdump", "dumpcap", "dumpcap classic"],
+)
+def test_what_the_usual_tools_have_written_is_read(command: list[str]) -> None:
+    tool = shutil.which(command[0])
+    if tool is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(
+        [tool, *command[1:]],
+        input=classic("<", 0xA1B2C3D4),
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    first, second = read(done.stdout)
+    assert (first.when, first.data) == (1_700_000_000_123_456_000, FRAMES[0])
+    assert (second.when, second.data) == (5_000_006_000, FRAMES[1])
+    assert second.original_length == len(FRAMES[1]) + 9
 
 
 def test_what_dpkt_has_written_is_read() -> None:

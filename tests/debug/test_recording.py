@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from vswitch.debug.recording import (
 from vswitch.debug.sight import Direction
 from vswitch.units import SECOND
 from vswitch.wire.adapt import adapt
+from vswitch.wire.buffer import Buffer
+from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import FINISHED, HEADER_LENGTH, OffloadHeader, Offloads
 
 ETHERNET = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02", type=0x88B5) / b"hello")
@@ -109,6 +112,12 @@ LINK = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 INSIDE = {"src": "10.0.0.2", "dst": "10.0.0.3"}
 
 
+def on_a_plain_device(header: OffloadHeader, raw: bytes) -> Sequence[Buffer]:
+    pieces = adapt(bytearray(header.pack() + raw), Offloads.NONE)
+    assert not isinstance(pieces, Malformed)
+    return pieces
+
+
 @pytest.mark.parametrize(
     "frame",
     [
@@ -121,12 +130,13 @@ INSIDE = {"src": "10.0.0.2", "dst": "10.0.0.3"}
 def test_unfinished_packet_is_finished_by_the_device_to_what_it_was(frame: Packet) -> None:
     raw, header = unfinished(frame)
     assert raw != bytes(frame)
-    (finished,) = adapt(bytearray(header.pack() + raw), Offloads.NONE)
+    (finished,) = on_a_plain_device(header, raw)
     assert finished[HEADER_LENGTH:] == bytes(frame)
     raw, header = unfinished(frame, gso_size=90)
+    assert header.header_length == len(raw) - 200
     payloads = [
         bytes(Ether(bytes(piece[HEADER_LENGTH:])).lastlayer())
-        for piece in adapt(bytearray(header.pack() + raw), Offloads.NONE)
+        for piece in on_a_plain_device(header, raw)
     ]
     assert b"".join(payloads) == bytes(frame)[-200:]
     assert [len(payload) for payload in payloads] == [90, 90, 20]

@@ -190,6 +190,18 @@ def test_seed_decides_what_is_random() -> None:
     assert len({chosen(seed) for seed in range(5)}) > 1
 
 
+def test_seed_decides_addresses_that_nobody_chose() -> None:
+    text = SWITCH_FILE.replace('mac = "', 'mac = "auto" # "')
+    setup = replace(SETUP, configuration=config.parse(text, "lab.toml"))
+
+    def gateway(seed: int) -> str:
+        departures, _ = replayed(meet, replace(setup, seed=seed))
+        return str(packets(departures, "app")[0].src)
+
+    assert gateway(1) == gateway(1)
+    assert len({gateway(seed) for seed in range(5)}) == 5
+
+
 def test_addresses_that_are_given_out_by_the_seed_do_not_shift_what_else_is_random() -> None:
     without = SWITCH_FILE.replace('mac = "02:00:00:00:00:fe"\n', "")
     setup = replace(SETUP, configuration=config.parse(without, "lab.toml"))
@@ -274,10 +286,9 @@ def test_frame_that_no_device_takes_is_refused() -> None:
 
 
 def test_several_files_are_merged_by_time() -> None:
-    files = [(capture(1, 4, 4), "app"), (capture(2, 4, 3), "db")]
-    sources = []
-    for data, port in files:
-        reader = CaptureReader(BytesIO(data), "in")
-        sources.append(arrivals(reader, lambda _, port=port: port, Counter()))
+    sources = [
+        arrivals(CaptureReader(BytesIO(data), "in"), lambda known: known.name, Counter())
+        for data in (capture(1, 4, 4), capture(2, 4, 3, port="db"))
+    ]
     got = [(arrival.when, arrival.port) for arrival in merged(sources)]
     assert got == [(1, "app"), (2, "db"), (4, "app"), (4, "app"), (4, "db"), (4, "db")]

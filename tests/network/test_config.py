@@ -132,6 +132,20 @@ def test_direction_can_be_kept_whole() -> None:
     assert endpoint.impairments == Impairments(Impairment.parse("loss=1%"))
 
 
+def test_mac_addresses_of_gateways_and_endpoints_can_be_chosen() -> None:
+    text = LAB.replace("mtu = 9000", 'mac = "02:00:5e:10:00:01"')
+    text = text.replace('kind = "veth"', 'mac = "02:00:5e:10:00:02"')
+    text = text.replace("[endpoints.app]", '[endpoints.app]\nmac = "auto"')
+    configuration = config.parse(text, "lab.toml")
+    assert [str(network.mac) for network in configuration.networks] == [
+        "None",
+        "02:00:5e:10:00:01",
+        "None",
+    ]
+    macs = [str(endpoint.mac) for endpoint in configuration.endpoints]
+    assert macs == ["02:00:5e:10:00:02", "None"]
+
+
 def test_default_network_can_be_moved() -> None:
     text = 'name = "lab"\n[networks.bridge]\nsubnet = "10.1.0.0/24"\n[endpoints.a]\naliases = ["b"]'
     (bridge,) = config.parse(text, "lab.toml").networks

@@ -199,6 +199,29 @@ MISTAKES = [
     ("9000", "true", f"networks.front.mtu: found true: {MTU}"),
     ("9000", "9000.0", f"networks.front.mtu: found 9000.0: {MTU}"),
     (
+        "mtu = 9000",
+        'mac = "01:00:5e:00:00:01"',
+        f'networks.front.mac: found "01:00:5e:00:00:01": {UPLINK_MAC}',
+    ),
+    (
+        'mac = "auto"\n\n[networks.front]',
+        'mac = "02:00:00:00:00:01"\n\n[networks.front]\nmac = "02:00:00:00:00:01"',
+        'networks.front.mac: found "02:00:00:00:00:01": '
+        "MAC address 02:00:00:00:00:01 already in use (by the uplink)",
+    ),
+    (
+        "mtu = 9000\n\n[networks.back]",
+        'mac = "02:00:00:00:00:01"\n\n[networks.back]\nmac = "02:00:00:00:00:01"',
+        'networks.back.mac: found "02:00:00:00:00:01": '
+        "MAC address 02:00:00:00:00:01 already in use (by the gateway of network front)",
+    ),
+    ('kind = "veth"', "mac = 5", f"endpoints.web.mac: found 5: {UPLINK_MAC}"),
+    (
+        'kind = "veth"',
+        'mac = "00:00:00:00:00:00"',
+        f'endpoints.web.mac: found "00:00:00:00:00:00": {UPLINK_MAC}',
+    ),
+    (
         "mtu =",
         "icc =",
         "networks.front.icc: unknown key: allowed is subnet, gateway, mtu, mac",

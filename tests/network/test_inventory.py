@@ -344,3 +344,49 @@ def assert_nothing_is_shared(endpoints: tuple[Endpoint, ...]) -> None:
             held += [(publication.protocol, port) for port in publication.host_ports]
     assert len(held) == len(set(held))
     assert all(isinstance(endpoint.mac, MacAddress) for endpoint in endpoints)
+
+
+CHOSEN = MacAddress.parse("02:00:00:00:00:01")
+
+
+def test_endpoint_has_the_mac_address_that_was_chosen(inventory: Inventory) -> None:
+    request = replace(wanted("web"), mac=CHOSEN)
+    assert inventory.add_endpoint(request).mac == CHOSEN
+    inventory.remove_endpoint("web")
+    assert inventory.add_endpoint(request).mac == CHOSEN
+
+
+def test_mac_address_that_is_in_use_is_refused_with_its_holder() -> None:
+    uplink = replace(UPLINK, mac=MacAddress.parse("02:00:00:00:00:02"))
+    front = replace(FRONT, mac=MacAddress.parse("02:00:00:00:00:03"))
+    inventory = Inventory((front,), uplink, Random(1))
+    inventory.add_endpoint(replace(wanted("web"), mac=CHOSEN))
+    for last, holder in ((1, "by endpoint web"), (2, "by the switch"), (3, "by the gateway of")):
+        mac = MacAddress.parse(f"02:00:00:00:00:0{last}")
+        with pytest.raises(NetworkError) as refused:
+            inventory.add_endpoint(replace(wanted("db"), mac=mac))
+        assert refused.value.key == ("mac",)
+        assert refused.value.explained.startswith(f"MAC address {mac} already in use ({holder}")
+    assert [endpoint.name for endpoint in inventory.endpoints] == ["web"]
+
+
+class Repeating(Random):
+    """Gives CHOSEN first, and then others."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.given = 0
+
+    def randbytes(self, n: int) -> bytes:
+        self.given += 1
+        return CHOSEN if self.given == 1 else bytes([2, 9, 9, 9, 9, self.given])
+
+
+def test_mac_address_that_was_chosen_is_never_given_to_another() -> None:
+    inventory = Inventory((replace(FRONT, mac=CHOSEN),), None, Repeating())
+    assert inventory.allocate_mac() != CHOSEN
+    inventory = Inventory((FRONT,), None, Repeating())
+    refused = inventory.admit((wanted("other"), replace(wanted("web"), mac=CHOSEN)))
+    assert refused == []
+    assert inventory.endpoint("web").mac == CHOSEN
+    assert inventory.endpoint("other").mac != CHOSEN

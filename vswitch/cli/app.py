@@ -183,9 +183,17 @@ def trace(
 
 @app.command()
 def dump(
-    file: Annotated[
-        str, typer.Argument(help="A pcapng or pcap file, - for standard input.", metavar="FILE")
-    ],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A pcapng or pcap file, - for standard input; then which frames, as tcpdump "
+            "takes it: pcap-filter(7).",
+            metavar="FILE [FILTER...]",
+        ),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="The running switch's frames: no FILE, only a FILTER.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="A line for each layer, and all of a verdict.")
     ] = False,
@@ -198,15 +206,29 @@ def dump(
         Times,
         typer.Option("-t", "--time", help="Seconds since the first packet, or date and UTC."),
     ] = Times.RELATIVE,
+    switch: SwitchOption = None,
 ) -> None:
     """Print a capture file: a line for each frame, and what the switch decided about it.
 
-    Example:  [bold]vswitch dump -v -c 10 capture.pcapng[/bold]
-    """
-    from vswitch.cli import dump as verb
-    from vswitch.debug.printing import Detail
+    Example:  [bold]vswitch dump -v -c 10 capture.pcapng tcp port 80[/bold]
 
-    verb.dump(file, Detail(verbose, hexadecimal, full), time, count)
+    Example:  [bold]vswitch dump --live -x icmp[/bold]
+    """
+    from vswitch.debug.printing import Detail, Printer
+
+    printer = Printer(time, Detail(verbose, hexadecimal, full))
+    file, *wanted = ["", *(words or ())] if live else (words or [""])
+    if live:
+        from vswitch.cli import capture as live_verb
+
+        wish = {"count": count, "filter": " ".join(wanted) or None}
+        live_verb.capture(wish, None, None, switch, printer)
+    elif file:
+        from vswitch.cli import dump as verb
+
+        verb.dump(file, printer, count, " ".join(wanted))
+    else:
+        raise typer.BadParameter("say which FILE, or --live for the running switch's frames")
 
 
 @app.command()
@@ -233,9 +255,9 @@ def impair(
 ) -> None:
     """Make the line of a port bad, in a way that can be replayed; alone, list such ports.
 
-    SPEC is none, or some of delay=20ms jitter=5ms loss=1% duplicate=0.1% reorder=2% corrupt=0.01%
-    rate=10mbit queue=100. A direction that is not named stays as it is. Every change begins the
-    seed anew and lets frames go that were held back.
+    SPEC is none, or some of delay=20ms jitter=5ms loss=1% duplicate=0.1%
+    reorder=2% corrupt=0.01% rate=10mbit queue=100. What is not named stays as
+    it is. Every change begins the seed anew and lets go of held frames.
 
     Example:  [bold]vswitch impair web delay=20ms jitter=5ms --out "loss=1% rate=10mbit"[/bold]
     """
@@ -260,7 +282,7 @@ def impair(
 def replay(
     case: Annotated[
         list[Path] | None,
-        typer.Argument(help="Cases, or folders of cases.", metavar="[CASE]...", show_default=False),
+        typer.Argument(help="Cases, or folders of cases.", metavar="CASE", show_default=False),
     ] = None,
     update: Annotated[
         bool, typer.Option("--update", help="Let what comes out be what is expected.")
@@ -296,14 +318,17 @@ def replay(
     """
     from vswitch.cli import replay as verb
 
-    verb.require_fast_path(fastpath)
     if config is None:
         if port or save_case or not case:
             raise typer.BadParameter("say which CASE, or --config with --port")
-        raise typer.Exit(verb.replay_cases(case, update=update, out=out))
+        raise typer.Exit(verb.replay_cases(case, update=update, out=out, fast_path=fastpath))
     if case or update or not port:
         raise typer.BadParameter("--config takes --port PORT=FILE, and neither CASE nor --update")
-    raise typer.Exit(verb.replay_captures(config, port, out, save_case))
+    if save_case and out:
+        raise typer.BadParameter("--save-case keeps what comes out: --port without --out")
+    raise typer.Exit(
+        verb.replay_captures(config, port, out=out, save_case=save_case, fast_path=fastpath)
+    )
 
 
 @app.command()

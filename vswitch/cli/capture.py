@@ -23,9 +23,9 @@ from types import FrameType
 from typing import BinaryIO, Protocol, cast
 
 from pydantic import ValidationError
-from rich.console import Console
 
 from vswitch.cli.client import Client, Stream
+from vswitch.cli.dump import print_packets
 from vswitch.cli.problem import Problem
 from vswitch.daemon.messages import CAPTURE_HEADER, CaptureQuery
 from vswitch.debug.blocks import PACKET, STATISTICS, Block, Blocks, NotPcapngError, statistics
@@ -61,9 +61,16 @@ class Target(Protocol):
 
 
 def capture(
-    wish: Mapping[str, object], target: str | None, rotation: Rotation | None, switch: str | None
+    wish: Mapping[str, object],
+    target: str | None,
+    rotation: Rotation | None,
+    switch: str | None,
+    printer: Printer | None = None,
 ) -> None:
-    """Capture until one of the limits, a signal, or the end of the switch or of the reader."""
+    """Capture until one of the limits, a signal, or the end of the switch or of the reader.
+
+    Without `target` the frames are printed, by `printer` where one is given.
+    """
     query = _query(wish)
     _refuse_terminal(target)
     client = Client.of(switch)
@@ -75,7 +82,7 @@ def capture(
             if target in (None, STDOUT):
                 _watch_reader(stream)
             if target is None:
-                _print(tally)
+                _print(tally, printer or Printer(Times.ABSOLUTE))
             else:
                 _write(tally, target, rotation)
         except BrokenPipeError:
@@ -190,19 +197,13 @@ def _open(target: str, rotation: Rotation | None) -> Target:
     return CaptureFile(Path(target))
 
 
-def _print(tally: Tally) -> None:
-    """A line for each frame, with colours on a terminal."""
-    printer = Printer(Times.ABSOLUTE)
-    console = Console(highlight=False, soft_wrap=True) if sys.stdout.isatty() else None
+def _print(tally: Tally, printer: Printer) -> None:
+    """A line for each frame, as soon as it has come."""
     try:
-        for packet in CaptureReader(cast(BinaryIO, tally), "the switch"):
-            for line in printer.lines(packet):
-                if console is not None:
-                    console.print(line)
-                else:
-                    print(line.plain, flush=True)
+        packets = CaptureReader(cast(BinaryIO, tally), "the switch")
     except CaptureError as error:
         raise Problem(str(error)) from error
+    print_packets(packets, printer, at_once=True)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ a long one begins to be printed at once, and what comes through a pipe is printe
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -14,36 +15,54 @@ from pathlib import Path
 from rich.console import Console
 
 from vswitch.cli.problem import Problem
-from vswitch.debug.printing import Detail, Printer
-from vswitch.debug.reading import CaptureError, CaptureReader
-from vswitch.debug.times import Times
+from vswitch.debug.bpf import Filter, FilterError
+from vswitch.debug.printing import Printer
+from vswitch.debug.reading import CaptureError, CaptureReader, Packet
+from vswitch.wire.offload import FINISHED
 
 STDIN = "-"
 
 
-def dump(file: str, detail: Detail, times: Times, count: int | None) -> None:
-    """Print `file`, or the first `count` packets of it."""
-    printer = Printer(times, detail)
-    console = Console(highlight=False, soft_wrap=True) if is_terminal() else None
+def dump(file: str, printer: Printer, count: int | None, wanted: str) -> None:
+    """Print `file`, or the first `count` packets of it that the pcap filter `wanted` takes."""
     with ExitStack() as stack:
         try:
-            reader = _open(file, stack)
-            for packet in islice(reader, count):
-                for line in printer.lines(packet):
-                    if console is not None:
-                        console.print(line)
-                    else:
-                        sys.stdout.write(f"{line.plain}\n")
-                if file == STDIN:
-                    sys.stdout.flush()
-        except CaptureError as error:
-            sys.stdout.flush()
+            takes = Filter(wanted) if wanted else None
+            packets: Iterator[Packet] = iter(_open(file, stack))
+            if takes is not None:
+                packets = (packet for packet in packets if _matches(takes, packet))
+            print_packets(islice(packets, count), printer, at_once=file == STDIN)
+        except (FilterError, CaptureError) as error:
             raise Problem(str(error)) from error
+
+
+def print_packets(packets: Iterable[Packet], printer: Printer, *, at_once: bool) -> None:
+    """Print packets as they come; `at_once` shows each before the next one is there.
+
+    Raises `Problem` where there is no reading on; what was read until then is printed.
+    """
+    console = Console(highlight=False, soft_wrap=True) if is_terminal() else None
+    try:
+        for packet in packets:
+            for line in printer.lines(packet):
+                if console is not None:
+                    console.print(line)
+                else:
+                    sys.stdout.write(f"{line.plain}\n")
+            if at_once:
+                sys.stdout.flush()
+    except CaptureError as error:
+        sys.stdout.flush()
+        raise Problem(str(error)) from error
 
 
 def is_terminal() -> bool:
     """Whether a person is looking."""
     return sys.stdout.isatty()
+
+
+def _matches(takes: Filter, packet: Packet) -> bool:
+    return takes.matches(FINISHED + packet.data, packet.original_length)
 
 
 def _open(file: str, stack: ExitStack) -> CaptureReader:

@@ -58,32 +58,39 @@ class Status(IntEnum):
     UNREADABLE = 2
 
 
-def require_fast_path(name: str) -> None:
-    """Refuse a fast path that is not there."""
+# Cases
+
+
+def replay_cases(
+    paths: Sequence[Path], *, update: bool, out: Path | None, fast_path: str
+) -> Status:
+    """Replay every case, or update it, and say how it went."""
+    console, errors = _consoles()
+    worst = Status.OK
+    try:
+        _require_fast_path(fast_path)
+        _refuse_update_in_ci(update)
+        folders = [folder for path in paths for folder in _folders(path)]
+    except Problem as problem:
+        return _refused(errors, problem)
+    for folder in folders:
+        try:
+            status = _replay_case(cases.load(folder), update, out, console, errors)
+        except (ConfigurationError, CaptureError, Problem) as error:
+            status = _refused(errors, error)
+        worst = max(worst, status)
+    return worst
+
+
+def _require_fast_path(name: str) -> None:
     if name not in FAST_PATHS:
         known = ", ".join(FAST_PATHS)
         raise Problem(f"--fastpath {name}: there is no such fast path here (there is {known})")
 
 
-# Cases
-
-
-def replay_cases(paths: Sequence[Path], *, update: bool, out: Path | None) -> Status:
-    """Replay every case, or update it, and say how it went."""
+def _refuse_update_in_ci(update: bool) -> None:
     if update and os.environ.get("CI", "").lower() in ("1", "true", "yes"):
         raise Problem("--update rewrites what is expected, which nobody would look at with CI=true")
-    folders = [folder for path in paths for folder in _folders(path)]
-    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    worst = Status.OK
-    for folder in folders:
-        try:
-            status = _replay_case(cases.load(folder), update, out, console, errors)
-        except (ConfigurationError, CaptureError) as error:
-            status = Status.UNREADABLE
-            for line in str(error).splitlines():
-                errors.print(f"vswitch: {line}", soft_wrap=True, markup=False)
-        worst = max(worst, status)
-    return worst
 
 
 def _folders(path: Path) -> list[Path]:
@@ -136,20 +143,28 @@ def _kept(folder: Path | None, name: str) -> Iterator[BinaryIO | None]:
 
 
 def replay_captures(
-    configuration: Path, captures: Sequence[str], out: Path | None, save_case: Path | None
+    configuration: Path,
+    captures: Sequence[str],
+    *,
+    out: Path | None,
+    save_case: Path | None,
+    fast_path: str,
 ) -> Status:
     """Replay captures on the switch of a configuration file, and say what became of them."""
+    _, errors = _consoles()
     try:
+        _require_fast_path(fast_path)
         setup = Setup(config.load(configuration))
         sources = [_source(capture, setup) for capture in captures]
         if save_case is not None:
             return _save_case(save_case, configuration, setup, sources)
         with _kept(out, setup.configuration.name) as stream:
             _run(setup, sources, None, stream)
-    except (ConfigurationError, CaptureError) as error:
-        raise Problem(str(error)) from error
+    except (ConfigurationError, CaptureError, Problem) as error:
+        return _refused(errors, error)
     except OSError as error:
-        raise Problem(f"{error.filename}: {error.strerror}") from error
+        where = error.filename or save_case or out
+        return _refused(errors, Problem(f"{where}: {error.strerror}"))
     return Status.OK
 
 
@@ -181,7 +196,7 @@ def _run(
     """Replay; what arrives is written into `taken`, what leaves into `given`."""
     remarks: Counter[Remark] = Counter()
     replay = Replay(setup)
-    console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    console, errors = _consoles()
     with ExitStack() as files:
         readers = [files.enter_context(CaptureReader.open(source.path)) for source in sources]
         arriving = merged(
@@ -276,6 +291,17 @@ class _Bar:
         self._progress.update(self._progress.task_ids[0], completed=share, frames=frames)
 
 
+def _consoles() -> tuple[Console, Console]:
+    """For what is told, and for what went wrong."""
+    return Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+def _refused(errors: Console, error: Exception) -> Status:
+    for line in str(error).splitlines():
+        _print(errors, f"vswitch: {line}")
+    return Status.UNREADABLE
+
+
 def _traffic(arrived: int, left: int) -> str:
     return f"{arrived} frames arrived, {left} left"
 
@@ -287,7 +313,7 @@ def _say(console: Console, word: str, text: str) -> None:
 
 def _say_remarks(console: Console, remarks: Counter[Remark]) -> None:
     for remark, count in remarks.items():
-        _print(console, f"    {count} packets {remark.value}", "yellow")
+        _print(console, f"    {remark.value}: {count}", "yellow")
 
 
 def _print(console: Console, text: str, style: str = "") -> None:

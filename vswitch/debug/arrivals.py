@@ -25,11 +25,11 @@ PortOf = Callable[[Interface], str | None]
 
 
 class Remark(Enum):
-    """What was met in a capture and gone on with; the value says it of a number of packets."""
+    """What was met in a capture and gone on with; the value names the packets that are counted."""
 
-    BACKWARDS = "with a time stamp before that of the packet (or clock's start) before them"
-    CUT_SHORT = "cut short by the capture"
-    LEAVING = "left out: marked as sent, not received, by whoever captured them"
+    BACKWARDS = "packets with a time stamp before their predecessor's, or before the clock's start"
+    CUT_SHORT = "packets cut short by the capture"
+    LEAVING = "packets left out: marked as sent, not received, by whoever captured them"
 
 
 def arrivals(
@@ -46,7 +46,9 @@ def arrivals(
     for packet in reader:
         port = port_of(packet.interface)
         if port is None:
-            words = f'is from interface "{printable(packet.interface.name)}", which stands for no port'
+            words = (
+                f'is from interface "{printable(packet.interface.name)}", which stands for no port'
+            )
             raise CaptureError(f"{reader.name}: packet {packet.number}: {words}")
         if packet.direction is Direction.SENT:
             remarks[Remark.LEAVING] += 1

@@ -27,8 +27,8 @@ from vswitch.dataplane.observer import Observer
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.verdict import Fate, Finding, Verdict
 from vswitch.debug.sight import Direction, Sight
-from vswitch.debug.witness import NO_CAUSE, Cause
 from vswitch.debug.stream import Flows, PortLabel, SightWriter, label_of
+from vswitch.debug.witness import NO_CAUSE, Cause
 from vswitch.units import KIBIBYTE, Nanoseconds
 from vswitch.wire import ethernet, ipv4, tcp
 from vswitch.wire.buffer import Buffer

@@ -1,0 +1,60 @@
+"""The same port to the same server again, right after a close and after a reset."""
+
+from __future__ import annotations
+
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import ARP, Ether
+
+from vswitch.debug.making import Script, make
+
+APP, GATEWAY = "02:00:00:00:01:02", "02:00:00:00:01:01"
+ROUTER, SWITCH = "02:00:00:00:00:01", "02:00:00:00:00:fe"
+SERVER, EXTERNAL = "198.51.100.1", "203.0.113.1"
+PORT = 40000
+
+
+def introduce(script: Script, seconds: float) -> None:
+    """Say where the stations are, so that no frame has to wait."""
+    here = ARP(op=2, hwsrc=APP, psrc="10.0.0.2", hwdst=GATEWAY, pdst="10.0.0.1")
+    script.send(seconds, "app", Ether(src=APP, dst=GATEWAY) / here)
+    router = ARP(op=2, hwsrc=ROUTER, psrc="203.0.113.254", hwdst=SWITCH, pdst="203.0.113.1")
+    script.send(seconds, "uplink", Ether(src=ROUTER, dst=SWITCH) / router)
+
+
+def build(script: Script) -> None:
+    out = Ether(src=APP, dst=GATEWAY) / IP(src="10.0.0.2", dst=SERVER)
+    back = Ether(src=ROUTER, dst=SWITCH) / IP(src=SERVER, dst=EXTERNAL)
+
+    def app(seconds: float, flags: str, seq: int, ack: int = 0, data: bytes = b"") -> None:
+        segment = TCP(sport=PORT, dport=80, flags=flags, seq=seq, ack=ack)
+        script.send(seconds, "app", out / segment / data)
+
+    def server(seconds: float, flags: str, seq: int, ack: int = 0, data: bytes = b"") -> None:
+        segment = TCP(sport=80, dport=PORT, flags=flags, seq=seq, ack=ack)
+        script.send(seconds, "uplink", back / segment / data)
+
+    introduce(script, 0.0)
+    app(0.1, "S", 1000)
+    server(0.2, "SA", 5000, 1001)
+    app(0.3, "A", 1001, 5001)
+    app(0.4, "FA", 1001, 5001)
+    server(0.5, "FA", 5001, 1002)
+    app(0.6, "A", 1002, 5002)
+
+    app(0.7, "S", 71000)  # after a close
+    server(0.8, "SA", 85000, 71001)
+    app(0.9, "A", 71001, 85001)
+    server(1.0, "PA", 85001, 71001, b"second connection")
+    app(1.1, "RA", 71001, 85018)
+
+    app(1.2, "S", 141000)  # after a reset
+    server(1.3, "SA", 165000, 141001)
+    app(1.4, "A", 141001, 165001)
+    server(1.5, "PA", 165001, 141001, b"third connection")
+
+    introduce(script, 250.0)
+    server(260.0, "PA", 165017, 141001, b"and not a closing one")
+
+
+if __name__ == "__main__":
+    make(__file__, build)
