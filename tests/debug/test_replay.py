@@ -92,6 +92,18 @@ def test_clock_runs_on_after_the_last_packet_as_far_as_it_is_told() -> None:
     assert times(replayed(build, longer)[0]) == [0, 1]
 
 
+def test_impaired_line_of_the_configuration_holds_frames_in_virtual_time() -> None:
+    slow = SWITCH_FILE.replace("[endpoints.db]", '[endpoints.db]\nimpair_out = "delay=20ms"')
+
+    def build(script: Script) -> None:
+        meet(script)
+        script.send(1, "app", Ether(src=APP, dst=DB) / IP(src="10.0.0.2", dst="10.0.0.3") / UDP())
+
+    setup = replace(SETUP, configuration=config.parse(slow, "lab.toml"), run_on=SECOND)
+    departures, _ = replayed(build, setup)
+    assert times(each for each in departures if each.port == "db") == [0.02, 1.02]
+
+
 def test_clock_starts_with_the_first_packet_where_nothing_is_said() -> None:
     departures, _ = replayed(conversation, replace(SETUP, start=None, run_on=SECOND))
     assert times(departures) == [0, 0, 0, 1, 2, 3, 4]

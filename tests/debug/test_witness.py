@@ -10,6 +10,7 @@ from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.verdict import Fate
 from vswitch.debug.sight import Direction, Sight
 from vswitch.debug.witness import Witness
+from vswitch.units import SECOND
 from vswitch.wire.offload import HEADER_LENGTH
 
 S1 = "198.51.100.1"
@@ -78,6 +79,17 @@ def test_what_the_switch_sends_by_itself_is_seen() -> None:
     lab.switch.transmit(lab.switch.announce(lab.network("front").number), lab.now)
     assert {sight.direction for sight in sights} == {Direction.SENT}
     assert len(sights) == 2
+
+
+def test_what_a_timer_sends_has_nothing_to_do_with_the_last_frame() -> None:
+    lab = Lab().meet_everyone()
+    lab.exchange(lab.a, IP(src=lab.a.ip, dst="203.0.113.9") / UDP(sport=1, dport=2))
+    sights = watched(lab)
+    lab.exchange(lab.b, IP(src=lab.b.ip, dst=S1) / UDP())
+    lab.pass_time(1 * SECOND)
+    asked = sights[-1]
+    assert (asked.direction, asked.flow) == (Direction.SENT, 0)
+    assert "by itself" in asked.comment
 
 
 def test_nobody_is_told_any_more_once_the_last_sink_is_gone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -85,7 +86,7 @@ def test_pipe_into_tshark_ends_cleanly_on_ctrl_c(lab: Lab) -> None:
         eventually(lambda: lab.table("status")["captures"] == 1, "the capture runs")
         assert lab.ping("app", OUTSIDE)
         eventually(lambda: "Echo (ping) reply" in shown.read_text(), "tshark shows it")
-        execute("pkill", "-INT", "-s", str(pipe.pid))
+        os.killpg(pipe.pid, signal.SIGINT)
         pipe.wait(10)
     finally:
         pipe.kill()
@@ -209,20 +210,24 @@ def test_signal_writes_dumps_and_only_the_newest_are_kept(lab: Lab) -> None:
     assert dumps[-1].stat().st_mode & 0o777 == 0o600
 
 
-def test_trigger_writes_a_dump_by_itself(tmp_path: Path) -> None:
+def test_triggers_write_dumps_by_themselves(tmp_path: Path) -> None:
     with Lab(tmp_path) as lab:
+        lab.add_endpoint("app")
         lab.recorder = {
             "directory": str(tmp_path / "dumps"),
-            "triggers": ["dropped not_published 20/s"],
+            "triggers": ["dropped not_published 20/s", "unresolved 2/s", "resets 1000/s"],
         }
         lab.up()
         knock = f"for i in $(seq 500); do echo x >/dev/udp/{UPLINK}/99; sleep 0.005; done"
+        ask = "for i in $(seq 500); do getent hosts nobody; sleep 0.005; done"
+        lab.start("app", "bash", "-c", ask)
+        lab.wait_for_log("unresolved 2/s: it is ")
         lab.start("out", "bash", "-c", knock)
         lab.wait_for_log("dropped not_published 20/s: it is ")
-        (dump,) = (tmp_path / "dumps").iterdir()
-        assert dump.name.endswith("-not_published.pcapng")
-        comments = [comment for (comment,) in fields(dump, "udp", "frame.comment")]
-        assert comments[-1].startswith("dropped not_published: ")
+        dumps = {path.name.split("-")[-1]: path for path in (tmp_path / "dumps").iterdir()}
+        assert set(dumps) == {"not_published.pcapng", "unresolved.pcapng"}
+        seen = fields(dumps["not_published.pcapng"], f"ip.dst == {UPLINK}", "frame.comment")
+        assert any(comment.startswith("dropped not_published: ") for (comment,) in seen)
 
 
 class Running:

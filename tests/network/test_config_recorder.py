@@ -43,7 +43,7 @@ def test_recorder_can_be_off() -> None:
     assert parsed("size = 0").size == 0
 
 
-SIZE = 'allowed is a size from "1 MiB" to "1 GiB", or 0 for no recorder'
+SIZE = 'allowed is a size from "1 MiB" to "256 MiB", or 0 for no recorder'
 TRIGGER = 'allowed is "dropped 1000/s", "dropped REASON 10/s", "resets 50/s" or "unresolved 5/s"'
 
 

@@ -30,6 +30,7 @@ from vswitch.debug.sight import Direction, Sight
 from vswitch.debug.witness import Witness
 from vswitch.devices.base import Sent
 from vswitch.devices.memory import MemoryDevice
+from vswitch.impairment import Impairments
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import DEFAULT_MTU, Configuration
 from vswitch.units import Nanoseconds
@@ -149,18 +150,22 @@ class Replay:
         for network in inventory.networks:
             numbers[network.name] = assembly.add_inside(switch, inventory, network).number
         for endpoint in inventory.endpoints:
-            self._add_port(endpoint.name, numbers[endpoint.network], endpoint.network)
-            for publication in assembly.publications(endpoint, numbers[endpoint.network]):
+            number, line = numbers[endpoint.network], endpoint.impairments
+            self._add_port(endpoint.name, number, endpoint.network, line)
+            for publication in assembly.publications(endpoint, number):
                 switch.publish(publication)
         uplink = configuration.uplink
         if uplink is not None:
             outside = assembly.add_outside(switch, inventory, uplink, setup.uplink_mtu)
-            self._add_port(UPLINK, outside.number, UPLINK)
+            self._add_port(UPLINK, outside.number, UPLINK, uplink.impairments)
 
-    def _add_port(self, name: str, network: int, network_name: str) -> None:
+    def _add_port(
+        self, name: str, network: int, network_name: str, impairments: Impairments
+    ) -> None:
         takes = self._setup.offloads.get(name, Offloads.NONE)
         device = self._devices[name] = _Device(name, takes, self._leave)
-        self._ports[name] = self._switch.add_port(name, network, device).number
+        number = self._ports[name] = self._switch.add_port(name, network, device).number
+        self._switch.impair(number, impairments, self._now or 0)
         self._descriptions.append((name, f"{name} on {network_name}"))
 
     def _pass_time(self, end: Nanoseconds) -> Iterator[Departure]:

@@ -41,8 +41,8 @@ class Cause:
     words: tuple[str, ...]
 
 
-NO_CAUSE = Cause(Fate.ANSWERED, 0, ("the switch's own",))
-"""The cause of what is sent before any frame came in."""
+NO_CAUSE = Cause(Fate.ANSWERED, 0, ("by itself: a timer was due",))
+"""The cause of what is sent at a time at which no frame came in."""
 
 
 class Witness:
@@ -53,6 +53,7 @@ class Witness:
         self._sinks: dict[Sink, int] = {}
         self._snap_length = 0
         self._cause = NO_CAUSE
+        self._caused_at: Nanoseconds = 0
 
     def add(self, sink: Sink, snap_length: int) -> None:
         """Give `sink` every sight from now on, with `snap_length` bytes of Ethernet at least."""
@@ -72,20 +73,22 @@ class Witness:
 
     def hit(self, port: int, frame: Buffer, flow: int, now: Nanoseconds) -> None:
         """A frame for which the fast path has a program."""
-        self._cause = Cause(Fate.FORWARDED, flow, ())
+        self._cause, self._caused_at = Cause(Fate.FORWARDED, flow, ()), now
         self._tell(port, Direction.RECEIVED, frame, None, now)
 
     def decided(self, port: int, frame: Buffer, verdict: Verdict, now: Nanoseconds) -> None:
         """A frame that the pipeline has decided about."""
         flow = verdict.connection.number if verdict.connection else 0
         words = tuple(str(finding) for finding in verdict.trail)
-        self._cause = Cause(verdict.fate, flow, words)
+        self._cause, self._caused_at = Cause(verdict.fate, flow, words), now
         self._tell(port, Direction.RECEIVED, frame, verdict, now)
 
     def sent(self, port: int, frame: Buffer, flow: int, now: Nanoseconds) -> None:
         """A frame that leaves."""
         if flow and flow != self._cause.flow:
             self._cause = Cause(Fate.FORWARDED, flow, ())
+        elif not flow and now != self._caused_at:
+            self._cause = NO_CAUSE
         self._tell(port, Direction.SENT, frame, None, now)
 
     def _tell(

@@ -50,8 +50,9 @@ DNS_PORT = 53
 ALLOWED_MAC = '"auto" or a unicast MAC address, like "02:00:5e:10:00:01"'
 
 SMALLEST_RECORDER = 1 * MEBIBYTE
-LARGEST_RECORDER = 1024 * MEBIBYTE
-"""Bytes: enough for a few thousand frames, and no more than is copied for a dump in a second."""
+LARGEST_RECORDER = 256 * MEBIBYTE
+"""Bytes: enough for a few thousand frames, and no more than is copied in a tenth of a second, which
+is how long frames then wait when a dump begins."""
 
 MOST_DUMPS = 1000
 
