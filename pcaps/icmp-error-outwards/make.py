@@ -1,4 +1,4 @@
-"""Errors from inside: about a published port, about an answer, and from a router behind an endpoint."""
+"""Errors from inside: about a request to a published port, and about an answer."""
 
 from __future__ import annotations
 

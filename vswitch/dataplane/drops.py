@@ -18,7 +18,7 @@ class DropReason(Enum):
 
     SOURCE_IS_GROUP = "the source station is a group address, which nothing can send from"
     SOURCE_IS_ZERO = "the source station is 00:00:00:00:00:00, which nothing can send from"
-    LINK_LOCAL_GROUP = "bridges do not forward 01:80:c2:00:00:01 to ..:0f (IEEE 802.1Q, 8.6.3)"
+    LINK_LOCAL_GROUP = "bridges do not forward 01:80:c2:00:00:00 to ..:0f (IEEE 802.1Q, 8.6.3)"
     SAME_PORT = "the destination station is on the port that the frame came from"
     NO_OTHER_PORT = "flooded, but the network has no other port"
 
@@ -29,6 +29,7 @@ class DropReason(Enum):
     MARTIAN_SOURCE = "the IPv4 source can not be that of a host on this network (RFC 1812, 5.3.7)"
     MARTIAN_DESTINATION = "the IPv4 destination is never forwarded by a router (RFC 1812, 5.3.7)"
     SOURCE_NOT_IN_SUBNET = "the IPv4 source is not in the network's subnet (BCP 38)"
+    BAD_OPTIONS = "IPv4 options whose lengths lie: what stands behind them can not be told"
     SOURCE_ROUTE = "IPv4 source route option (RFC 7126, 4.3 and 4.4)"
     TTL_EXPIRED = "the time to live ran out here"
     FRAGMENT = "an IPv4 fragment: it has no ports to translate by"

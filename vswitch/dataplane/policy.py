@@ -22,6 +22,8 @@ _LOOSE_SOURCE_ROUTE = 131
 _STRICT_SOURCE_ROUTE = 137
 _NO_OPERATION = 1
 _END_OF_OPTIONS = 0
+_SHORTEST_OPTION = 2
+"""Bytes of an option that has a length: its type and that (RFC 791, 3.1)."""
 
 
 def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason | None:
@@ -37,9 +39,7 @@ def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason 
         return DropReason.MARTIAN_DESTINATION
     if network.side is Side.OUTSIDE and _is_inside(destination, tables):
         return DropReason.NOT_PUBLISHED
-    if packet.header_length > 20 and _has_source_route(packet.options):
-        return DropReason.SOURCE_ROUTE
-    return None
+    return _refuse_options(packet.options)
 
 
 def refuse_route(arrived: Network, leaves: Network) -> DropReason | None:
@@ -68,15 +68,16 @@ def _is_broadcast(address: IpAddress, tables: Tables) -> bool:
     return address == subnet.broadcast
 
 
-def _has_source_route(options: bytes) -> bool:
+def _refuse_options(options: bytes) -> DropReason | None:
     at = 0
     while at < len(options) and options[at] != _END_OF_OPTIONS:
-        if options[at] in (_LOOSE_SOURCE_ROUTE, _STRICT_SOURCE_ROUTE):
-            return True
         if options[at] == _NO_OPERATION:
             at += 1
-        elif at + 1 < len(options) and options[at + 1] >= 2:
-            at += options[at + 1]
-        else:
-            return False
-    return False
+            continue
+        if options[at] in (_LOOSE_SOURCE_ROUTE, _STRICT_SOURCE_ROUTE):
+            return DropReason.SOURCE_ROUTE
+        length = options[at + 1] if at + 1 < len(options) else 0
+        if not _SHORTEST_OPTION <= length <= len(options) - at:
+            return DropReason.BAD_OPTIONS
+        at += length
+    return None
