@@ -35,7 +35,7 @@ def build(script: Script) -> None:
     script.send(0.5, "app", inside / damaged / b"damaged")
     script.send(0.6, "uplink", outside / damaged / b"damaged")
     script.send(0.7, "app", inside / ICMP(type=0, id=7, seq=1) / b"an answer to nothing")
-    script.send(0.8, "app", inside / ICMP(type=13, id=7, seq=1))
+    script.send(0.8, "app", inside / ICMP(type=13, id=7, seq=1, ts_ori=0, ts_rx=0, ts_tx=0))
     script.send(0.9, "uplink", outside / ICMP(type=17, id=7, seq=1))
 
 

@@ -47,7 +47,7 @@ def build(script: Script) -> None:
     script.send(0.9, "uplink", error / ICMP(type=3, code=4, nexthopmtu=1280) / bytes(datagram))
     script.send(1.0, "uplink", error / ICMP(type=11, code=0) / bytes(ping))
     padded = bytes(datagram).ljust(128, bytes(1))
-    labels = bytes.fromhex("2000dcc3 000c0101 0001f101 00000000")  # RFC 4950, one MPLS label
+    labels = bytes.fromhex("2000edef 000c0101 0001f101 00000000")  # RFC 4950, one MPLS label
     lengthened = ICMP(type=11, code=0, length=32)
     script.send(1.1, "uplink", error / lengthened / (padded + labels))
 

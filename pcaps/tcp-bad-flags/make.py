@@ -39,7 +39,9 @@ def build(script: Script) -> None:
     for at, flags in enumerate(("SF", "SR", "SFRPAU", "", "P", "U"), start=3):
         app(at / 10, flags, 1001, 5001)
         server(at / 10 + 0.05, flags, 5001, 1001)
-    app(1.0, "A", 1001, 5001)
+    app(1.0, "A", 1001, 5001)  # from here on the fast path knows this direction
+    for at, flags in enumerate(("", "P", "U")):
+        app(1.01 + at / 100, flags, 1001, 5001)
     server(1.1, "PA", 5001, 1001, b"the connection is none the worse")
     app(1.2, "SEC", 1000)  # ECN is asked for: nothing is wrong with that
 

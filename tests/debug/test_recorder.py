@@ -15,8 +15,8 @@ from vswitch.debug.reading import CaptureReader
 from vswitch.debug.recorder import SNAP_LENGTH, TRAIL_BYTES, TRAIL_SHARE, Recorder, pcapng_of
 from vswitch.debug.sight import Direction, Sight
 from vswitch.debug.stream import Flows
-from vswitch.debug.witness import Witness
-from vswitch.units import MEBIBYTE
+from vswitch.debug.witness import NO_CAUSE, Witness
+from vswitch.units import MEBIBYTE, SECOND
 from vswitch.wire.offload import HEADER_LENGTH
 
 S1 = "198.51.100.1"
@@ -64,6 +64,18 @@ def test_what_the_switch_sends_before_any_frame_came_is_its_own() -> None:
     told: list[Sight] = []
     Witness(recorder).add(told.append, SNAP_LENGTH)
     lab.switch.transmit(lab.switch.announce(lab.network("front").number), lab.now)
+    assert sights(recorder) == told
+
+
+def test_what_a_timer_sends_is_not_told_of_the_last_frame() -> None:
+    lab = Lab()
+    recorder = Recorder(lab.switch, MEBIBYTE)
+    told: list[Sight] = []
+    Witness(recorder).add(told.append, SNAP_LENGTH)
+    lab.send(lab.a, lab.arp_request(lab.a, lab.gateway_of(lab.a)))
+    lab.exchange(lab.a, IP(src=lab.a.ip, dst=S1) / UDP(sport=5000, dport=7000))
+    lab.pass_time(5 * SECOND)
+    assert [sight.words for sight in told].count(NO_CAUSE.words) >= 2
     assert sights(recorder) == told
 
 

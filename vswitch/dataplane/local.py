@@ -14,7 +14,7 @@ from vswitch.dataplane.responders import icmp as icmp_responder
 from vswitch.dataplane.responders import tcp as tcp_responder
 from vswitch.dataplane.verdict import Fate, Stage, Verdict
 from vswitch.dataplane.walk import Walk
-from vswitch.wire.icmp import Icmp, Type, Unreachable
+from vswitch.wire.icmp import Icmp, Type
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.tcp import Tcp
@@ -31,16 +31,9 @@ def answer(walk: Walk, packet: Ipv4, header: Tcp | Udp | Icmp) -> Verdict:
         if reset is None:
             return walk.drop(DropReason.NO_SERVICE)
         return walk.drop(DropReason.NO_SERVICE, walk.answer(reset))
-    interface = walk.network.interface
-    if interface is None or not icmp_responder.is_answerable(walk.ethernet, packet):
+    if not icmp_responder.is_answerable(walk.ethernet, packet):
         return walk.drop(DropReason.NO_SERVICE)
-    error = icmp_responder.error(
-        walk.ethernet,
-        packet,
-        interface,
-        Type.DESTINATION_UNREACHABLE,
-        Unreachable.PORT,
-    )
+    error = icmp_responder.port_unreachable(walk.ethernet, packet)
     return walk.drop(DropReason.NO_SERVICE, walk.answer(error))
 
 

@@ -24,13 +24,15 @@ from typing import NamedTuple
 
 from vswitch.dataplane.timers import Timers
 from vswitch.units import SECOND, Nanoseconds
-from vswitch.wire.values import IpAddress
+from vswitch.wire.values import IpAddress, Protocol
 
 LIFETIME: Nanoseconds = 120 * SECOND
 """After the last connection: RFC 6888 REQ-8 asks that a freed port rests for as long anyway."""
 
 LOW_PORTS = range(1, 1024)
 HIGH_PORTS = range(1024, 65536)
+IDENTIFIERS = range(1, 65536)
+"""Of ICMP queries: they have no classes."""
 
 
 class Internal(NamedTuple):
@@ -85,7 +87,7 @@ class MappingTable:
         """
         protocol, wanted = internal.protocol, internal.port
         taken = self._taken.get((protocol, address), ())
-        for port in _candidates(wanted, random):
+        for port in _candidates(protocol, wanted, random):
             if port not in taken:
                 external = External(protocol, address, port)
                 if not self._is_reserved(external):
@@ -129,11 +131,13 @@ class MappingTable:
         return len(self._by_external)
 
 
-def _candidates(wanted: int, random: Random) -> Iterator[int]:
+def _candidates(protocol: int, wanted: int, random: Random) -> Iterator[int]:
     """External ports for an inside port, in the order in which they are tried."""
     if wanted:
         yield wanted
     ports = LOW_PORTS if 0 < wanted < HIGH_PORTS.start else HIGH_PORTS
+    if protocol == Protocol.ICMP:
+        ports = IDENTIFIERS
     start = random.choice(ports)
     for parity in (wanted % 2, 1 - wanted % 2):
         from_start = start + (start + parity) % 2

@@ -28,7 +28,7 @@ from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.verdict import Fate, Finding, Verdict
 from vswitch.debug.sight import Direction, Sight
 from vswitch.debug.stream import Flows, PortLabel, SightWriter, label_of
-from vswitch.debug.witness import NO_CAUSE, Cause
+from vswitch.debug.witness import Cause, Causes
 from vswitch.units import KIBIBYTE, Nanoseconds
 from vswitch.wire import ethernet, ipv4, tcp
 from vswitch.wire.buffer import Buffer
@@ -55,6 +55,7 @@ _PIECE = 128
 _RECORD = struct.Struct(f"<qQIIBBB{HEADER_LENGTH + SNAP_LENGTH}s")
 """When, connection, original length, port, kind, fate, reason, frame."""
 
+_WHEN = struct.Struct("<q")
 _KEPT = HEADER_LENGTH + SNAP_LENGTH
 _HIT, _DECIDED, _SENT = range(3)
 _pack_into = _RECORD.pack_into
@@ -174,16 +175,19 @@ class Snapshot:
 
     def sights(self) -> Iterator[Sight]:
         """All of it, oldest first."""
-        cause = Cause(Fate.FORWARDED, 0, ()) if self.is_round else NO_CAUSE
+        causes = self._before_the_oldest()
         for at in (*range(self.oldest, len(self.ring), _SIZE), *range(0, self.oldest, _SIZE)):
             when, number, size, port, kind, fate_code, reason_code, kept = _RECORD.unpack_from(
                 self.ring, at
             )
             if kind == _DECIDED:
                 words = tuple(str(finding) for finding in self.trails.get(at, ()))
-                cause = Cause(_FATES[fate_code], number, words)
-            elif kind == _HIT or (number and number != cause.flow):
-                cause = Cause(Fate.FORWARDED, number, ())
+                causes.received(Cause(_FATES[fate_code], number, words), when)
+            elif kind == _HIT:
+                causes.received(Cause(Fate.FORWARDED, number, ()), when)
+            else:
+                causes.sent(number, when)
+            cause = causes.present
             yield Sight(
                 when=when,
                 port=port,
@@ -195,6 +199,13 @@ class Snapshot:
                 reason=_REASONS[reason_code],
                 words=cause.words,
             )
+
+    def _before_the_oldest(self) -> Causes:
+        """What the oldest record belongs to if it was sent: nothing, or what is overwritten."""
+        if not self.is_round:
+            return Causes()
+        (when,) = _WHEN.unpack_from(self.ring, self.oldest)
+        return Causes(Cause(Fate.FORWARDED, 0, ()), when)
 
 
 def pcapng_of(snapshot: Snapshot, flows: Flows, clock_offset: Nanoseconds) -> Iterator[bytes]:

@@ -45,6 +45,25 @@ NO_CAUSE = Cause(Fate.ANSWERED, 0, ("by itself: a timer was due",))
 """The cause of what is sent at a time at which no frame came in."""
 
 
+class Causes:
+    """Which frame is behind what is sent, told of all frames in their order."""
+
+    def __init__(self, present: Cause = NO_CAUSE, since: Nanoseconds = 0) -> None:
+        self.present = present
+        self._since = since
+
+    def received(self, cause: Cause, now: Nanoseconds) -> None:
+        """A frame came in."""
+        self.present, self._since = cause, now
+
+    def sent(self, flow: int, now: Nanoseconds) -> None:
+        """A frame leaves, which may be for another one than the last."""
+        if flow and flow != self.present.flow:
+            self.present = Cause(Fate.FORWARDED, flow, ())
+        elif not flow and now != self._since:
+            self.present = NO_CAUSE
+
+
 class Witness:
     """The observer of one switch. Implements `dataplane.observer.Observer`."""
 
@@ -52,8 +71,7 @@ class Witness:
         self._switch = switch
         self._sinks: dict[Sink, int] = {}
         self._snap_length = 0
-        self._cause = NO_CAUSE
-        self._caused_at: Nanoseconds = 0
+        self._causes = Causes()
 
     def add(self, sink: Sink, snap_length: int) -> None:
         """Give `sink` every sight from now on, with `snap_length` bytes of Ethernet at least."""
@@ -73,22 +91,19 @@ class Witness:
 
     def hit(self, port: int, frame: Buffer, flow: int, now: Nanoseconds) -> None:
         """A frame for which the fast path has a program."""
-        self._cause, self._caused_at = Cause(Fate.FORWARDED, flow, ()), now
+        self._causes.received(Cause(Fate.FORWARDED, flow, ()), now)
         self._tell(port, Direction.RECEIVED, frame, None, now)
 
     def decided(self, port: int, frame: Buffer, verdict: Verdict, now: Nanoseconds) -> None:
         """A frame that the pipeline has decided about."""
         flow = verdict.connection.number if verdict.connection else 0
         words = tuple(str(finding) for finding in verdict.trail)
-        self._cause, self._caused_at = Cause(verdict.fate, flow, words), now
+        self._causes.received(Cause(verdict.fate, flow, words), now)
         self._tell(port, Direction.RECEIVED, frame, verdict, now)
 
     def sent(self, port: int, frame: Buffer, flow: int, now: Nanoseconds) -> None:
         """A frame that leaves."""
-        if flow and flow != self._cause.flow:
-            self._cause = Cause(Fate.FORWARDED, flow, ())
-        elif not flow and now != self._caused_at:
-            self._cause = NO_CAUSE
+        self._causes.sent(flow, now)
         self._tell(port, Direction.SENT, frame, None, now)
 
     def _tell(
@@ -99,7 +114,7 @@ class Witness:
         verdict: Verdict | None,
         now: Nanoseconds,
     ) -> None:
-        cause = self._cause
+        cause = self._causes.present
         sight = Sight(
             when=now,
             port=port,

@@ -11,7 +11,7 @@ There are two kinds, told apart by the destination station:
   sending station, addresses, ports (of an ICMP query: type and identifier). Without a key are: what
   is not IPv4, headers with options, wrong header checksums, lengths that lie, an unfinished
   checksum anywhere but in its place, fragments, a TTL about to expire, ICMP errors, and every TCP
-  segment with SYN, FIN or RST, which the state machine has to see.
+  segment but one with ACK and without SYN, FIN and RST: the state machine has to see those.
 * To any other station it bridges, so the flow is the pair of stations in a VLAN on a port.
   Group addresses have no key: a flood is decided anew each time.
 
@@ -52,7 +52,7 @@ _PLAIN_IPV4 = b"\x08\x00\x45"
 _VLAN_ETHERTYPE = b"\x81\x00"
 _UNTAGGED = b"\x00\x00"
 _MORE_FRAGMENTS_AND_OFFSET_HIGH = 0x3F
-_CONTROL = tcp.FIN | tcp.SYN | tcp.RST
+_CONTROL = tcp.FIN | tcp.SYN | tcp.RST | tcp.ACK
 _ECHO = (icmp.Type.ECHO_REPLY, icmp.Type.ECHO_REQUEST)
 
 _TCP = int(Protocol.TCP)
@@ -123,7 +123,7 @@ def _routed(context: KeyContext, frame: Buffer, length: int) -> bytes | None:
         header = frame[_TRANSPORT + tcp.DATA_OFFSET] >> 4 << 2
         if not tcp.HEADER_LENGTH <= header <= payload:
             return None
-        if frame[_TRANSPORT + tcp.FLAGS] & _CONTROL:
+        if frame[_TRANSPORT + tcp.FLAGS] & _CONTROL != tcp.ACK:
             return None
     elif protocol == _UDP:
         if unfinished and frame[_CHECKSUM_PLACE] != _UDP_CHECKSUM:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from vswitch.dataplane.topology import Interface
 from vswitch.wire import ethernet, icmp, ipv4
 from vswitch.wire.ethernet import Ethernet
-from vswitch.wire.icmp import Icmp, Type
+from vswitch.wire.icmp import Icmp, Type, Unreachable
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.values import EtherType, IpAddress, Protocol
 
@@ -42,11 +42,23 @@ def is_answerable(frame: Ethernet, packet: Ipv4) -> bool:
 def error(
     frame: Ethernet, packet: Ipv4, interface: Interface, kind: Type, code: int, rest: int = 0
 ) -> bytearray:
-    """An error about `packet`, back to where the frame came from."""
+    """A router's error about `packet`, back to where the frame came from."""
+    return _error(frame, packet, interface.address.address, kind, code, rest)
+
+
+def port_unreachable(frame: Ethernet, packet: Ipv4) -> bytearray:
+    """A host's error about `packet`, from the address that it was sent to."""
+    kind, code = Type.DESTINATION_UNREACHABLE, Unreachable.PORT
+    return _error(frame, packet, packet.destination, kind, code, 0)
+
+
+def _error(
+    frame: Ethernet, packet: Ipv4, source: IpAddress, kind: Type, code: int, rest: int
+) -> bytearray:
     quote = bytes(frame.frame[packet.offset : min(packet.end, packet.offset + _QUOTE_LIMIT)])
     message = icmp.build(kind, code, rest, quote)
-    answer = ipv4.build(interface.address.address, packet.source, Protocol.ICMP, message)
-    return ethernet.build(frame.source, interface.mac, EtherType.IPV4, answer)
+    answer = ipv4.build(source, packet.source, Protocol.ICMP, message)
+    return ethernet.build(frame.source, frame.destination, EtherType.IPV4, answer)
 
 
 def _is_no_host(address: IpAddress) -> bool:
