@@ -171,6 +171,8 @@ NO_KEY = {
     "SYN and ACK": data("SA"),
     "FIN": data("FA"),
     "RST": data("R"),
+    "PSH without ACK": data("P"),
+    "no TCP flags": data(""),
     "TCP header too short": data(dataofs=4),
     "TCP header beyond the packet": data(dataofs=15),
     "UDP length too short": udp(len=7),
