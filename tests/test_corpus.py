@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from vswitch.debug import case, trial
-from vswitch.debug.making import built
-from vswitch.debug.reading import CaptureReader
+from vswitch.debug.cases import case, trial
+from vswitch.debug.cases.making import built
+from vswitch.debug.files.reading import CaptureReader
 
 PCAPS = Path(__file__).parents[1] / "pcaps"
 CASES = sorted(file.parent for file in PCAPS.glob("*/case.toml"))

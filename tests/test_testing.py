@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.debug.replaying import conversation, datagram, make_case, meet, updated
-from vswitch.debug.making import Script, built
-from vswitch.debug.reading import CaptureError
+from vswitch.debug.cases.making import Script, built
+from vswitch.debug.files.reading import CaptureError
 from vswitch.testing import replay_case
 
 pytest_plugins = ["pytester"]

@@ -41,7 +41,7 @@ def replay_case(path: str | PathLike[str]) -> None:
         CaptureError: a capture of the case can not be read, or there is no expected.pcapng yet.
         ConfigurationError: case.toml can not be honoured.
     """
-    from vswitch.debug import case, trial
+    from vswitch.debug.cases import case, trial
 
     __tracebackhide__ = True
     loaded = case.load(Path(path))

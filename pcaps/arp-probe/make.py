@@ -5,7 +5,7 @@ from __future__ import annotations
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 
-from vswitch.debug.making import Script, make
+from vswitch.debug.cases.making import Script, make
 
 APP, DB, SWITCH = "02:00:00:00:01:02", "02:00:00:00:01:03", "02:00:00:00:00:fe"
 GATEWAY, ROUTER = "02:00:00:00:01:01", "02:00:00:00:00:01"

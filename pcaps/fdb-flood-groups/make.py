@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scapy.layers.l2 import Ether
 
-from vswitch.debug.making import Script, make
+from vswitch.debug.cases.making import Script, make
 
 LEFT, RIGHT = "02:00:00:00:0a:01", "02:00:00:00:0a:03"
 EVERYBODY, MDNS_GROUP, IPV6_GROUP = "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:fb", "33:33:00:00:00:01"

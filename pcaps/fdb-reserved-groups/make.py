@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scapy.layers.l2 import Dot1Q, Ether
 
-from vswitch.debug.making import Script, make
+from vswitch.debug.cases.making import Script, make
 
 SENDER, OTHER = "02:00:00:00:0a:01", "02:00:00:00:0a:02"
 

@@ -13,7 +13,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.layers.l2 import Ether
 
-from vswitch.debug.making import Script, make
+from vswitch.debug.cases.making import Script, make
 
 APP, DB, GATEWAY = "02:00:00:00:01:02", "02:00:00:00:01:03", "02:00:00:00:01:01"
 APP_IP, DB_IP = "fe80::ff:fe00:102", "fe80::ff:fe00:103"

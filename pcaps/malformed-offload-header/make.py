@@ -7,7 +7,7 @@ from dataclasses import replace
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
-from vswitch.debug.making import Script, make, unfinished
+from vswitch.debug.cases.making import Script, make, unfinished
 from vswitch.wire.offload import GSO_TCPV4, GSO_TCPV6, GSO_UDP, NEEDS_CSUM, OffloadHeader
 
 APP, DB, GATEWAY = "02:00:00:00:01:02", "02:00:00:00:01:03", "02:00:00:00:01:01"

@@ -6,7 +6,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
-from vswitch.debug.making import Script, make, unfinished
+from vswitch.debug.cases.making import Script, make, unfinished
 
 APP, DB, CAPABLE = "02:00:00:00:01:02", "02:00:00:00:01:03", "02:00:00:00:01:04"
 GATEWAY, ROUTER, SWITCH = "02:00:00:00:01:01", "02:00:00:00:00:01", "02:00:00:00:00:fe"

@@ -12,8 +12,8 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from vswitch.debug.pcapng import PcapngWriter
-from vswitch.debug.rotation import files_of
+from vswitch.debug.files.pcapng import PcapngWriter
+from vswitch.debug.files.rotation import files_of
 from vswitch.debug.sight import Direction
 from vswitch.units import SECOND
 

@@ -13,7 +13,7 @@ from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
 from tests.cli.conftest import Vswitch
-from vswitch.debug.pcapng import PcapngWriter
+from vswitch.debug.files.pcapng import PcapngWriter
 from vswitch.debug.sight import Direction
 from vswitch.units import SECOND
 from vswitch.wire.offload import HEADER_LENGTH

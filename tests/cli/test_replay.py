@@ -11,9 +11,9 @@ from typer.testing import CliRunner, Result
 
 from tests.debug.replaying import SWITCH_FILE, conversation, datagram, make_case, meet, updated
 from vswitch.cli.app import app
-from vswitch.debug.making import Script, built
-from vswitch.debug.reading import CaptureReader
-from vswitch.debug.recording import read_recording
+from vswitch.debug.cases.making import Script, built
+from vswitch.debug.cases.recording import read_recording
+from vswitch.debug.files.reading import CaptureReader
 
 
 @pytest.fixture(autouse=True)

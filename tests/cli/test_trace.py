@@ -15,8 +15,8 @@ from tests.harness import IP, TCP, UPLINK_ADDRESS, Lab
 from vswitch.cli import trace
 from vswitch.cli.problem import Problem
 from vswitch.daemon import messages, views
-from vswitch.debug.describing import DescriptionError
-from vswitch.debug.pcapng import PcapngWriter
+from vswitch.debug.explain.describing import DescriptionError
+from vswitch.debug.files.pcapng import PcapngWriter
 from vswitch.debug.sight import Direction
 from vswitch.network.model import Endpoint, EndpointKind
 from vswitch.units import SECOND

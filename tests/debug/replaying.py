@@ -8,9 +8,9 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from vswitch.debug import case, trial
-from vswitch.debug.case import Case
-from vswitch.debug.making import Build, Script, built
+from vswitch.debug.cases import case, trial
+from vswitch.debug.cases.case import Case
+from vswitch.debug.cases.making import Build, Script, built
 
 APP, DB, GATEWAY = "02:00:00:00:01:02", "02:00:00:00:01:03", "02:00:00:00:01:01"
 ROUTER, SWITCH = "02:00:00:00:00:01", "02:00:00:00:00:fe"

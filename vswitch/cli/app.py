@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
-from vswitch.debug.times import Times
+from vswitch.debug.explain.times import Times
 
 app = typer.Typer(
     help="A userspace virtual switch and NAT: container networking with no iptables and no bridge.",
@@ -214,7 +214,7 @@ def dump(
 
     Example:  [bold]vswitch dump --live -x icmp[/bold]
     """
-    from vswitch.debug.printing import Detail, Printer
+    from vswitch.debug.explain.printing import Detail, Printer
 
     printer = Printer(time, Detail(verbose, hexadecimal, full))
     file, *wanted = ["", *(words or ())] if live else (words or [""])

@@ -28,17 +28,17 @@ from vswitch.cli.client import Client, Stream
 from vswitch.cli.dump import print_packets
 from vswitch.cli.problem import Problem
 from vswitch.daemon.messages import CAPTURE_HEADER, CaptureQuery
-from vswitch.debug.blocks import PACKET, STATISTICS, Block, Blocks, NotPcapngError, statistics
-from vswitch.debug.printing import Printer
-from vswitch.debug.reading import CaptureError, CaptureReader
-from vswitch.debug.rotation import (
+from vswitch.debug.explain.printing import Printer
+from vswitch.debug.explain.times import Times
+from vswitch.debug.files.blocks import PACKET, STATISTICS, Block, Blocks, NotPcapngError, statistics
+from vswitch.debug.files.reading import CaptureError, CaptureReader
+from vswitch.debug.files.rotation import (
     KEPT_FILES,
     LARGEST_FILE,
     CaptureFile,
     RotatingFiles,
     Rotation,
 )
-from vswitch.debug.times import Times
 from vswitch.network import sizes
 from vswitch.units import KIBIBYTE, SECOND, Nanoseconds
 

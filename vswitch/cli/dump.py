@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 
 from vswitch.cli.problem import Problem
-from vswitch.debug.bpf import Filter, FilterError
-from vswitch.debug.printing import Printer
-from vswitch.debug.reading import CaptureError, CaptureReader, Packet
+from vswitch.debug.explain.printing import Printer
+from vswitch.debug.files.bpf import Filter, FilterError
+from vswitch.debug.files.reading import CaptureError, CaptureReader, Packet
 from vswitch.wire.offload import FINISHED
 
 STDIN = "-"

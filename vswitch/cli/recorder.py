@@ -7,7 +7,7 @@ import sys
 from vswitch.cli import capture
 from vswitch.cli.client import Client
 from vswitch.cli.problem import Problem
-from vswitch.debug.blocks import NotPcapngError
+from vswitch.debug.files.blocks import NotPcapngError
 
 
 def dump(target: str, switch: str | None) -> None:

@@ -25,14 +25,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vswitch.assembly import UPLINK
 from vswitch.cli.problem import Problem
-from vswitch.debug import case as cases
-from vswitch.debug import trial
-from vswitch.debug.arrivals import PortOf, Remark, arrivals, merged
-from vswitch.debug.case import EXPECTED, FILE, Case
-from vswitch.debug.making import INPUT
-from vswitch.debug.reading import CaptureError, CaptureReader
-from vswitch.debug.recording import Recorded, RecordingWriter
-from vswitch.debug.replay import Counts, Replay, Setup
+from vswitch.debug.cases import case as cases
+from vswitch.debug.cases import trial
+from vswitch.debug.cases.arrivals import PortOf, Remark, arrivals, merged
+from vswitch.debug.cases.case import EXPECTED, FILE, Case
+from vswitch.debug.cases.making import INPUT
+from vswitch.debug.cases.recording import Recorded, RecordingWriter
+from vswitch.debug.cases.replay import Counts, Replay, Setup
+from vswitch.debug.files.reading import CaptureError, CaptureReader
 from vswitch.debug.sight import Direction
 from vswitch.fastpath.reference import ReferenceFastPath
 from vswitch.network import config

@@ -21,8 +21,8 @@ from vswitch.cli.problem import Problem
 from vswitch.cli.show import print_tree
 from vswitch.daemon.messages import TraceBody, TraceRow
 from vswitch.dataplane.verdict import Fate
-from vswitch.debug import describing
-from vswitch.debug.reading import CaptureError, CaptureReader, Packet
+from vswitch.debug.explain import describing
+from vswitch.debug.files.reading import CaptureError, CaptureReader, Packet
 from vswitch.debug.sight import Direction
 
 LONGEST_FRAME = 32_000

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 from vswitch.cli.problem import Problem, require_root
-from vswitch.debug import triggers
-from vswitch.debug.triggers import UnknownReasonError
+from vswitch.debug.live import triggers
+from vswitch.debug.live.triggers import UnknownReasonError
 from vswitch.network import config
 from vswitch.network.config import ConfigurationError
 from vswitch.network.model import Configuration

@@ -21,8 +21,8 @@ from pydantic import BaseModel, ValidationError
 from vswitch.daemon import impairments, messages, views
 from vswitch.daemon.captures import TooManyReadersError
 from vswitch.daemon.daemon import AttachError, Daemon
-from vswitch.debug.bpf import FilterError
-from vswitch.debug.describing import DescriptionError
+from vswitch.debug.explain.describing import DescriptionError
+from vswitch.debug.files.bpf import FilterError
 from vswitch.impairment import ImpairmentError
 from vswitch.network import publish
 from vswitch.network.errors import NetworkError

@@ -19,9 +19,9 @@ from contextlib import suppress
 
 from vswitch.daemon.messages import CaptureQuery
 from vswitch.dataplane.switch import Switch
-from vswitch.debug.bpf import Filter
-from vswitch.debug.recorder import Recorder, pcapng_of
-from vswitch.debug.stream import Flows, LiveStream, Member, Selection
+from vswitch.debug.files.bpf import Filter
+from vswitch.debug.live.recorder import Recorder, pcapng_of
+from vswitch.debug.live.stream import Flows, LiveStream, Member, Selection
 from vswitch.debug.witness import Witness
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory

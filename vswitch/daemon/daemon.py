@@ -29,8 +29,8 @@ from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.responders.dns import Host, Names
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port
-from vswitch.debug import triggers
-from vswitch.debug.triggers import Counts, UnknownReasonError
+from vswitch.debug.live import triggers
+from vswitch.debug.live.triggers import Counts, UnknownReasonError
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import OpenError
 from vswitch.impairment import UNIMPAIRED, Impairments

@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vswitch.daemon.captures import Captures, TooManyReadersError
-from vswitch.debug.rotation import OWNER_ONLY, CaptureFile
-from vswitch.debug.triggers import Counts, Trigger, Watch
+from vswitch.debug.files.rotation import OWNER_ONLY, CaptureFile
+from vswitch.debug.live.triggers import Counts, Trigger, Watch
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import RecorderSettings
 

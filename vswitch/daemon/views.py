@@ -19,9 +19,9 @@ from vswitch.daemon.messages import (
 )
 from vswitch.dataplane.conntrack import Connection, Direction
 from vswitch.dataplane.switch import Switch
-from vswitch.debug import describing, tracing
-from vswitch.debug.why import usage
-from vswitch.debug.why import why as reasons_of
+from vswitch.debug.explain import describing, tracing
+from vswitch.debug.explain.why import usage
+from vswitch.debug.explain.why import why as reasons_of
 from vswitch.network.model import Endpoint
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire import text

@@ -1,0 +1,1 @@
+"""Capture files: written and read, cut out of a stream, rotated, filtered."""
