@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tests.debug.explain.test_tracing import known
-
 from tests.harness import ICMP, IP, ROUTER, TCP, UDP, UPLINK_ADDRESS, Lab
 from vswitch.dataplane.conntrack import Connection, State
 from vswitch.debug.explain.why import STATES, Why, usage, why
