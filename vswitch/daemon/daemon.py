@@ -40,7 +40,7 @@ from vswitch.wire.values import IpInterface
 
 log = logging.getLogger(__name__)
 
-_MAC_SEED = SystemRandom()
+_ENTROPY = SystemRandom()
 
 
 class StartError(Exception):
@@ -56,7 +56,7 @@ class Daemon:
 
     def __init__(self, configuration: Configuration, journal: Journal) -> None:
         """Call within the event loop. Nothing is made yet: `start` does that."""
-        random = Random(_MAC_SEED.getrandbits(128))
+        random = Random(_ENTROPY.getrandbits(128))
         host_resolv_conf = _read_host_resolv_conf()
         upstreams = configuration.dns.upstreams or host_upstreams(host_resolv_conf)
         self.configuration = configuration

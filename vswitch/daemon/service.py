@@ -8,15 +8,13 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Callable
-from pathlib import Path
 
 import uvloop
 
 from vswitch.daemon.api import Api
 from vswitch.daemon.daemon import Daemon, StartError
 from vswitch.daemon.journal import Journal
-from vswitch.daemon.rundir import RUN, SOCKET
+from vswitch.daemon.rundir import SOCKET
 from vswitch.network.model import Configuration
 
 log = logging.getLogger(__name__)
@@ -28,25 +26,21 @@ the connections of a full table would delay frames by many milliseconds."""
 _STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(
-    configuration: Configuration, *, run: Path = RUN, on_ready: Callable[[], None] | None = None
-) -> None:
+def serve(configuration: Configuration) -> None:
     """Run a switch in the foreground until SIGTERM or SIGINT.
 
     Raises AlreadyRunning, StartError, or OSError where the run directory can not be used.
     """
-    journal = Journal.open(configuration.name, run)
+    journal = Journal.open(configuration.name)
     try:
         _raise_descriptor_limit()
         _calm_garbage_collector()
-        uvloop.run(_serve(configuration, journal, on_ready))
+        uvloop.run(_serve(configuration, journal))
     finally:
         journal.close()
 
 
-async def _serve(
-    configuration: Configuration, journal: Journal, on_ready: Callable[[], None] | None
-) -> None:
+async def _serve(configuration: Configuration, journal: Journal) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOPPING_SIGNALS:
@@ -58,8 +52,6 @@ async def _serve(
         await daemon.start()
         await api.start()
         log.info("switch %s is up (pid %d, %s fast path)", *_about(daemon))
-        if on_ready is not None:
-            on_ready()
         await stop.wait()
         log.info("switch %s stops", configuration.name)
     except OSError as error:

@@ -47,6 +47,18 @@ class FlowTuple(NamedTuple):
     destination: IpAddress
     destination_port: int
 
+    @property
+    def turned(self) -> FlowTuple:
+        """The tuple of the frames the other way, on the same network."""
+        return FlowTuple(
+            self.network,
+            self.protocol,
+            self.destination,
+            self.destination_port,
+            self.source,
+            self.source_port,
+        )
+
     def __str__(self) -> str:
         if self.protocol == Protocol.ICMP:
             identifier = self.source_port or self.destination_port
@@ -206,15 +218,7 @@ class Connection:
 
     def leaving(self, direction: Direction) -> FlowTuple:
         """The tuple of a frame of `direction` as it goes out, on the network that it goes to."""
-        other = self.reply if direction is _ORIGINAL else self.original
-        return FlowTuple(
-            other.network,
-            other.protocol,
-            other.destination,
-            other.destination_port,
-            other.source,
-            other.source_port,
-        )
+        return (self.reply if direction is _ORIGINAL else self.original).turned
 
 
 class Found(NamedTuple):

@@ -57,7 +57,7 @@ def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Transl
     quoted = _quoted_tuple(walk.network.number, quote)
     if quoted is None:
         return DropReason.ICMP_ERROR_UNRELATED
-    found = tables.connections.find(_turned(quoted))
+    found = tables.connections.find(quoted.turned)
     if found is None:
         walk.detail(Stage.NAT, "no connection has sent the quoted {}", quoted)
         return DropReason.ICMP_ERROR_UNRELATED
@@ -91,45 +91,34 @@ def _quoted_tuple(network: int, quote: Ipv4) -> FlowTuple | None:
     )
 
 
-def _turned(of: FlowTuple) -> FlowTuple:
-    return FlowTuple(
-        of.network,
-        of.protocol,
-        of.destination,
-        of.destination_port,
-        of.source,
-        of.source_port,
-    )
-
-
 def _rewrite_quote(frame: bytearray, quote: Ipv4, form: FlowTuple) -> None:
     """Give the quoted packet the addresses and ports of `form`."""
     at = quote.offset + ipv4.SOURCE
     addresses = _replace(frame, at, form.source + form.destination)
-    _update(frame, quote.offset + ipv4.CHECKSUM, addresses)
+    checksum.update_at(frame, quote.offset + ipv4.CHECKSUM, addresses)
     at = quote.payload
     if quote.protocol == Protocol.ICMP:
         identifier = (form.source_port or form.destination_port).to_bytes(2, "big")
         changed = _replace(frame, at + icmp.IDENTIFIER, identifier)
-        _update(frame, at + icmp.CHECKSUM, changed)
+        checksum.update_at(frame, at + icmp.CHECKSUM, changed)
         return
     ports = form.source_port.to_bytes(2, "big") + form.destination_port.to_bytes(2, "big")
     changed = (addresses + _replace(frame, at, ports)) % 0xFFFF
     if quote.protocol == Protocol.UDP:
         field = at + udp.CHECKSUM
         if _word(quote, field) != udp.NO_CHECKSUM:
-            _update(frame, field, changed)
+            checksum.update_at(frame, field, changed)
             if not any(frame[field : field + 2]):
                 frame[field : field + 2] = udp.COMPUTED_ZERO.to_bytes(2, "big")
     elif quote.end >= at + tcp.CHECKSUM + 2:
-        _update(frame, at + tcp.CHECKSUM, changed)
+        checksum.update_at(frame, at + tcp.CHECKSUM, changed)
 
 
 def _rewrite_outer(
     frame: bytearray, packet: Ipv4, source: IpAddress, destination: IpAddress
 ) -> None:
     changed = _replace(frame, packet.offset + ipv4.SOURCE, source + destination)
-    _update(frame, packet.offset + ipv4.CHECKSUM, changed)
+    checksum.update_at(frame, packet.offset + ipv4.CHECKSUM, changed)
     field = packet.payload + icmp.CHECKSUM
     frame[field : field + 2] = b"\0\0"
     message = frame[packet.payload : packet.end]
@@ -141,11 +130,6 @@ def _replace(frame: bytearray, at: int, value: bytes) -> int:
     difference = checksum.difference(frame[at:end], value)
     frame[at:end] = value
     return difference
-
-
-def _update(frame: bytearray, at: int, difference: int) -> None:
-    field = checksum.update(frame[at] << 8 | frame[at + 1], difference)
-    frame[at : at + 2] = field.to_bytes(2, "big")
 
 
 def _word(quote: Ipv4, at: int) -> int:

@@ -70,7 +70,7 @@ class Routine:
         if self.ttl:
             frame[self.ttl] -= 1
         if self.header_difference:
-            self._update(frame, self.network + ipv4.CHECKSUM, self.header_difference)
+            checksum.update_at(frame, self.network + ipv4.CHECKSUM, self.header_difference)
         if self.transport_checksum:
             self._update_transport(frame)
 
@@ -85,12 +85,6 @@ class Routine:
             field = checksum.update(field, self.finished_difference)
             if self.zero_is_ones and not field:
                 field = udp.COMPUTED_ZERO
-        frame[at] = field >> 8
-        frame[at + 1] = field & 0xFF
-
-    @staticmethod
-    def _update(frame: MutableBuffer, at: int, difference: int) -> None:
-        field = checksum.update(frame[at] << 8 | frame[at + 1], difference)
         frame[at] = field >> 8
         frame[at + 1] = field & 0xFF
 

@@ -22,7 +22,7 @@ Read first: RFC 1071 and RFC 1624.
 
 from __future__ import annotations
 
-from vswitch.wire.buffer import Buffer
+from vswitch.wire.buffer import Buffer, MutableBuffer
 
 _ONES = 0xFFFF
 
@@ -62,6 +62,13 @@ def update(field: int, difference: int) -> int:
     """The finished checksum `field` after a difference (RFC 1624, equation 3)."""
     total = _ONES - field + difference
     return _ONES - ((total & _ONES) + (total >> 16))
+
+
+def update_at(frame: MutableBuffer, at: int, difference: int) -> None:
+    """Update the finished checksum that stands in `frame` at `at`, in place."""
+    field = update(frame[at] << 8 | frame[at + 1], difference)
+    frame[at] = field >> 8
+    frame[at + 1] = field & 0xFF
 
 
 def update_partial(field: int, difference: int) -> int:
