@@ -13,6 +13,7 @@ MILLISECOND: Nanoseconds = 1_000 * MICROSECOND
 SECOND: Nanoseconds = 1_000 * MILLISECOND
 MINUTE: Nanoseconds = 60 * SECOND
 HOUR: Nanoseconds = 60 * MINUTE
+DAY: Nanoseconds = 24 * HOUR
 
 KIBIBYTE = 1024
 MEBIBYTE = 1024 * KIBIBYTE
