@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from vswitch import assembly
+from vswitch.assembly import Learnt
+from vswitch.dataplane.mappings import External, Internal
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
 from vswitch.network import config
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Configuration
+from vswitch.translation import Filtering, Outside, Translation, Unsolicited
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress, Protocol
 
 LAB = """
@@ -17,21 +22,66 @@ name = "lab"
 [uplink]
 interface = "up0"
 address = "198.51.100.2/24"
+addresses = ["198.51.100.7", "198.51.100.8"]
 gateway = "198.51.100.1"
 mac = "02:00:00:00:00:01"
+ports = ["1024-32767"]
+unsolicited = "drop"
+clamp_mss = false
+[uplinks.wan]
+interface = "up1"
+address = "203.0.113.2/24"
+mac = "02:00:00:00:00:03"
 [networks.front]
 subnet = "172.18.0.0/16"
 mtu = 9000
 mac = "02:00:00:00:00:02"
+filtering = "endpoint-independent"
+[networks.back]
+subnet = "172.19.0.0/16"
+uplink = "wan"
+[networks.fixed]
+subnet = "172.20.0.0/16"
+external = "198.51.100.8"
 [endpoints.web]
 network = "front"
 publish = ["8080-8081:80-81/udp"]
+external = "198.51.100.7"
+[endpoints.app]
+network = "back"
+mappings = ["5000-5001:6000-6001/udp", "80:81"]
+[endpoints.db]
+network = "fixed"
+mappings = ["7000:7000"]
 """
 
+GATEWAY = IpAddress.parse("198.51.100.1")
+MAC = MacAddress.parse("02:00:00:00:00:09")
 
-def assembled(text: str) -> tuple[Switch, Inventory, Configuration]:
-    configuration = config.parse(text, "lab.toml")
-    return Switch(Random(1)), Inventory.of(configuration, Random(1)), configuration
+
+def ip(text: str) -> IpAddress:
+    return IpAddress.parse(text)
+
+
+class Lab:
+    """A switch as a configuration describes it, with every network that it names."""
+
+    def __init__(self, text: str = LAB) -> None:
+        self.configuration: Configuration = config.parse(text, "lab.toml")
+        self.inventory = Inventory.of(self.configuration, Random(1))
+        self.switch = Switch(Random(1), self.configuration.limits)
+        self.outside: dict[str, Network] = {}
+        self.inside: dict[str, Network] = {}
+
+    def assemble(self) -> Lab:
+        for uplink in self.configuration.uplinks:
+            made = assembly.add_outside(self.switch, self.inventory, uplink, 1400)
+            self.outside[uplink.name] = made
+        numbers = {name: network.number for name, network in self.outside.items()}
+        for network in self.inventory.networks:
+            domain = assembly.add_inside(self.switch, self.inventory, network, numbers)
+            self.inside[network.name] = domain
+        return self
 
 
 def own(network: Network) -> Interface:
@@ -39,42 +89,167 @@ def own(network: Network) -> Interface:
     return network.interface
 
 
-def test_network_comes_with_its_gateway() -> None:
-    switch, inventory, _ = assembled(LAB)
-    front = assembly.add_inside(switch, inventory, inventory.network("front"))
-    assert switch.tables.networks == {front.number: front}
+def test_network_comes_with_its_gateway_and_its_settings() -> None:
+    lab = Lab().assemble()
+    front = lab.inside["front"]
+    assert lab.switch.tables.networks[front.number] is front
     assert (front.name, front.side, front.mtu) == ("front", Side.INSIDE, 9000)
     gateway = IpInterface.parse("172.18.0.1/16")
     assert own(front) == Interface(MacAddress.parse("02:00:00:00:00:02"), gateway)
     assert front.next_hop is None
+    assert front.translation == Translation(filtering=Filtering.ENDPOINT_INDEPENDENT)
 
 
-def test_uplink_is_the_network_outside() -> None:
-    switch, inventory, configuration = assembled(LAB)
-    assert configuration.uplink is not None
-    outside = assembly.add_outside(switch, inventory, configuration.uplink, 1400)
-    assert switch.tables.uplink is outside
-    assert (outside.name, outside.mtu) == (assembly.UPLINK, 1400)
+def test_uplink_is_a_network_outside_with_all_its_addresses() -> None:
+    lab = Lab().assemble()
+    outside = lab.outside["uplink"]
+    assert lab.switch.tables.networks[outside.number] is outside
+    assert (outside.name, outside.side, outside.mtu) == (assembly.UPLINK, Side.OUTSIDE, 1400)
     address = IpInterface.parse("198.51.100.2/24")
-    assert own(outside) == Interface(MacAddress.parse("02:00:00:00:00:01"), address)
-    assert outside.next_hop == IpAddress.parse("198.51.100.1")
+    also = (ip("198.51.100.7"), ip("198.51.100.8"))
+    assert own(outside) == Interface(MacAddress.parse("02:00:00:00:00:01"), address, also)
+    assert outside.next_hop == GATEWAY
+    assert outside.outside == Outside(
+        ports=(range(1024, 32768),), unsolicited=Unsolicited.DROP, clamps_mss=False
+    )
+
+
+def test_networks_know_by_which_uplink_they_leave() -> None:
+    lab = Lab().assemble()
+    assert lab.outside["wan"].name == "wan"
+    assert lab.inside["front"].uplink == lab.outside["uplink"].number
+    assert lab.inside["back"].uplink == lab.outside["wan"].number
+    alone = Lab('name = "lab"\n[networks.front]').assemble()
+    assert alone.inside["front"].uplink is None
 
 
 def test_addresses_that_nobody_chose_are_the_inventorys() -> None:
     text = LAB.replace('mac = "', 'mac = "auto" # "')
-    (switch, inventory, configuration), (_, same, _) = assembled(text), assembled(text)
-    assert configuration.uplink is not None
-    front = assembly.add_inside(switch, inventory, inventory.network("front"))
-    outside = assembly.add_outside(switch, inventory, configuration.uplink, 1500)
-    assert own(front).mac == same.allocate_mac()
-    assert own(outside).mac == same.allocate_mac()
-    assert front.number != outside.number
+    lab, same = Lab(text).assemble(), Lab(text)
+    for network in (*lab.outside.values(), *lab.inside.values()):
+        assert own(network).mac == same.inventory.allocate_mac()
+
+
+LEARNING = """
+name = "lab"
+[uplink]
+interface = "up0"
+address = "host"
+"""
+
+
+def learnt(text: str, ports: tuple[range, ...] | None = None) -> Network:
+    lab = Lab(text)
+    uplink = lab.configuration.uplink
+    assert uplink is not None
+    found = Learnt(MAC, IpInterface.parse("192.0.2.5/24"), ip("192.0.2.1"), ports)
+    return assembly.add_outside(lab.switch, lab.inventory, uplink, 1500, found)
+
+
+def test_uplink_has_what_was_learnt() -> None:
+    outside = learnt(LEARNING, (range(61000, 65536),))
+    assert own(outside) == Interface(MAC, IpInterface.parse("192.0.2.5/24"))
+    assert outside.next_hop == ip("192.0.2.1")
+    assert outside.outside.ports == (range(61000, 65536),)
+
+
+def test_what_the_configuration_says_comes_before_what_was_learnt() -> None:
+    text = f'{LEARNING}gateway = "192.0.2.9"\nports = ["2000"]'
+    outside = learnt(text, (range(61000, 65536),))
+    assert outside.next_hop == ip("192.0.2.9")
+    assert outside.outside.ports == (range(2000, 2001),)
+
+
+def test_address_by_dhcp_may_give_away_every_port() -> None:
+    assert learnt(LEARNING.replace("host", "dhcp")).outside.ports == Outside().ports
+
+
+def test_uplink_is_not_made_of_what_is_not_known() -> None:
+    lab = Lab(LEARNING)
+    uplink = lab.configuration.uplink
+    assert uplink is not None
+    with pytest.raises(ValueError, match="the address of the uplink is not known"):
+        assembly.add_outside(lab.switch, lab.inventory, uplink, 1500)
+    with pytest.raises(ValueError, match="the uplink needs ports to give away"):
+        learnt(LEARNING)
 
 
 def test_publications_lead_to_the_endpoint() -> None:
-    _, inventory, _ = assembled(LAB)
-    (publication,) = assembly.publications(inventory.endpoint("web"), 7)
+    web = Lab().inventory.endpoint("web")
+    (publication,) = assembly.publications(web, 7)
     assert (publication.protocol, publication.host_address) == (Protocol.UDP, None)
     assert publication.host_ports == range(8080, 8082)
     assert (publication.network, publication.first_endpoint_port) == (7, 80)
-    assert publication.endpoint == inventory.endpoint("web").address
+    assert publication.endpoint == web.address
+
+
+class Told(Switch):
+    """Writes down what it is told, in order."""
+
+    def __init__(self) -> None:
+        super().__init__(Random(1))
+        self.told: list[tuple[object, ...]] = []
+
+    def publish(self, publication: object) -> None:
+        self.told.append(("publish", publication))
+
+    def unpublish(self, publication: object) -> None:
+        self.told.append(("unpublish", publication))
+
+    def map_statically(self, internal: Internal, external: External) -> None:
+        self.told.append(("map", internal, external))
+
+    def unmap_statically(self, external: External) -> None:
+        self.told.append(("unmap", external))
+
+    def translate_one_to_one(self, network: int, internal: IpAddress, external: IpAddress) -> None:
+        self.told.append(("one to one", network, internal, external))
+
+    def forget_one_to_one(self, external: IpAddress) -> None:
+        self.told.append(("forget", external))
+
+
+def exposed(name: str) -> tuple[list[tuple[object, ...]], int, IpAddress]:
+    """What a switch is told when an endpoint comes and goes, its network and its address."""
+    lab = Lab()
+    lab.switch = switch = Told()
+    lab.assemble()
+    endpoint = lab.inventory.endpoint(name)
+    network = lab.inside[endpoint.network].number
+    assembly.conceal(switch, assembly.expose(switch, endpoint, network))
+    return switch.told, network, endpoint.address
+
+
+def test_endpoint_comes_with_its_publications_and_its_external_address() -> None:
+    told, network, address = exposed("web")
+    (publication,) = assembly.publications(Lab().inventory.endpoint("web"), network)
+    assert told == [
+        ("publish", publication),
+        ("one to one", network, address, ip("198.51.100.7")),
+        ("forget", ip("198.51.100.7")),
+        ("unpublish", publication),
+    ]
+
+
+def test_endpoint_comes_with_its_mappings_port_by_port_on_its_uplinks_address() -> None:
+    told, network, address = exposed("app")
+    wan = ip("203.0.113.2")
+    pairs = [
+        (Protocol.UDP, 6000, 5000),
+        (Protocol.UDP, 6001, 5001),
+        (Protocol.TCP, 81, 80),
+    ]
+    mapped = [
+        ("map", Internal(network, protocol, address, inner), External(protocol, wan, outer))
+        for protocol, inner, outer in pairs
+    ]
+    assert told == [*mapped, *(("unmap", external) for _, _, external in mapped)]
+
+
+def test_mappings_are_on_the_networks_own_external_address() -> None:
+    told, network, address = exposed("db")
+    external = External(Protocol.TCP, ip("198.51.100.8"), 7000)
+    assert told == [
+        ("map", Internal(network, Protocol.TCP, address, 7000), external),
+        ("unmap", external),
+    ]

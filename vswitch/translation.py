@@ -190,3 +190,6 @@ class Limits:
     """Unsolicited SYNs that wait to be refused; those beyond are dropped and nothing is said."""
     errors_per_second: int = 100
     """ICMP errors of our own on each port (RFC 1812, 4.3.2.8)."""
+
+
+DEFAULT_LIMITS = Limits()

@@ -224,7 +224,9 @@ def test_frames_that_wait_for_an_endpoint_that_is_gone_are_counted_as_dropped() 
     lab = published_lab()
     lab.send(lab.outside, query(lab, 0))
     lab.send(lab.outside, query(lab, 1))
-    lab.switch.forget_address(lab.network("front").number, IpAddress.parse(lab.b.ip))
+    lab.switch.changes.forget_address(
+        lab.network("front").number, IpAddress.parse(lab.b.ip), lab.now
+    )
     assert lab.drops == {DropReason.ENDED_WHILE_WAITING: 2}
 
 
@@ -233,7 +235,7 @@ def test_answer_that_comes_after_the_end_of_a_connection_revives_nothing() -> No
     lab = Lab()
     publication = lab.publish(8053, lab.b, 53, Protocol.UDP)
     lab.send(lab.outside, query(lab, 0))
-    lab.switch.unpublish(publication)
+    lab.switch.changes.unpublish(publication, lab.now)
     lab.send(lab.b, answer_of_b(lab))
     lab.received(lab.b)
     lab.send(lab.outside, query(lab, 1))

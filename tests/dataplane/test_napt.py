@@ -493,7 +493,9 @@ def test_endpoint_that_is_gone_leaves_nothing_behind() -> None:
     made = lab()
     opened(made)
     udp_exchange(made)
-    made.switch.forget_address(made.network("front").number, IpAddress.parse(made.a.ip))
+    made.switch.changes.forget_address(
+        made.network("front").number, IpAddress.parse(made.a.ip), made.now
+    )
     made.switch.remove_port(made.a.port)
     assert len(made.switch.tables.connections) == 0
     assert len(made.switch.tables.mappings) == 0
@@ -507,7 +509,9 @@ def test_endpoint_that_is_gone_leaves_the_others_alone() -> None:
     made = lab()
     udp_out(made, made.a, 5000, S1, 7000)
     udp_out(made, made.b, 6000, S1, 7000)
-    made.switch.forget_address(made.network("front").number, IpAddress.parse(made.a.ip))
+    made.switch.changes.forget_address(
+        made.network("front").number, IpAddress.parse(made.a.ip), made.now
+    )
     assert len(udp_back(made, S1, 7000, 6000)["b"]) == 1
 
 

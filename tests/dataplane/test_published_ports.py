@@ -157,7 +157,7 @@ def test_unpublished_port_lets_nobody_in_any_more() -> None:
     for _ in range(3):
         udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
         udp(made, made.b, (80, 4000), S1)
-    made.switch.unpublish(publication)
+    made.switch.changes.unpublish(publication, made.now)
     assert len(made.switch.tables.connections) == 0
     assert not any(udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS).values())
     assert made.drops == {DropReason.NOT_PUBLISHED: 1}
@@ -168,7 +168,7 @@ def test_port_that_is_pointed_elsewhere_leads_there_with_the_next_frame() -> Non
     publication = made.publish(8080, made.b, 80, Protocol.UDP)
     for _ in range(3):
         udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
-    made.switch.unpublish(publication)
+    made.switch.changes.unpublish(publication, made.now)
     made.publish(8080, made.a, 80, Protocol.UDP)
     answers = udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
     assert len(answers["a"]) == 1
@@ -186,7 +186,9 @@ def test_publication_of_an_endpoint_that_is_gone_ends_its_connections() -> None:
     made = lab()
     made.publish(8080, made.b, 80, Protocol.UDP)
     udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
-    made.switch.forget_address(made.network("front").number, IpAddress.parse(made.b.ip))
+    made.switch.changes.forget_address(
+        made.network("front").number, IpAddress.parse(made.b.ip), made.now
+    )
     assert len(made.switch.tables.connections) == 0
 
 
@@ -281,7 +283,7 @@ def test_port_that_nobody_has_is_refused_to_the_inside() -> None:
 def test_publication_on_one_address_is_not_found_on_another() -> None:
     made = lab()
     publication = made.publish(8080, made.b, 80, Protocol.UDP)
-    made.switch.unpublish(publication)
+    made.switch.changes.unpublish(publication, made.now)
     only_uplink = type(publication)(
         Protocol.UDP,
         IpAddress.parse(UPLINK_ADDRESS),
@@ -290,6 +292,6 @@ def test_publication_on_one_address_is_not_found_on_another() -> None:
         publication.endpoint,
         80,
     )
-    made.switch.publish(only_uplink)
+    made.switch.changes.publish(only_uplink, made.now)
     assert len(udp(made, made.a, (5000, 8080), UPLINK_ADDRESS)["b"]) == 1
     assert only(udp(made, made.a, (5000, 8080), "10.0.0.1")["a"])[ICMP].code == 3

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -23,15 +23,12 @@ CHUNK = 256 * 1024
 
 def serve_http(listening: socket.socket) -> None:
     """Answer every HTTP request with the client's address."""
+    _answer_requests(listening, lambda _, client: client.encode())
 
-    def answer(connection: socket.socket, client: str) -> None:
-        while b"\r\n\r\n" not in connection.recv(CHUNK):
-            continue
-        body = client.encode()
-        head = f"HTTP/1.0 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
-        connection.sendall(head.encode() + body)
 
-    _accept(listening, answer)
+def serve_files(listening: socket.socket, files: Mapping[str, bytes]) -> None:
+    """Answer every HTTP request with the file of its path."""
+    _answer_requests(listening, lambda path, _: files[path])
 
 
 def serve_text(listening: socket.socket, text: str) -> None:
@@ -82,6 +79,21 @@ def digest_of(connection: socket.socket) -> str:
     while data := connection.recv(CHUNK):
         digest.update(data)
     return digest.hexdigest()
+
+
+def _answer_requests(listening: socket.socket, body_of: Callable[[str, str], bytes]) -> None:
+    def answer(connection: socket.socket, client: str) -> None:
+        request = b""
+        while b"\r\n\r\n" not in request:
+            data = connection.recv(CHUNK)
+            if not data:
+                return  # without having asked
+            request += data
+        body = body_of(request.split()[1].decode(), client)
+        head = f"HTTP/1.0 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+
+    _accept(listening, answer)
 
 
 def _accept(listening: socket.socket, answer: Callable[[socket.socket, str], None]) -> None:

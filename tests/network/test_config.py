@@ -70,7 +70,7 @@ def lines(text: str) -> list[str]:
 def test_whole_configuration_is_read() -> None:
     assert config.parse(LAB, "lab.toml") == Configuration(
         name="lab",
-        uplink=Uplink("up0", IpInterface.parse("198.51.100.2/24"), ip("198.51.100.1")),
+        uplinks=(Uplink("up0", IpInterface.parse("198.51.100.2/24"), ip("198.51.100.1")),),
         networks=(
             DEFAULT_NETWORK,
             Network("front", IpNetwork.parse("172.18.0.0/16"), ip("172.18.0.254"), 9000),
@@ -101,7 +101,7 @@ def test_whole_configuration_is_read() -> None:
 
 def test_name_is_all_that_is_needed() -> None:
     assert config.parse('name = "lab"', "lab.toml") == Configuration(
-        "lab", None, (DEFAULT_NETWORK,), ()
+        "lab", (), (DEFAULT_NETWORK,), ()
     )
 
 
@@ -350,13 +350,34 @@ def named(inner: st.SearchStrategy[dict[str, object]]) -> st.SearchStrategy[obje
     return st.one_of(st.dictionaries(words, st.one_of(inner, scalars), max_size=3), scalars)
 
 
+uplinks = st.fixed_dictionaries(
+    {"interface": st.sampled_from(["up0", "up1", ""])},
+    optional={
+        "address": st.sampled_from(["10.0.0.9/24", "192.0.2.1/24", "host", "dhcp", "x"]),
+        "addresses": st.lists(st.sampled_from(["10.0.0.1", "10.0.0.2", "x"]), max_size=3),
+        "ports": st.lists(st.sampled_from(["80", "1-65535", "x"]), max_size=2),
+        "gateway": words,
+        "mac": words,
+        "device": words,
+    },
+)
+
 documents = st.fixed_dictionaries(
     {},
     optional={
         "name": values,
-        "uplink": st.one_of(tables("interface", "address", "gateway", "mac"), values),
-        "networks": named(tables("subnet", "gateway", "mtu")),
-        "endpoints": named(tables("network", "kind", "namespace", "address", "aliases", "publish")),
+        "uplink": st.one_of(uplinks, values),
+        "uplinks": named(uplinks),
+        "networks": named(
+            tables("subnet", "gateway", "mtu", "uplink", "external", "timeouts", "quotas")
+        ),
+        "endpoints": named(
+            st.one_of(
+                tables("network", "kind", "namespace", "address", "aliases", "publish"),
+                tables("network", "publish", "external", "mappings"),
+            )
+        ),
+        "limits": st.one_of(tables("memory", "fragments", "held_syns"), values),
         "dns": st.one_of(tables("upstream"), values),
         "stray": values,
     },

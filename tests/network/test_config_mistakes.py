@@ -48,7 +48,9 @@ def lines(text: str) -> list[str]:
 
 NAME = "allowed is a name of 1 to 63 letters, digits, '_', '.' or '-', the first a letter or digit"
 INTERFACE = "allowed is the name of an interface: 1 to 15 bytes without '/', ':' or space"
-UPLINK_ADDRESS = 'allowed is an IPv4 address with its prefix length, like "198.51.100.2/24"'
+UPLINK_ADDRESS = (
+    'allowed is an IPv4 address with its prefix length, like "198.51.100.2/24", or "host" or "dhcp"'
+)
 UPLINK_GATEWAY = "allowed is the address of another host in 198.51.100.0/24"
 UPLINK_MAC = 'allowed is "auto" or a unicast MAC address, like "02:00:5e:10:00:01"'
 SUBNET = 'allowed is an IPv4 subnet, like "172.18.0.0/16"'
@@ -77,14 +79,15 @@ MISTAKES = [
     ('"lab"', "5", f"name: found 5: {NAME}"),
     (
         '"lab"',
-        '"lab"\nuplinks = 1',
-        "uplinks: unknown key: allowed is name, uplink, networks, endpoints, dns, recorder; "
-        'did you mean "uplink"?',
+        '"lab"\nuplnk = 1',
+        "uplnk: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
+        'limits; did you mean "uplink"?',
     ),
     (
         '"lab"',
         '"lab"\nzzz = 1',
-        "zzz: unknown key: allowed is name, uplink, networks, endpoints, dns, recorder",
+        "zzz: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
+        "limits",
     ),
     ('interface = "up0"\n', "", f"uplink.interface: missing: {INTERFACE}"),
     (
@@ -145,8 +148,9 @@ MISTAKES = [
     (
         'mac = "auto"',
         'macs = "auto"',
-        "uplink.macs: unknown key: allowed is interface, address, gateway, mac, "
-        'impair, impair_in, impair_out, impair_seed; did you mean "mac"?',
+        "uplink.macs: unknown key: allowed is interface, address, gateway, mac, addresses, "
+        "device, ports, unsolicited, clamp_mss, impair, impair_in, impair_out, impair_seed; "
+        'did you mean "mac"?',
     ),
     (
         'mac = "auto"',
@@ -224,7 +228,8 @@ MISTAKES = [
     (
         "mtu =",
         "icc =",
-        "networks.front.icc: unknown key: allowed is subnet, gateway, mtu, mac",
+        "networks.front.icc: unknown key: allowed is subnet, gateway, mtu, mac, uplink, external, "
+        "untranslated, filtering, refresh, window_tracking, port_parity, resets, timeouts, quotas",
     ),
     (
         "[networks.back]",
@@ -343,7 +348,7 @@ MISTAKES = [
         "publish =",
         "publsh =",
         "endpoints.web.publsh: unknown key: allowed is network, kind, namespace, address, "
-        "aliases, publish, mac, impair, impair_in, impair_out, impair_seed; "
+        "aliases, publish, external, mappings, mac, impair, impair_in, impair_out, impair_seed; "
         'did you mean "publish"?',
     ),
     (
@@ -399,6 +404,11 @@ def test_mistake_is_told_in_one_line(right: str, wrong: str, line: str) -> None:
     ("text", "line"),
     [
         ("uplink = 5", "uplink: found 5: allowed is a table, [uplink]"),
+        (
+            "uplinks = 5",
+            "uplinks: found 5: allowed is a table of further uplinks, [uplinks.NAME]",
+        ),
+        ("limits = 5", "limits: found 5: allowed is a table, [limits]"),
         ("dns = 5", "dns: found 5: allowed is a table, [dns]"),
         ("networks = 5", "networks: found 5: allowed is a table of networks, [networks.NAME]"),
         (

@@ -5,15 +5,21 @@ import pytest
 from vswitch.network import publish
 from vswitch.network.errors import NetworkError
 from vswitch.network.hostports import ANY_HOST_PORT, HostPorts
-from vswitch.network.model import Uplink
-from vswitch.wire.values import IpInterface, Protocol
+from vswitch.network.model import LearntAddress, Uplink
+from vswitch.wire.values import IpAddress, IpInterface, Protocol
 
 UPLINK = Uplink("up0", IpInterface.parse("198.51.100.2/24"))
+FURTHER = IpAddress.parse("198.51.100.7")
+SEVERAL = (
+    Uplink("up0", IpInterface.parse("198.51.100.2/24"), also=(FURTHER,)),
+    Uplink("up1", IpInterface.parse("203.0.113.2/24"), name="wan"),
+)
+LEARNING = Uplink("up2", LearntAddress.DHCP, name="mobile")
 
 
 @pytest.fixture
 def host_ports() -> HostPorts:
-    return HostPorts(UPLINK)
+    return HostPorts((UPLINK,))
 
 
 def take(host_ports: HostPorts, spec: str, holder: str = "web") -> str:
@@ -129,8 +135,129 @@ def test_address_that_is_not_the_switchs_cannot_be_published(
 def test_nothing_is_published_without_an_uplink() -> None:
     text = "failed to bind host port 0.0.0.0:{}/tcp: cannot assign requested address"
     with pytest.raises(NetworkError) as refused:
-        take(HostPorts(None), "8080:80")
+        take(HostPorts(()), "8080:80")
     assert refused.value.explained == f"{text.format(8080)} (the switch has no uplink)"
     with pytest.raises(NetworkError) as refused:
-        choose(HostPorts(None), "80")
+        choose(HostPorts(()), "80")
     assert str(refused.value) == text.format(0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("198.51.100.2:80:80", "198.51.100.7:80:80"),
+        ("198.51.100.2:80:80", "203.0.113.2:80:80"),
+        ("198.51.100.2:80-89:80-89", "203.0.113.2:85:80"),
+    ],
+)
+def test_addresses_have_ports_of_their_own(first: str, second: str) -> None:
+    several = HostPorts(SEVERAL)
+    assert take(several, first, holder="db").startswith(first.rpartition(":")[0])
+    assert take(several, second, holder="web").startswith(second.rpartition(":")[0])
+    with pytest.raises(NetworkError) as refused:
+        take(several, second, holder="other")
+    assert refused.value.hint == "by endpoint web"
+    several.release("web")
+    assert take(several, second, holder="other").startswith(second.rpartition(":")[0])
+
+
+@pytest.mark.parametrize("address", ["198.51.100.2", "198.51.100.7", "203.0.113.2"])
+def test_port_of_every_address_is_that_of_each(address: str) -> None:
+    several = HostPorts(SEVERAL)
+    take(several, "80:80", holder="db")
+    with pytest.raises(NetworkError, match=rf"^Bind for {address}:80 failed"):
+        take(several, f"{address}:80:80")
+    several.release("db")
+    take(several, f"{address}:80:80", holder="db")
+    with pytest.raises(NetworkError, match=r"^Bind for 0\.0\.0\.0:80 failed"):
+        take(several, "80:80")
+
+
+def test_port_is_chosen_by_what_is_free_on_the_address() -> None:
+    several = HostPorts(SEVERAL)
+    take(several, "198.51.100.2:8080:80", holder="db")
+    assert choose(several, "203.0.113.2:8080-8081:80") == ["203.0.113.2:8080->80/tcp"]
+    assert choose(several, "198.51.100.2:8080-8081:80") == ["198.51.100.2:8081->80/tcp"]
+    with pytest.raises(NetworkError, match="all ports are allocated"):
+        choose(several, "8080-8081:80")
+
+
+def test_addresses_of_all_uplinks_are_told() -> None:
+    with pytest.raises(NetworkError) as refused:
+        take(HostPorts(SEVERAL), "192.0.2.1:80:80")
+    assert refused.value.hint == "the switch has 198.51.100.2, 198.51.100.7, 203.0.113.2"
+
+
+def test_address_may_be_any_until_it_is_learnt() -> None:
+    ports = HostPorts((UPLINK, LEARNING))
+    assert take(ports, "192.0.2.5:80:80") == "192.0.2.5:80->80/tcp"
+    with pytest.raises(NetworkError, match="cannot assign requested address"):
+        take(ports, "[2001:db8::1]:80:80")
+    ports.learn("mobile", IpAddress.parse("192.0.2.6"))
+    assert take(ports, "192.0.2.6:80:80") == "192.0.2.6:80->80/tcp"
+    assert take(ports, "198.51.100.2:81:81") == "198.51.100.2:81->81/tcp"
+    with pytest.raises(NetworkError) as refused:
+        take(ports, "192.0.2.5:81:81")
+    assert refused.value.hint == "the switch has 198.51.100.2, 192.0.2.6"
+    ports.learn("mobile", None)
+    assert take(ports, "192.0.2.5:81:82") == "192.0.2.5:81->82/tcp"
+
+
+def test_switch_that_has_learnt_nothing_yet_says_so() -> None:
+    with pytest.raises(NetworkError) as refused:
+        take(HostPorts((LEARNING,)), "[2001:db8::1]:80:80")
+    assert refused.value.hint == "the switch has no address yet"
+
+
+def test_mapped_ports_and_published_ones_exclude_each_other() -> None:
+    ports = HostPorts(SEVERAL)
+    mapping = publish.parse_mapping("5000-5001:1-2/udp")
+    ports.take_mapping(mapping, FURTHER, "db")
+    assert take(ports, "198.51.100.2:5000:1/udp") == "198.51.100.2:5000->1/udp"
+    assert take(ports, "5000:1/tcp") == "0.0.0.0:5000->1/tcp"
+    for spec in ("198.51.100.7:5001:1/udp", "5001:1/udp"):
+        with pytest.raises(NetworkError) as refused:
+            take(ports, spec)
+        assert refused.value.hint == "by endpoint db"
+    with pytest.raises(NetworkError, match=r"^Bind for 198\.51\.100\.7:5000 failed"):
+        ports.take_mapping(publish.parse_mapping("4999-5000:1-2/udp"), FURTHER, "web")
+    ports.take_mapping(publish.parse_mapping("4999:1/udp"), FURTHER, "web")
+    ports.release("db")
+    ports.take_mapping(mapping, FURTHER, "web")
+
+
+def test_mapping_on_an_address_that_is_not_known_yet_has_its_ports_on_all() -> None:
+    ports = HostPorts((UPLINK, LEARNING))
+    ports.take_mapping(publish.parse_mapping("5000:1"), None, "db")
+    with pytest.raises(NetworkError, match=r"^Bind for 198\.51\.100\.2:5000 failed"):
+        take(ports, "198.51.100.2:5000:1")
+
+
+def test_whole_address_leaves_no_port_of_it_to_others() -> None:
+    ports = HostPorts(SEVERAL)
+    ports.take_address(FURTHER, "db")
+    with pytest.raises(NetworkError) as refused:
+        take(ports, "198.51.100.7:80:80")
+    assert refused.value.explained == (
+        "Bind for 198.51.100.7:80 failed: port is already allocated (by endpoint db)"
+    )
+    with pytest.raises(NetworkError, match="all ports are allocated"):
+        choose(ports, "198.51.100.7::80")
+    with pytest.raises(NetworkError) as refused:
+        ports.take_address(FURTHER, "web")
+    assert refused.value.explained == "Address already in use (by endpoint db)"
+    assert take(ports, "80:80") == "0.0.0.0:80->80/tcp"
+    ports.release("db")
+    assert choose(ports, "198.51.100.7::80") == ["198.51.100.7:49153->80/tcp"]
+
+
+def test_address_of_which_a_port_is_taken_is_not_whole() -> None:
+    ports = HostPorts(SEVERAL)
+    take(ports, "198.51.100.7:80:80", holder="db")
+    with pytest.raises(NetworkError) as refused:
+        ports.take_address(FURTHER, "web")
+    assert refused.value.explained == (
+        "Address already in use (by a published or mapped port of endpoint db)"
+    )
+    ports.release("db")
+    ports.take_address(FURTHER, "web")

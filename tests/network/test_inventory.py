@@ -16,19 +16,24 @@ from vswitch.network.model import (
     Endpoint,
     EndpointKind,
     EndpointRequest,
+    LearntAddress,
     Network,
     Uplink,
 )
+from vswitch.translation import Translation
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
 
 UPLINK = Uplink("up0", IpInterface.parse("198.51.100.2/24"))
+SPARE = IpAddress.parse("198.51.100.7")
+OTHER = IpAddress.parse("198.51.100.8")
+ROOMY = replace(UPLINK, also=(SPARE, OTHER))
 FRONT = Network("front", IpNetwork.parse("172.18.0.0/16"), IpAddress.parse("172.18.0.1"))
 SMALL = Network("small", IpNetwork.parse("10.0.0.0/29"), IpAddress.parse("10.0.0.1"))
 
 
 @pytest.fixture
 def inventory() -> Inventory:
-    return Inventory((DEFAULT_NETWORK, FRONT, SMALL), UPLINK, Random(1))
+    return Inventory((DEFAULT_NETWORK, FRONT, SMALL), (UPLINK,), Random(1))
 
 
 def wanted(
@@ -263,7 +268,7 @@ def test_same_name_twice_in_one_call_keeps_the_first(inventory: Inventory) -> No
 
 def test_configuration_goes_the_same_way() -> None:
     requests = (wanted("app"), wanted("web", address="172.18.0.2"))
-    configuration = Configuration("lab", UPLINK, (DEFAULT_NETWORK, FRONT), requests)
+    configuration = Configuration("lab", (UPLINK,), (DEFAULT_NETWORK, FRONT), requests)
     inventory = Inventory.of(configuration, Random(1))
     assert inventory.networks == (DEFAULT_NETWORK, FRONT)
     assert [str(endpoint.address) for endpoint in inventory.endpoints] == [
@@ -275,8 +280,8 @@ def test_configuration_goes_the_same_way() -> None:
 
 
 def test_no_mac_address_is_used_twice() -> None:
-    mac = Inventory((FRONT,), UPLINK, Random(1)).allocate_mac()
-    inventory = Inventory((FRONT,), replace(UPLINK, mac=mac), Random(1))
+    mac = Inventory((FRONT,), (UPLINK,), Random(1)).allocate_mac()
+    inventory = Inventory((FRONT,), (replace(UPLINK, mac=mac),), Random(1))
     gateway = inventory.allocate_mac()
     endpoint = inventory.add_endpoint(wanted("web"))
     assert len({mac, gateway, endpoint.mac}) == 3
@@ -291,7 +296,7 @@ def test_mac_address_of_who_left_can_be_given_again() -> None:
             assert self.left >= 0, "the only address is taken"
             return bytes(n)
 
-    inventory = Inventory((FRONT,), UPLINK, Repeating())
+    inventory = Inventory((FRONT,), (UPLINK,), Repeating())
     first = inventory.add_endpoint(wanted("web"))
     inventory.remove_endpoint("web")
     assert inventory.add_endpoint(wanted("web")).mac == first.mac
@@ -311,7 +316,7 @@ requests_ = st.builds(
 @settings(max_examples=100)
 @given(steps=st.lists(st.one_of(requests_, names), max_size=30))
 def test_nothing_is_ever_held_twice_or_lost(steps: list[EndpointRequest | str]) -> None:
-    inventory = Inventory((FRONT, SMALL), UPLINK, Random(1))
+    inventory = Inventory((FRONT, SMALL), (UPLINK,), Random(1))
     for step in steps:
         try:
             if isinstance(step, str):
@@ -359,7 +364,7 @@ def test_endpoint_has_the_mac_address_that_was_chosen(inventory: Inventory) -> N
 def test_mac_address_that_is_in_use_is_refused_with_its_holder() -> None:
     uplink = replace(UPLINK, mac=MacAddress.parse("02:00:00:00:00:02"))
     front = replace(FRONT, mac=MacAddress.parse("02:00:00:00:00:03"))
-    inventory = Inventory((front,), uplink, Random(1))
+    inventory = Inventory((front,), (uplink,), Random(1))
     inventory.add_endpoint(replace(wanted("web"), mac=CHOSEN))
     for last, holder in ((1, "by endpoint web"), (2, "by the switch"), (3, "by the gateway of")):
         mac = MacAddress.parse(f"02:00:00:00:00:0{last}")
@@ -383,10 +388,93 @@ class Repeating(Random):
 
 
 def test_mac_address_that_was_chosen_is_never_given_to_another() -> None:
-    inventory = Inventory((replace(FRONT, mac=CHOSEN),), None, Repeating())
+    inventory = Inventory((replace(FRONT, mac=CHOSEN),), (), Repeating())
     assert inventory.allocate_mac() != CHOSEN
-    inventory = Inventory((FRONT,), None, Repeating())
+    inventory = Inventory((FRONT,), (), Repeating())
     refused = inventory.admit((wanted("other"), replace(wanted("web"), mac=CHOSEN)))
     assert refused == []
     assert inventory.endpoint("web").mac == CHOSEN
     assert inventory.endpoint("other").mac != CHOSEN
+
+
+def test_external_address_is_held_as_long_as_its_endpoint_is_there() -> None:
+    inventory = Inventory((FRONT,), (ROOMY,), Random(1))
+    request = replace(wanted("web"), external=SPARE)
+    assert inventory.add_endpoint(request).external == SPARE
+    other = replace(wanted("db"), external=SPARE)
+    with pytest.raises(NetworkError) as refused:
+        inventory.add_endpoint(other)
+    assert refused.value.key == ("external",)
+    assert refused.value.explained == "Address already in use (by endpoint web)"
+    inventory.remove_endpoint("web")
+    assert inventory.add_endpoint(other).external == SPARE
+
+
+@pytest.mark.parametrize("first", ["external", "publish"])
+def test_external_address_excludes_ports_on_it_whoever_comes_first(first: str) -> None:
+    inventory = Inventory((FRONT,), (ROOMY,), Random(1))
+    requests = [
+        replace(wanted("web"), external=SPARE),
+        wanted("db", "front", f"{SPARE}:80:80"),
+    ]
+    ordered = requests if first == "external" else requests[::-1]
+    (refusal,) = inventory.admit(ordered)
+    assert refusal.name == ordered[1].name
+    assert [endpoint.name for endpoint in inventory.endpoints] == [ordered[0].name]
+
+
+def test_external_address_of_a_network_is_no_endpoints() -> None:
+    front = replace(FRONT, translation=Translation(external=OTHER))
+    inventory = Inventory((front, SMALL), (ROOMY,), Random(1))
+    with pytest.raises(NetworkError) as refused:
+        inventory.add_endpoint(replace(wanted("web", "small"), external=OTHER))
+    assert refused.value.explained == "Address already in use (by network front)"
+    assert inventory.endpoints == ()
+
+
+def test_external_address_is_one_of_the_networks_own_uplink() -> None:
+    wan = Uplink("up1", IpInterface.parse("203.0.113.2/24"), name="wan")
+    inventory = Inventory((replace(FRONT, uplink="wan"), SMALL), (ROOMY, wan), Random(1))
+    with pytest.raises(NetworkError) as refused:
+        inventory.add_endpoint(replace(wanted("web"), external=SPARE))
+    assert refused.value.explained == (
+        "cannot assign requested address (uplink wan has 203.0.113.2)"
+    )
+    inventory.add_endpoint(replace(wanted("web", "small"), external=SPARE))
+
+
+@pytest.mark.parametrize(("external", "blocked"), [(None, "198.51.100.2"), (SPARE, "198.51.100.7")])
+def test_static_mappings_are_on_the_address_that_the_network_is_translated_to(
+    external: IpAddress | None, blocked: str
+) -> None:
+    front = replace(FRONT, translation=Translation(external=external))
+    inventory = Inventory((front,), (ROOMY,), Random(1))
+    mapping = publish.parse_mapping("5000:5001/udp")
+    endpoint = inventory.add_endpoint(replace(wanted("web"), mappings=(mapping,)))
+    assert endpoint.mappings == (mapping,)
+    for address in ("198.51.100.2", "198.51.100.7"):
+        request = wanted(f"on-{address}", "front", f"{address}:5000:80/udp")
+        expected = [f"Bind for {blocked}:5000 failed: port is already allocated"]
+        assert reasons(inventory, request) == (expected if address == blocked else [])
+    inventory.remove_endpoint("web")
+    assert reasons(inventory, wanted("last", "front", f"{blocked}:5000:80/udp")) == []
+
+
+def test_endpoint_is_not_called_like_an_uplink() -> None:
+    wan = Uplink("up1", IpInterface.parse("203.0.113.2/24"), name="wan")
+    inventory = Inventory((FRONT,), (UPLINK, wan), Random(1))
+    for name, whose in (("uplink", "the uplink"), ("wan", "uplink wan")):
+        assert reasons(inventory, wanted(name)) == [
+            f"{name} is the name of {whose}'s port: allowed is another one"
+        ]
+    assert inventory.endpoints == ()
+
+
+def test_publications_are_judged_by_the_address_that_was_learnt() -> None:
+    uplink = replace(UPLINK, address=LearntAddress.HOST)
+    inventory = Inventory((FRONT,), (uplink,), Random(1))
+    inventory.learn_address("uplink", SPARE)
+    assert reasons(inventory, wanted("web", "front", f"{SPARE}:80:80")) == []
+    with pytest.raises(NetworkError) as refused:
+        inventory.add_endpoint(wanted("db", "front", f"{OTHER}:80:80"))
+    assert refused.value.hint == "the uplink's address is 198.51.100.7"

@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from vswitch.network.model import PortRange, Publication, PublicationRequest
+from vswitch.network.model import (
+    LearntAddress,
+    PortRange,
+    Publication,
+    PublicationRequest,
+    StaticMapping,
+    Uplink,
+)
 from vswitch.wire.values import IpAddress, Protocol
 
 
@@ -43,3 +50,14 @@ def test_switch_chooses_the_host_port_unless_ranges_match(
     host: PortRange | None, endpoint: PortRange, chooses: bool
 ) -> None:
     assert PublicationRequest(Protocol.TCP, None, host, endpoint).chooses_host_port is chooses
+
+
+def test_static_mapping_reads_both_ways() -> None:
+    mapping = StaticMapping(Protocol.UDP, PortRange(5000, 5001), PortRange(7000, 7001))
+    assert str(mapping) == "5000-5001<->7000-7001/udp"
+
+
+def test_uplink_is_told_by_its_name_unless_it_is_the_default_one() -> None:
+    assert str(Uplink("up0", LearntAddress.HOST)) == "the uplink"
+    assert str(Uplink("up0", LearntAddress.DHCP, name="wan")) == "uplink wan"
+    assert str(LearntAddress.DHCP) == "dhcp"

@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from vswitch.network.model import DEFAULT_NETWORK, Network, NetworkRequest, Uplink
-from vswitch.network.networks import Resolved, resolve
+from vswitch.network.model import (
+    DEFAULT_NETWORK,
+    LearntAddress,
+    Network,
+    NetworkRequest,
+    Uplink,
+)
+from vswitch.network.networks import Resolved, overlapping, resolve
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
 
 UPLINK = Uplink("up0", IpInterface.parse("198.51.100.2/24"))
@@ -21,7 +27,7 @@ def wanted(
 
 
 def resolved(*requests: NetworkRequest, with_default: bool = True) -> Resolved:
-    return resolve(requests, uplink=UPLINK, with_default=with_default)
+    return resolve(requests, outside=(UPLINK,), with_default=with_default)
 
 
 def subnets(result: Resolved) -> dict[str, str]:
@@ -65,11 +71,42 @@ def test_subnet_chosen_by_hand_comes_before_one_from_the_pools() -> None:
 def test_pools_keep_clear_of_the_uplink_and_of_name_servers() -> None:
     result = resolve(
         [wanted("auto")],
-        uplink=Uplink("up0", IpInterface.parse("172.18.7.1/24")),
+        outside=(Uplink("up0", IpInterface.parse("172.18.7.1/24")),),
         with_default=True,
         keep_clear=[IpAddress.parse("172.19.0.53"), IpAddress.parse("fd00::53")],
     )
     assert subnets(result)["auto"] == "172.20.0.0/16"
+
+
+def test_no_network_is_placed_where_any_uplink_is() -> None:
+    others = (
+        UPLINK,
+        Uplink("up1", IpInterface.parse("172.18.7.1/24"), name="wan"),
+        Uplink("up2", LearntAddress.DHCP, name="mobile"),
+    )
+    result = resolve(
+        [wanted("auto"), wanted("hand", "172.18.7.128/25")], outside=others, with_default=True
+    )
+    assert subnets(Resolved(result.networks, ()))["auto"] == "172.19.0.0/16"
+    assert refusal(result)[2].endswith("(172.18.7.0/24 of uplink wan)")
+
+
+@pytest.mark.parametrize(
+    ("subnet", "words"),
+    [
+        ("192.0.2.0/24", ()),
+        ("172.17.9.0/24", ("172.17.0.0/16 of network bridge",)),
+        (
+            "172.16.0.0/12",
+            ("172.17.0.0/16 of network bridge", "172.20.0.0/16 of network front"),
+        ),
+    ],
+)
+def test_networks_that_a_learnt_subnet_overlaps_are_told(
+    subnet: str, words: tuple[str, ...]
+) -> None:
+    made = resolved(wanted("front", "172.20.0.0/16"), wanted("back", "10.0.0.0/8")).networks
+    assert overlapping(IpNetwork.parse(subnet), made) == words
 
 
 def test_mtu_and_gateway_are_kept_as_chosen() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vswitch.network import publish
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import PortRange, PublicationRequest
+from vswitch.network.model import PortRange, PublicationRequest, StaticMapping
 from vswitch.wire.values import IpAddress, Protocol
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
@@ -104,6 +104,47 @@ def test_sctp_says_what_is_translated() -> None:
     with pytest.raises(NetworkError) as refused:
         publish.parse("80/sctp")
     assert refused.value.explained == "invalid proto: sctp (the switch translates tcp and udp)"
+
+
+MAPPINGS = {
+    "5000:5001": StaticMapping(TCP, PortRange(5000, 5000), PortRange(5001, 5001)),
+    "5000:5001/udp": StaticMapping(UDP, PortRange(5000, 5000), PortRange(5001, 5001)),
+    "6000-6009:7000-7009": StaticMapping(TCP, PortRange(6000, 6009), PortRange(7000, 7009)),
+}
+
+
+@pytest.mark.parametrize("spec", MAPPINGS)
+def test_static_mapping_is_written_like_a_publication(spec: str) -> None:
+    assert publish.parse_mapping(spec) == MAPPINGS[spec]
+
+
+@pytest.mark.parametrize("spec", ["80", ":80", "0:80", "80-81:80", "192.0.2.1:80:80", "[::]:1:1"])
+def test_static_mapping_leaves_no_choice_and_has_no_address(spec: str) -> None:
+    with pytest.raises(NetworkError) as refused:
+        publish.parse_mapping(spec)
+    assert str(refused.value) == f'allowed is "{publish.MAPPING_GRAMMAR}", like "5000:5000/udp"'
+
+
+def test_static_mapping_has_dockers_words_for_what_docker_knows() -> None:
+    with pytest.raises(NetworkError, match=r"^invalid hostPort: 70000$"):
+        publish.parse_mapping("70000:80")
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("0", PortRange(0, 0)),
+        ("80", PortRange(80, 80)),
+        ("1-65535", PortRange(1, 65535)),
+        ("2-1", None),
+        ("65536", None),
+        ("-1", None),
+        ("1-", None),
+        ("", None),
+    ],
+)
+def test_ports_are_a_number_or_a_rising_range(text: str, ports: PortRange | None) -> None:
+    assert publish.parse_ports(text) == ports
 
 
 ports = st.integers(1, publish.HIGHEST_PORT)

@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
-from vswitch.assembly import UPLINK
 from vswitch.daemon import impairments, links, messages, netns
 from vswitch.daemon.attachment import Attacher, Attachment
 from vswitch.daemon.captures import Captures
@@ -35,7 +34,14 @@ from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import OpenError
 from vswitch.impairment import UNIMPAIRED, Impairments
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Configuration, Endpoint, EndpointRequest, Network, Uplink
+from vswitch.network.model import (
+    Configuration,
+    Endpoint,
+    EndpointRequest,
+    LearntAddress,
+    Network,
+    Uplink,
+)
 from vswitch.wire.values import IpInterface
 
 log = logging.getLogger(__name__)
@@ -60,8 +66,8 @@ class Daemon:
         host_resolv_conf = _read_host_resolv_conf()
         upstreams = configuration.dns.upstreams or host_upstreams(host_resolv_conf)
         self.configuration = configuration
-        self.inventory = Inventory(configuration.networks, configuration.uplink, random)
-        self.switch = Switch(random)
+        self.inventory = Inventory(configuration.networks, configuration.uplinks, random)
+        self.switch = Switch(random, configuration.limits)
         self.runtime = Runtime(self.switch, self._device_gone)
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
         self._journal = journal
@@ -71,6 +77,8 @@ class Daemon:
         )
         self._attachments: dict[str, Attachment] = {}
         self._numbers: dict[str, int] = {}
+        self._outside: dict[str, int] = {}
+        """The networks behind the uplinks, by the names of these."""
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._recordings: Recordings | None = None
         self._undo = ExitStack()
@@ -85,10 +93,10 @@ class Daemon:
                 )
         self._watch_namespaces()
         self._begin_recordings()
+        for uplink in self.configuration.uplinks:
+            self._open_uplink(uplink)
         for network in self.inventory.networks:
             self._add_network(network)
-        if self.configuration.uplink is not None:
-            self._open_uplink(self.configuration.uplink)
         for refusal in self.inventory.admit(self.configuration.endpoints):
             raise StartError(f"endpoint {refusal.name}: {refusal.error.explained}")
         for endpoint in self.inventory.endpoints:
@@ -252,20 +260,23 @@ class Daemon:
     # How things are made
 
     def _add_network(self, network: Network) -> None:
-        domain = assembly.add_inside(self.switch, self.inventory, network)
+        domain = assembly.add_inside(self.switch, self.inventory, network, self._outside)
         self._numbers[network.name] = domain.number
         log.info("network %s: %s, gateway %s", network.name, network.subnet, network.gateway)
 
     def _open_uplink(self, uplink: Uplink) -> None:
+        if isinstance(uplink.address, LearntAddress):
+            raise StartError(f'{uplink.name}: address = "{uplink.address}" cannot be learnt')
         try:
             device = PacketDevice.open(uplink.interface)
         except OpenError as error:
-            raise StartError(f"uplink: {error}") from error
+            raise StartError(f"{uplink.name}: {error}") from error
         self._undo.callback(device.close)
-        device.name = UPLINK
+        device.name = uplink.name
         mtu = self._mtu_of(uplink)
         domain = assembly.add_outside(self.switch, self.inventory, uplink, mtu)
-        port = self.switch.add_port(UPLINK, domain.number, device)
+        self._outside[uplink.name] = domain.number
+        port = self.switch.add_port(uplink.name, domain.number, device)
         self.switch.impair(port.number, uplink.impairments, self.runtime.now())
         self.switch.transmit(self.switch.announce(domain.number), self.runtime.now())
         self.runtime.watch(port)
@@ -279,7 +290,7 @@ class Daemon:
     def _mtu_of(uplink: Uplink) -> int:
         link = links.find(uplink.interface)
         if link is None:
-            raise StartError(f"uplink: there is no interface {uplink.interface}")
+            raise StartError(f"{uplink.name}: there is no interface {uplink.interface}")
         return link.mtu
 
     # What goes away by itself

@@ -1,6 +1,6 @@
 """What this switch has made in the system, written down before it is made.
 
-Theory of operation. Namespaces, veth ends and files outlive the process that makes them, so a
+Theory of operation. Namespaces, links, filters and files outlive the process that makes them, so a
 switch that is killed leaves them behind. Each is therefore recorded first and made second: what
 the journal does not know was never made. An orderly end and the start after a kill -9 do the same
 thing, `sweep`: remove all that is recorded, the latest first, because later things stand on
@@ -36,9 +36,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vswitch.daemon import links, netns
+from vswitch.daemon.guard import clsact
 from vswitch.daemon.links import Link, LinkError
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.daemon.rundir import RUN
+from vswitch.wire.values import MacAddress
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +86,37 @@ class MadeFile:
         return f"file {self.path}"
 
 
-Made: TypeAlias = MadeNamespace | MadeLink | MadeDirectory | MadeFile
+@dataclass(frozen=True, slots=True)
+class MadeQdisc:
+    """A clsact qdisc that was not there before, by the interface's index and its name then."""
+
+    index: int
+    interface: str
+
+    def __str__(self) -> str:
+        return f"clsact qdisc of {self.interface}"
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFilter:
+    """The guard's filter at an interface's ingress, by its index and its name then."""
+
+    index: int
+    interface: str
+
+    def __str__(self) -> str:
+        return f"ingress filter of {self.interface}"
+
+
+Made: TypeAlias = MadeNamespace | MadeLink | MadeDirectory | MadeFile | MadeQdisc | MadeFilter
 
 KINDS: dict[str, type[Made]] = {
     "namespace": MadeNamespace,
     "link": MadeLink,
     "directory": MadeDirectory,
     "file": MadeFile,
+    "qdisc": MadeQdisc,
+    "filter": MadeFilter,
 }
 """How each kind of thing is called in the file."""
 
@@ -100,9 +126,16 @@ class Undone(Enum):
 
     REMOVED = "removed"
     ABSENT = "was gone already"
-    KEPT = "kept: somebody else changed it"
+    KEPT = "kept: somebody else changed it, or uses it"
     FAILED = "could not be removed"
     """It stays in the journal, for the next sweep."""
+
+
+_BY_CLSACT = {
+    clsact.Removed.REMOVED: Undone.REMOVED,
+    clsact.Removed.ABSENT: Undone.ABSENT,
+    clsact.Removed.KEPT: Undone.KEPT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +219,30 @@ class Journal:
         """`links.make_veth` with the switch's end in the daemon's namespace. Raises LinkError."""
         with self.making(MadeLink(name)):
             return links.make_veth(name, namespace, peer, mtu=mtu)
+
+    def make_macvtap(self, name: str, parent: str, mac: MacAddress) -> Link:
+        """`links.make_macvtap` in the daemon's namespace. Raises LinkError."""
+        with self.making(MadeLink(name)):
+            return links.make_macvtap(name, parent, mac)
+
+    def make_qdisc(self, index: int, interface: str) -> MadeQdisc:
+        """`clsact.make_qdisc`, and the record of it. Raises QdiscExists, and LinkError.
+
+        One that is there is not even recorded, lest a kill before the answer makes it ours.
+        """
+        if clsact.has_qdisc(index):
+            raise clsact.QdiscExists
+        thing = MadeQdisc(index, interface)
+        with self.making(thing):
+            clsact.make_qdisc(index)
+        return thing
+
+    def make_filter(self, index: int, interface: str, program: int) -> MadeFilter:
+        """`clsact.make_filter`, and the record of it. Raises LinkError."""
+        thing = MadeFilter(index, interface)
+        with self.making(thing):
+            clsact.make_filter(index, program)
+        return thing
 
     def write_file(self, path: Path, text: str) -> Written:
         """Write a file that was not there, with the directories that it needs.
@@ -337,6 +394,10 @@ def _remove(thing: Made) -> Undone:
             return _remove_directory(Path(path))
         case MadeFile(path, sha256):
             return _remove_file(Path(path), sha256)
+        case MadeQdisc(index):
+            return _BY_CLSACT[clsact.remove_qdisc(index)]
+        case MadeFilter(index):
+            return _BY_CLSACT[clsact.remove_filter(index)]
 
 
 def _remove_namespace(name: str) -> Undone:

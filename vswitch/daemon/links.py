@@ -11,7 +11,8 @@ as the kernel has it, so the link gets its link-local address by itself.
 
 The host's end of a veth pair belongs to the switch, and the host must not speak on it: it gets no
 address, no IPv6, and no ARP (a Linux host otherwise answers ARP on any link for all addresses that
-it has). Its offloads stay on, because the switch carries super-frames.
+it has). Its offloads stay on, because the switch carries super-frames. So it is with a macvtap,
+whose other end is a descriptor of the switch.
 
 This module decides no names and no addresses, and remembers nothing: what was made is written down
 in `journal`.
@@ -152,16 +153,34 @@ def make_veth(
             peer_end = {"ifname": peer, "net_ns_fd": descriptor, "mtu": mtu}
             what = f"make the veth pair {name} and {peer} of {namespace}"
             kernel.ask(what, "link", "add", ifname=name, kind="veth", mtu=mtu, peer=peer_end)
-        index = kernel.get(name).index
-        try:
-            _disable_ipv6(name)
-            kernel.set(index, f"{name} up without ARP", state="up", arp=False)
-            return kernel.get(name)
-        except BaseException:
-            kernel.ask(f"delete {name}", "link", "del", index=index)
-            raise
+        return _silenced(kernel, name)
 
     return _with_netlink(work, host)
+
+
+def make_macvtap(
+    name: str, parent: str, mac: MacAddress, *, namespace: Namespace | None = None
+) -> Link:
+    """Make the macvtap `name` on `parent` with a MAC of its own, up and silent.
+
+    In mode `bridge`, where several of one parent, and the switch's own endpoints, reach each other.
+    Raises LinkError, and then nothing is left of it.
+    """
+
+    def work(kernel: _Kernel) -> Link:
+        kernel.ask(
+            f"make the macvtap {name} on {parent}",
+            "link",
+            "add",
+            ifname=name,
+            kind="macvtap",
+            link=kernel.get(parent).index,
+            macvtap_mode="bridge",
+            address=str(mac),
+        )
+        return _silenced(kernel, name)
+
+    return _with_netlink(work, namespace)
 
 
 def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None:
@@ -252,6 +271,18 @@ def _with_netlink(work: Callable[[_Kernel], Result], namespace: Namespace | None
     except OSError as error:
         where = "" if namespace is None else f" in {namespace}"
         raise LinkError(f"cannot work on links{where}: {error}") from error
+
+
+def _silenced(kernel: _Kernel, name: str) -> Link:
+    """Set a link up on which the host itself says nothing; where that fails, delete it."""
+    index = kernel.get(name).index
+    try:
+        _disable_ipv6(name)
+        kernel.set(index, f"{name} up without ARP", state="up", arp=False)
+        return kernel.get(name)
+    except BaseException:
+        kernel.ask(f"delete {name}", "link", "del", index=index)
+        raise
 
 
 def _described(answer: Any) -> Link:

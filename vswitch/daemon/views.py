@@ -17,7 +17,8 @@ from vswitch.daemon.messages import (
     TraceRow,
     WhyRow,
 )
-from vswitch.dataplane.conntrack import Connection, Direction
+from vswitch.dataplane.conntrack import Connection
+from vswitch.dataplane.flow import Direction
 from vswitch.dataplane.switch import Switch
 from vswitch.debug.explain import describing, tracing
 from vswitch.debug.explain.why import usage

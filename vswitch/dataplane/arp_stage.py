@@ -4,14 +4,15 @@ Every ARP message passes here before it is bridged. It teaches the neighbour tab
 frames that wait for the sender's station; a request for the switch's own address is answered; a
 claim to that address by somebody else is dropped, so that no endpoint takes the gateway's place.
 ARP has no checksum: a message that asks for one to be finished would become another behind here.
-What is not about the switch goes on to be bridged, on the inside only.
+An address that the switch shares with the host is answered for by the host. What is not about the
+switch goes on to be bridged, on the inside only.
 """
 
 from __future__ import annotations
 
 from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.egress import complete
 from vswitch.dataplane.responders import arp as responder
-from vswitch.dataplane.router import complete
 from vswitch.dataplane.topology import Interface, Side
 from vswitch.dataplane.verdict import Fate, Stage, Verdict
 from vswitch.dataplane.walk import Walk
@@ -30,15 +31,15 @@ def hear(walk: Walk) -> Verdict | None:
     interface = walk.network.interface
     if interface is None or walk.ethernet.tagged:
         return None
-    own = interface.address.address
-    if message.sender_ip == own and message.sender_mac != interface.mac:
-        walk.found(Stage.ARP, "{} claims {}, which is ours", message.sender_mac, own)
+    if message.sender_ip in interface and message.sender_mac != interface.mac:
+        claimed = message.sender_ip
+        walk.found(Stage.ARP, "{} claims {}, which is ours", message.sender_mac, claimed)
         return walk.drop(DropReason.ARP_CLAIMS_OUR_ADDRESS)
-    for_us = message.target_ip == own
+    for_us = message.target_ip in interface
     if not message.is_probe and walk.network.holds(message.sender_ip):
         _learn(walk, message, interface, for_us=for_us)
-    if for_us and message.operation == Operation.REQUEST:
-        walk.found(Stage.ARP, "{} asks for {}: answered", message.sender_ip, own)
+    if for_us and message.operation == Operation.REQUEST and not interface.is_shared:
+        walk.found(Stage.ARP, "{} asks for {}: answered", message.sender_ip, message.target_ip)
         return walk.conclude(Fate.ANSWERED, walk.answer(responder.reply(message, interface)))
     if for_us or walk.ethernet.destination == interface.mac:
         return walk.conclude(Fate.ABSORBED)

@@ -47,7 +47,7 @@ def bridge(walk: Walk, tables: Tables) -> Verdict:
         return walk.drop(DropReason.SAME_PORT)
     walk.found(Stage.BRIDGE, "{} is on port {}", destination.mac, tables.ports[port].name)
     key = tables.key_of(walk.port.number, walk.frame)
-    kept = Flow(key, walk.network.number, walk.port.number, sender, None) if key else None
+    kept = Flow(key, walk.network.number, walk.port.number, sender) if key else None
     return walk.conclude(Fate.FORWARDED, Delivery(walk.frame, Program((Output(port),)), kept))
 
 

@@ -8,9 +8,9 @@ on, so that an address claimed on the wrong network matches nothing.
 
 TCP's states are RFC 7857's (2.1, after RFC 6146, 3.5.2), as the table `TCP_TRANSITIONS`: a NAT has
 to know who opened, who has finished and whether somebody reset; it does not need more, so segments
-without SYN, FIN and RST never have to come by here. UDP and ICMP queries only know whether there
-was an answer. Timeouts are the RFCs' minimums or their recommended values; `Timeouts` is what a
-configuration may change.
+without SYN, FIN and RST never have to come by here. A segment that is outside its window changes
+nothing; `transport` and the fast path's window judge that. All other protocols only know whether
+there was an answer. How long each state lives is in the account's `Timeouts`.
 
 A connection that is due is not ended before the fast path was asked when its entries were last
 used. The table decides nothing about translation (`nat`) and holds no port (`mappings`).
@@ -19,63 +19,28 @@ used. The table decides nothing about translation (`nat`) and holds no port (`ma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
+from vswitch.dataplane.accounts import Account
+from vswitch.dataplane.flow import Direction, FlowTuple
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.publications import Publication
-from vswitch.dataplane.timers import Timers
-from vswitch.units import MINUTE, SECOND, Nanoseconds
+from vswitch.dataplane.wheel import NOWHERE, Wheel
+from vswitch.translation import SHORT_PORTS, Refresh, Timeouts
+from vswitch.units import Nanoseconds
 from vswitch.wire import tcp
-from vswitch.wire.values import IpAddress, Protocol
+from vswitch.wire.values import Protocol
 
-CAPACITY = 262_144
-"""Connections in all: nf_conntrack's default on machines of this size."""
+BYTES_EACH = 600
+"""What one connection takes, with its share of all tables: what a limit in bytes is divided by."""
 
-
-class FlowTuple(NamedTuple):
-    """One direction of a transport flow, as its frames arrive on `network`.
-
-    An ICMP query has its identifier as the port of the side that asks, and 0 as the other's.
-    """
-
-    network: int
-    protocol: int
-    source: IpAddress
-    source_port: int
-    destination: IpAddress
-    destination_port: int
-
-    @property
-    def turned(self) -> FlowTuple:
-        """The tuple of the frames the other way, on the same network."""
-        return FlowTuple(
-            self.network,
-            self.protocol,
-            self.destination,
-            self.destination_port,
-            self.source,
-            self.source_port,
-        )
-
-    def __str__(self) -> str:
-        if self.protocol == Protocol.ICMP:
-            identifier = self.source_port or self.destination_port
-            return f"{self.source} > {self.destination} id {identifier}"
-        source = f"{self.source}:{self.source_port}"
-        return f"{source} > {self.destination}:{self.destination_port}"
-
-
-class Direction(Enum):
-    """Of a frame within its connection."""
-
-    ORIGINAL = "original"
-    REPLY = "reply"
+LastUsed = Callable[[bytes], Nanoseconds]
+"""When the fast path last ran the entry under a key, 0 where it never did."""
 
 
 class State(Enum):
-    """Where a connection is in its life. The first two are UDP's and ICMP's."""
+    """Where a connection is in its life. The first two are those of all protocols but TCP."""
 
     UNANSWERED = "unanswered"
     ANSWERED = "answered"
@@ -146,71 +111,97 @@ CACHEABLE = frozenset(
 )
 """States in which a segment without SYN, FIN and RST changes nothing but the time."""
 
+FLEETING = frozenset({State.UNANSWERED, State.OPENING, State.CLOSING, State.TRANSITORY})
+"""States that may end early where there is no room: nobody has answered, or it is over."""
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long a silent connection lives, by what it is."""
-
-    udp: Nanoseconds = 300 * SECOND
-    """RFC 4787, REQ-5: not under two minutes, five recommended."""
-    icmp: Nanoseconds = 60 * SECOND
-    """RFC 5508, REQ-2: not under one minute."""
-    tcp_opening: Nanoseconds = 4 * MINUTE
-    """RFC 5382, REQ-5, and RFC 7857, 2.2: partially open."""
-    tcp_established: Nanoseconds = 124 * MINUTE
-    """RFC 5382, REQ-5: 2 h 4 min, so that a keepalive after two hours still passes."""
-    tcp_closing: Nanoseconds = 4 * MINUTE
-    """RFC 7857, 2.2 and 2.3: closing, and after a reset."""
-
-    def of(self, protocol: int, state: State) -> Nanoseconds:
-        """The timeout of a connection in this state."""
-        if protocol == Protocol.TCP:
-            if state is State.OPENING:
-                return self.tcp_opening
-            if state in (State.CLOSING, State.TRANSITORY):
-                return self.tcp_closing
-            return self.tcp_established
-        return self.icmp if protocol == Protocol.ICMP else self.udp
+_WITH_ASSOCIATIONS = frozenset({int(Protocol.DCCP), int(Protocol.SCTP)})
+"""Protocols that set up and tear down, as TCP does, but whose states are not followed."""
 
 
-RFC_TIMEOUTS = Timeouts()
-"""What the RFCs ask for or recommend."""
+def lifetime(protocol: int, state: State, destination_port: int, timeouts: Timeouts) -> Nanoseconds:
+    """How long a connection lives in silence."""
+    match state:
+        case State.OPENING:
+            return timeouts.tcp_opening
+        case State.ESTABLISHED:
+            return timeouts.tcp_established
+        case State.ORIGINAL_CLOSED | State.REPLY_CLOSED:
+            return timeouts.tcp_half_closed
+        case State.CLOSING:
+            return timeouts.tcp_closing
+        case State.TRANSITORY:
+            return timeouts.tcp_reset
+    if protocol == Protocol.ICMP:
+        return timeouts.icmp
+    if protocol in (Protocol.UDP, Protocol.UDP_LITE):
+        if destination_port in SHORT_PORTS:
+            return timeouts.udp_short
+        return timeouts.udp if state is State.ANSWERED else timeouts.udp_unanswered
+    if protocol in _WITH_ASSOCIATIONS:
+        return timeouts.tcp_established if state is State.ANSWERED else timeouts.tcp_opening
+    return timeouts.other
 
 
-@dataclass(slots=True, eq=False)
+_NO_KEYS = (None, None)
+
+
 class Connection:
     """A tracked transport flow."""
 
-    original: FlowTuple
-    reply: FlowTuple
-    state: State
-    created: Nanoseconds
-    last_seen: Nanoseconds
-    mapping: Mapping | None = None
-    """The external port that it holds, where its source is translated."""
-    publication: Publication | None = None
-    """The published port that let it in, where it came by one."""
-    number: int = 0
-    """What people call it by; 0 until it is tracked."""
-    keys: set[bytes] = field(default_factory=set)
-    """Its entries in the fast path."""
-    frames: int = 0
-    """Those that came by the pipeline, and by entries that are gone."""
-    bytes: int = 0
+    __slots__ = (
+        "account",
+        "bytes",
+        "created",
+        "frames",
+        "holds_target",
+        "keys",
+        "last_seen",
+        "mapping",
+        "number",
+        "original",
+        "publication",
+        "reply",
+        "standing",
+        "state",
+        "target",
+    )
 
-    @classmethod
-    def begin(
-        cls,
+    def __init__(
+        self,
         original: FlowTuple,
         reply: FlowTuple,
+        account: Account,
         now: Nanoseconds,
+        *,
         mapping: Mapping | None = None,
+        target: Mapping | None = None,
         publication: Publication | None = None,
-    ) -> Connection:
+    ) -> None:
         """The connection of a first frame, in the state that its protocol starts with."""
         is_tcp = original.protocol == Protocol.TCP
-        state = State.OPENING if is_tcp else State.UNANSWERED
-        return cls(original, reply, state, now, now, mapping, publication)
+        self.original = original
+        self.reply = reply
+        self.account = account
+        """Of the endpoint that it belongs to."""
+        self.state = State.OPENING if is_tcp else State.UNANSWERED
+        self.created = now
+        self.last_seen = now
+        self.mapping = mapping
+        """The external port that its source holds, where that is translated."""
+        self.target = target
+        """The mapping that it came in by, or that a hairpin leads to."""
+        self.publication = publication
+        """The published port that let it in, where it came by one."""
+        self.holds_target = False
+        """Whether its target has answered, and so takes part."""
+        self.number = 0
+        """What people call it by; 0 until it is tracked."""
+        self.keys: tuple[bytes | None, bytes | None] = _NO_KEYS
+        """Its entries in the fast path, for frames of the original and of the reply direction."""
+        self.frames = 0
+        """Those that came by the pipeline, and by entries that are gone."""
+        self.bytes = 0
+        self.standing = NOWHERE
 
     def arriving(self, direction: Direction) -> FlowTuple:
         """The tuple of a frame of `direction` as it comes in."""
@@ -219,6 +210,18 @@ class Connection:
     def leaving(self, direction: Direction) -> FlowTuple:
         """The tuple of a frame of `direction` as it goes out, on the network that it goes to."""
         return (self.reply if direction is _ORIGINAL else self.original).turned
+
+    def keep(self, direction: Direction, key: bytes | None) -> bytes | None:
+        """Have `key` as the entry for frames of `direction`; the one before, where that is
+        another."""
+        before = self.keys[direction.index]
+        original, reply = self.keys
+        self.keys = (key, reply) if direction is _ORIGINAL else (original, key)
+        return None if before == key else before
+
+    def is_from_inside(self, direction: Direction) -> bool:
+        """Whether frames of `direction` come from the endpoint that it belongs to."""
+        return self.arriving(direction).network == self.account.network
 
 
 class Found(NamedTuple):
@@ -239,17 +242,20 @@ class Found(NamedTuple):
 class ConnectionTable:
     """All connections, by both of their tuples."""
 
-    def __init__(self, timeouts: Timeouts, *, capacity: int = CAPACITY) -> None:
-        self._timeouts = timeouts
+    def __init__(self, capacity: int, last_used: LastUsed) -> None:
         self._capacity = capacity
-        self._by_tuple: dict[FlowTuple, Found] = {}
+        self._last_used = last_used
+        self._by_tuple: dict[FlowTuple, Connection] = {}
         self._by_number: dict[int, Connection] = {}
-        self._timers: Timers[int] = Timers()
+        self._wheel: Wheel[Connection] = Wheel(self._deadline)
         self._added = 0
 
     def find(self, arriving: FlowTuple) -> Found | None:
         """The connection that a frame with this tuple belongs to."""
-        return self._by_tuple.get(arriving)
+        connection = self._by_tuple.get(arriving)
+        if connection is None:
+            return None
+        return Found(connection, _ORIGINAL if arriving == connection.original else _REPLY)
 
     def numbered(self, number: int) -> Connection | None:
         """The connection that people call by `number`."""
@@ -258,73 +264,73 @@ class ConnectionTable:
     @property
     def full(self) -> bool:
         """Whether `add` would have no room."""
-        return len(self._by_number) >= self._capacity
+        return len(self) >= self._capacity
 
     def add(self, connection: Connection) -> None:
         """Track a connection that has just begun.
 
-        The caller has seen that neither of its tuples is known and that the table is not full.
+        The caller has seen that neither of its tuples is known and that there is room.
         """
         self._added += 1
         connection.number = self._added
-        self._by_tuple[connection.original] = Found(connection, _ORIGINAL)
-        self._by_tuple[connection.reply] = Found(connection, _REPLY)
+        self._by_tuple[connection.original] = connection
+        self._by_tuple[connection.reply] = connection
         self._by_number[connection.number] = connection
+        connection.account.fleeting[connection] = None
         if connection.mapping is not None:
-            connection.mapping.connections += 1
-        self._timers.schedule(connection.number, self.expires_at(connection))
+            connection.mapping.begin(connection.original.destination)
+        if connection.target is not None:
+            connection.target.guests += 1
+        self._wheel.schedule(connection, self.expires_at(connection))
 
     def track(self, found: Found, tcp_flags: int | None, now: Nanoseconds) -> None:
         """Note a frame of a connection; `tcp_flags` are those of a TCP segment."""
+        self._see(found, now)
         connection = found.connection
-        connection.last_seen = now
-        if connection.mapping is not None:
-            connection.mapping.last_used = now
+        if found.direction is _REPLY and not connection.holds_target:
+            self._let_target_take_part(connection)
         after = found.state_after(tcp_flags)
         if after is not connection.state:
-            connection.state = after
-            self._timers.schedule(connection.number, self.expires_at(connection))
+            self._change_state(connection, after)
 
     def close(self, connection: Connection) -> None:
-        """End a connection. Its mapping lives on, and remembers when it was last of use."""
+        """End a connection. Its mappings live on."""
         del self._by_tuple[connection.original]
         del self._by_tuple[connection.reply]
         del self._by_number[connection.number]
-        self._timers.cancel(connection.number)
+        account = connection.account
+        (account.fleeting if connection.state in FLEETING else account.lasting).pop(connection)
+        connection.standing = NOWHERE
+        self._wheel.forget()
         if connection.mapping is not None:
-            connection.mapping.connections -= 1
-            connection.mapping.last_used = max(connection.mapping.last_used, connection.last_seen)
+            connection.mapping.end(connection.original.destination)
+        target = connection.target
+        if target is not None:
+            target.guests -= 1
+            if connection.holds_target:
+                target.end(connection.reply.destination)
 
     def next_deadline(self) -> Nanoseconds | None:
-        """When `expire` may have something to do."""
-        return self._timers.next_deadline()
+        """When `due` may have something to hand out."""
+        return self._wheel.next_deadline()
 
-    def expire(
-        self, now: Nanoseconds, last_used: Callable[[bytes], Nanoseconds]
-    ) -> list[Connection]:
-        """Close and return what has been silent for too long.
+    def due(self, now: Nanoseconds) -> Iterator[Connection]:
+        """What has been silent for too long; the caller closes it."""
+        return self._wheel.due(now)
 
-        `last_used` tells when the fast path last ran the entry under a key, 0 where it never did.
-        """
-        ended: list[Connection] = []
-        for number in self._timers.due(now):
-            connection = self._by_number[number]
-            for key in connection.keys:
-                connection.last_seen = max(connection.last_seen, last_used(key))
-            deadline = self.expires_at(connection)
-            if deadline > now:
-                self._timers.schedule(number, deadline)
-            else:
-                self.close(connection)
-                if connection.mapping is not None:
-                    connection.mapping.last_used = now
-                ended.append(connection)
-        return ended
+    def last_seen(self, connection: Connection) -> Nanoseconds:
+        """When it was last refreshed, the fast path's frames included."""
+        seen = connection.last_seen
+        for direction, key in zip(Direction, connection.keys, strict=True):
+            if key is not None and self._refreshes(connection, direction):
+                seen = max(seen, self._last_used(key))
+        return seen
 
     def expires_at(self, connection: Connection) -> Nanoseconds:
         """When a connection ends if nothing more is seen of it."""
-        protocol = connection.original.protocol
-        return connection.last_seen + self._timeouts.of(protocol, connection.state)
+        original, timeouts = connection.original, connection.account.translation.timeouts
+        lives = lifetime(original.protocol, connection.state, original.destination_port, timeouts)
+        return self.last_seen(connection) + lives
 
     def __contains__(self, connection: Connection) -> bool:
         return self._by_number.get(connection.number) is connection
@@ -334,3 +340,33 @@ class ConnectionTable:
 
     def __len__(self) -> int:
         return len(self._by_number)
+
+    def _deadline(self, connection: Connection) -> Nanoseconds | None:
+        return self.expires_at(connection) if connection in self else None
+
+    def _see(self, found: Found, now: Nanoseconds) -> None:
+        connection, direction = found
+        if self._refreshes(connection, direction):
+            connection.last_seen = now
+
+    @staticmethod
+    def _refreshes(connection: Connection, direction: Direction) -> bool:
+        """RFC 4787, REQ-6: the inside's frames do, the outside's where that is wanted."""
+        if connection.account.translation.refresh is Refresh.BOTH:
+            return True
+        is_tcp = connection.original.protocol == Protocol.TCP
+        return is_tcp or connection.is_from_inside(direction)
+
+    @staticmethod
+    def _let_target_take_part(connection: Connection) -> None:
+        connection.holds_target = True
+        if connection.target is not None:
+            connection.target.begin(connection.reply.destination)
+
+    def _change_state(self, connection: Connection, after: State) -> None:
+        account, was = connection.account, connection.state in FLEETING
+        connection.state = after
+        if was is not (after in FLEETING):
+            (account.fleeting if was else account.lasting).pop(connection)
+            (account.lasting if was else account.fleeting)[connection] = None
+        self._wheel.schedule(connection, self.expires_at(connection))

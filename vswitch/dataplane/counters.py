@@ -26,3 +26,9 @@ class Counters:
         if reason is not None:
             self.drops[reason] += 1
             self.port_drops.setdefault(port, Counter())[reason] += 1
+
+    def count_lost(self, port: int, reason: Reason, frames: int) -> None:
+        """Count frames that had waited and were dropped."""
+        if frames:
+            self.drops[reason] += frames
+            self.port_drops.setdefault(port, Counter())[reason] += frames

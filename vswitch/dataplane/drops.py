@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeAlias
 
+from vswitch.dataplane.reassembly import Refused
 from vswitch.wire.malformed import Malformed
 
 
@@ -32,7 +33,17 @@ class DropReason(Enum):
     BAD_OPTIONS = "IPv4 options whose lengths lie: what stands behind them can not be told"
     SOURCE_ROUTE = "IPv4 source route option (RFC 7126, 4.3 and 4.4)"
     TTL_EXPIRED = "the time to live ran out here"
-    FRAGMENT = "an IPv4 fragment: it has no ports to translate by"
+    LAND = "the IPv4 source is the destination: nobody writes to himself by way of a router"
+    FRAGMENT_BAD_LENGTH = Refused.BAD_LENGTH.value
+    FRAGMENT_TOO_BIG = Refused.TOO_BIG.value
+    FRAGMENT_UNFINISHED = Refused.UNFINISHED.value
+    FRAGMENT_OVERLAP = Refused.OVERLAP.value
+    FRAGMENT_TWO_ENDS = Refused.TWO_ENDS.value
+    FRAGMENT_MARK_LOST = Refused.MARK_LOST.value
+    FRAGMENT_TOO_MANY_PIECES = Refused.TOO_MANY_PIECES.value
+    FRAGMENT_TOO_MANY_DATAGRAMS = Refused.TOO_MANY_DATAGRAMS.value
+    FRAGMENT_MEMORY_FULL = Refused.MEMORY_FULL.value
+    FRAGMENT_TIMEOUT = "the other fragments of its datagram did not come in time"
     TOO_BIG = "longer than the MTU of the network that it goes to"
     NO_ROUTE = "no network and no default route leads to the destination"
     NETWORKS_ISOLATED = "networks are isolated from each other"
@@ -44,13 +55,26 @@ class DropReason(Enum):
     PORT_ZERO = "TCP or UDP destination port 0, which nothing can listen on"
     NO_CONNECTION = "a TCP segment in the middle of a connection that is not known here"
     NOT_PUBLISHED = "from outside, and neither part of a connection nor to a published port"
-    PROTOCOL_NOT_TRANSLATED = "a protocol that has no ports to translate by"
-    PORTS_EXHAUSTED = "every external port is taken"
+    FOR_THE_HOST = (
+        "to the address that the switch shares with the host, and nothing of the switch's"
+    )
+    FILTERED = "from outside, to a port that an endpoint has opened, but not towards this sender"
+    PROTOCOL_NOT_TRANSLATED = "a protocol that can not be translated"
+    PORTS_EXHAUSTED = "every external port that this one could become is taken"
+    PEER_TAKEN = "another endpoint has this protocol with the same peer, and it has no ports"
     ANSWERS_AMBIGUOUS = "another connection would get the same answers"
-    CONNECTION_TABLE_FULL = "the connection table is full"
+    CONNECTION_TABLE_FULL = "the connection table is full, and the endpoint has nothing to give up"
+    CONNECTION_QUOTA = "the endpoint has as many connections as it may, and none to give up"
+    MAPPING_QUOTA = "the endpoint has as many external ports as it may"
+    CONNECTION_RATE = "the endpoint begins connections faster than it may"
     ICMP_ERROR_UNRELATED = "an ICMP error about no connection that is known here"
     ICMP_NOT_TRANSLATED = "an ICMP message that is neither an echo nor an error"
     NO_SERVICE = "to an address of the switch, where nothing listens on that port"
+
+    @classmethod
+    def of_fragment(cls, refused: Refused) -> DropReason:
+        """The reason by which a fragment that `reassembly` has refused is counted."""
+        return cls[f"FRAGMENT_{refused.name}"]
 
 
 Reason: TypeAlias = DropReason | Malformed

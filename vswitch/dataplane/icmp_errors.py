@@ -5,7 +5,7 @@ error was made: behind the translation. So the quote, turned round, is the tuple
 would arrive where the error arrived, and finds the connection. The quote is rewritten to what the
 packet looked like on the other side, and the error goes to its sender. From the outside it keeps
 its source, so that traceroute shows the router; from the inside its source becomes the external
-address, whoever made it.
+address, whoever made it. One that is not addressed to who sent the packet contradicts itself.
 
 Quoted checksums are changed by the same difference as the addresses and ports, never recomputed: a
 quote may be cut short, and a wrong one stays wrong. What follows the quoted packet (RFC 4884)
@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vswitch.dataplane.conntrack import Connection, Direction, FlowTuple
+from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import DropReason, Reason
+from vswitch.dataplane.flow import ANSWERS, QUESTIONS, FlowTuple
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Side
+from vswitch.dataplane.transport import PORTLESS
 from vswitch.dataplane.verdict import Stage
 from vswitch.dataplane.walk import Walk
 from vswitch.wire import checksum, icmp, ipv4, tcp, udp
@@ -30,6 +32,16 @@ from vswitch.wire.values import IpAddress, Protocol
 
 _QUOTED_TRANSPORT = 8
 """Bytes of the quoted transport header that an error must bring (RFC 792)."""
+
+_CHECKSUM_AT: dict[int, int] = {
+    Protocol.TCP: tcp.CHECKSUM,
+    Protocol.UDP: udp.CHECKSUM,
+    Protocol.UDP_LITE: udp.CHECKSUM,
+    Protocol.DCCP: udp.CHECKSUM,
+}
+"""Where the checksum of a quoted header stands, of protocols whose checksum covers addresses."""
+
+_WITH_PORTS = (*_CHECKSUM_AT, int(Protocol.SCTP))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +75,10 @@ def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Transl
         return DropReason.ICMP_ERROR_UNRELATED
     connection, direction = found
     walk.found(Stage.NAT, "an error about connection {}", connection.number)
-    other = Direction.REPLY if direction is Direction.ORIGINAL else Direction.ORIGINAL
-    original_form = connection.arriving(other)
+    if packet.destination != quote.source:
+        walk.detail(Stage.NAT, "but to {}, who has not sent it", packet.destination)
+        return DropReason.ICMP_ERROR_UNRELATED
+    original_form = connection.arriving(direction.other)
     frame = bytearray(walk.frame)
     _rewrite_quote(frame, quote, original_form)
     keeps_source = walk.network.side is Side.OUTSIDE
@@ -77,18 +91,22 @@ def _quoted_tuple(network: int, quote: Ipv4) -> FlowTuple | None:
     """The tuple of the quoted packet, or None where the quote does not say."""
     if quote.fragment_offset or quote.end - quote.payload < _QUOTED_TRANSPORT:
         return None
-    at = quote.payload
-    if quote.protocol in (Protocol.TCP, Protocol.UDP):
-        source_port, destination_port = _word(quote, at), _word(quote, at + 2)
-    elif quote.protocol == Protocol.ICMP and quote.frame[at] == Type.ECHO_REQUEST:
-        source_port, destination_port = _word(quote, at + icmp.IDENTIFIER), 0
-    elif quote.protocol == Protocol.ICMP and quote.frame[at] == Type.ECHO_REPLY:
-        source_port, destination_port = 0, _word(quote, at + icmp.IDENTIFIER)
-    else:
+    protocol, at = quote.protocol, quote.payload
+    source, destination = quote.source, quote.destination
+    if protocol in PORTLESS:
+        return FlowTuple(network, protocol, source, 0, destination, 0)
+    if protocol in _WITH_PORTS:
+        return FlowTuple(
+            network, protocol, source, _word(quote, at), destination, _word(quote, at + 2)
+        )
+    if protocol != Protocol.ICMP:
         return None
-    return FlowTuple(
-        network, quote.protocol, quote.source, source_port, quote.destination, destination_port
-    )
+    kind, identifier = quote.frame[at], _word(quote, at + icmp.IDENTIFIER)
+    if kind in ANSWERS:
+        return FlowTuple(network, protocol, source, identifier, destination, 0, kind)
+    if kind in QUESTIONS:
+        return FlowTuple(network, protocol, source, 0, destination, identifier, kind)
+    return None
 
 
 def _rewrite_quote(frame: bytearray, quote: Ipv4, form: FlowTuple) -> None:
@@ -98,20 +116,21 @@ def _rewrite_quote(frame: bytearray, quote: Ipv4, form: FlowTuple) -> None:
     checksum.update_at(frame, quote.offset + ipv4.CHECKSUM, addresses)
     at = quote.payload
     if quote.protocol == Protocol.ICMP:
-        identifier = (form.source_port or form.destination_port).to_bytes(2, "big")
-        changed = _replace(frame, at + icmp.IDENTIFIER, identifier)
+        changed = _replace(frame, at + icmp.IDENTIFIER, form.identifier.to_bytes(2, "big"))
         checksum.update_at(frame, at + icmp.CHECKSUM, changed)
+        return
+    if quote.protocol not in _WITH_PORTS:
         return
     ports = form.source_port.to_bytes(2, "big") + form.destination_port.to_bytes(2, "big")
     changed = (addresses + _replace(frame, at, ports)) % 0xFFFF
-    if quote.protocol == Protocol.UDP:
-        field = at + udp.CHECKSUM
-        if _word(quote, field) != udp.NO_CHECKSUM:
-            checksum.update_at(frame, field, changed)
-            if not any(frame[field : field + 2]):
-                frame[field : field + 2] = udp.COMPUTED_ZERO.to_bytes(2, "big")
-    elif quote.end >= at + tcp.CHECKSUM + 2:
-        checksum.update_at(frame, at + tcp.CHECKSUM, changed)
+    field = at + _CHECKSUM_AT.get(quote.protocol, len(frame))
+    if field + 2 > quote.end:
+        return
+    if quote.protocol == Protocol.UDP and _word(quote, field) == udp.NO_CHECKSUM:
+        return
+    checksum.update_at(frame, field, changed)
+    if quote.protocol != Protocol.TCP and not any(frame[field : field + 2]):
+        frame[field : field + 2] = udp.COMPUTED_ZERO.to_bytes(2, "big")
 
 
 def _rewrite_outer(

@@ -9,31 +9,33 @@ give).
 
 from __future__ import annotations
 
+from vswitch.dataplane import refusal
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.responders import icmp as icmp_responder
 from vswitch.dataplane.responders import tcp as tcp_responder
+from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.verdict import Fate, Stage, Verdict
 from vswitch.dataplane.walk import Walk
-from vswitch.wire.icmp import Icmp, Type
+from vswitch.wire.icmp import Icmp, Type, Unreachable
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.tcp import Tcp
 from vswitch.wire.udp import Udp
 
 
-def answer(walk: Walk, packet: Ipv4, header: Tcp | Udp | Icmp) -> Verdict:
-    """Answer or refuse a packet to an address of the switch."""
+def answer(walk: Walk, tables: Tables, packet: Ipv4, header: Tcp | Udp | Icmp | None) -> Verdict:
+    """Answer or refuse a packet to an address of the switch; `header` is None for protocols that
+    have no view."""
     walk.found(Stage.LOCAL, "{} is an address of the switch", packet.destination)
     if isinstance(header, Icmp):
         return _echo(walk, packet, header)
-    if isinstance(header, Tcp):
-        reset = tcp_responder.reset(walk.ethernet, packet, header)
-        if reset is None:
-            return walk.drop(DropReason.NO_SERVICE)
-        return walk.drop(DropReason.NO_SERVICE, walk.answer(reset))
-    if not icmp_responder.is_answerable(walk.ethernet, packet):
+    if not refusal.may_answer(walk, tables, packet):
         return walk.drop(DropReason.NO_SERVICE)
-    error = icmp_responder.port_unreachable(walk.ethernet, packet)
+    if isinstance(header, Tcp):
+        refused = tcp_responder.reset(walk.ethernet, packet, header)
+        return walk.drop(DropReason.NO_SERVICE, *(walk.answer(each) for each in refused))
+    code = Unreachable.PORT if isinstance(header, Udp) else Unreachable.PROTOCOL
+    error = icmp_responder.unreachable(walk.ethernet, packet, code)
     return walk.drop(DropReason.NO_SERVICE, walk.answer(error))
 
 

@@ -2,37 +2,35 @@
 
 Theory of operation. A mapping is endpoint-independent (RFC 4787 REQ-1, RFC 5382 REQ-1): one
 external port per inside address, port and protocol, whatever the destination. It is an object of
-its own beside the connections that use it, because the RFCs give it a life of its own: it outlives
-its last connection by `LIFETIME`, so that the next one gets the same port.
+its own beside the connections that use it, with a timer of its own: it lives while a connection
+holds it that the inside takes part in, and one of UDP `udp_mapping` longer than the last frame
+that the inside has sent. What only came in by it, and was never answered, holds nothing (RFC 7857,
+6): nobody outside can keep a port open.
 
-No two inside endpoints ever share an external port (REQ-3), and a port that is reserved
-(published, or the switch's own) is never given away, as otherwise replies to the one would reach
-the other. A port is chosen in this order: the inside one where it is free; else, from a random
-start, the first free one of the same class (below 1024 or not: REQ-3a) and of the same parity
-(REQ-4); then of the same class alone. Low ports are not borrowed for high ones, nor the other way
-round.
+No two inside endpoints ever share an external port (REQ-3). A port that is published is never given
+away, as otherwise answers to the one would reach the other; nor is one that is mapped by hand. The
+inside port is taken where it is free; else one like it is drawn (`ports`). A port that was given up
+*rests* before somebody else gets it, as late frames for its last owner may still come; the same
+endpoint may have it back (RFC 6888, REQ-8).
 
-What it never decides: who may come in through a mapping (`nat`), and whether one is needed.
+All of an endpoint's mappings are on one address of an uplink (RFC 4787, REQ-2: paired). What it
+never decides: who may come in through a mapping (`nat`), and whether one is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import NamedTuple
 
+from vswitch.dataplane.accounts import Account, Accounts
+from vswitch.dataplane.ports import PortPool
 from vswitch.dataplane.timers import Timers
-from vswitch.units import SECOND, Nanoseconds
+from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, Protocol
 
-LIFETIME: Nanoseconds = 120 * SECOND
-"""After the last connection: RFC 6888 REQ-8 asks that a freed port rests for as long anyway."""
-
-LOW_PORTS = range(1, 1024)
-HIGH_PORTS = range(1024, 65536)
-IDENTIFIERS = range(1, 65536)
-"""Of ICMP queries: they have no classes."""
+_KEEPS_PORT_OR_NONE = frozenset({int(Protocol.SCTP)})
+"""Protocols whose checksum does not let a port be changed for the price of an addition."""
 
 
 class Internal(NamedTuple):
@@ -52,77 +50,222 @@ class External(NamedTuple):
     port: int
 
 
-@dataclass(slots=True, eq=False)
 class Mapping:
     """One allocation."""
 
-    internal: Internal
-    external: External
-    last_used: Nanoseconds
-    connections: int = 0
+    __slots__ = (
+        "_contacts",
+        "account",
+        "external",
+        "guests",
+        "holders",
+        "internal",
+        "is_static",
+        "last_outbound",
+        "uplink",
+    )
+
+    def __init__(
+        self,
+        internal: Internal,
+        external: External,
+        uplink: int,
+        account: Account,
+        now: Nanoseconds,
+        *,
+        is_static: bool = False,
+    ) -> None:
+        self.internal = internal
+        self.external = external
+        self.uplink = uplink
+        """The network, by number, that the external address is on."""
+        self.account = account
+        self.last_outbound = now
+        """When the inside last sent by it, as far as the pipeline has seen."""
+        self.is_static = is_static
+        """Made by hand: it never ends by itself."""
+        self.holders = 0
+        """Connections by it that the inside takes part in."""
+        self.guests = 0
+        """Connections that came in by it, whether answered or not."""
+        self._contacts: dict[IpAddress, int] = {}
+
+    def begin(self, remote: IpAddress) -> None:
+        """Note a connection with `remote` that the inside takes part in."""
+        self.holders += 1
+        self._contacts[remote] = self._contacts.get(remote, 0) + 1
+
+    def end(self, remote: IpAddress) -> None:
+        """Note that one is over."""
+        self.holders -= 1
+        left = self._contacts[remote] - 1
+        if left:
+            self._contacts[remote] = left
+        else:
+            del self._contacts[remote]
+
+    def has_contact(self, remote: IpAddress) -> bool:
+        """Whether the inside takes part in a connection with `remote` by it."""
+        return remote in self._contacts
+
+    @property
+    def expires_at(self) -> Nanoseconds | None:
+        """When it ends, or None while something holds it."""
+        if self.holders or self.is_static:
+            return None
+        timeouts = self.account.translation.timeouts
+        is_udp = self.internal.protocol in (Protocol.UDP, Protocol.UDP_LITE)
+        return self.last_outbound + (timeouts.udp_mapping if is_udp else 0)
 
 
 class MappingTable:
-    """All mappings, by either side. `is_reserved` says which external ports are not to be given."""
+    """All mappings, by either side.
 
-    def __init__(self, is_reserved: Callable[[External], bool]) -> None:
+    `allowed` tells which ports of an address may be given away at all, `reserved` the runs of them
+    that are kept for something else, `is_reserved` the same of one port.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        allowed: Callable[[IpAddress], tuple[range, ...]],
+        reserved: Callable[[int, IpAddress], Iterable[range]],
+        is_reserved: Callable[[External], bool],
+    ) -> None:
+        self._accounts = accounts
+        self._reserved = reserved
         self._is_reserved = is_reserved
-        self._by_internal: dict[Internal, Mapping] = {}
+        self._allowed = allowed
+        self._by_internal: dict[tuple[Internal, int], Mapping] = {}
         self._by_external: dict[External, Mapping] = {}
-        self._taken: dict[tuple[int, IpAddress], set[int]] = {}
+        self._pools: dict[tuple[int, IpAddress], PortPool] = {}
         self._timers: Timers[External] = Timers()
+        self._resting: dict[External, tuple[Internal, int]] = {}
+        self._last_external: dict[tuple[Internal, int], External] = {}
+        self._rest: Timers[External] = Timers()
 
-    def of_internal(self, internal: Internal) -> Mapping | None:
-        """The mapping that an inside endpoint has."""
-        return self._by_internal.get(internal)
+    def of_internal(self, internal: Internal, uplink: int) -> Mapping | None:
+        """The mapping that an inside endpoint has on an uplink."""
+        return self._by_internal.get((internal, uplink))
 
     def of_external(self, external: External) -> Mapping | None:
         """The mapping that an external port belongs to."""
         return self._by_external.get(external)
 
-    def choose(self, internal: Internal, address: IpAddress, random: Random) -> External | None:
+    @property
+    def protocols(self) -> frozenset[int]:
+        """Those of which ports were asked for until now."""
+        return frozenset(protocol for protocol, _ in self._pools)
+
+    # Choosing
+
+    def address_for(
+        self, account: Account, protocol: int, uplink: int, addresses: tuple[IpAddress, ...]
+    ) -> IpAddress:
+        """Which of an uplink's addresses stands for an endpoint: the one that it has mappings on,
+        else the one with most free ports."""
+        paired = account.paired.get(uplink)
+        if paired in addresses:
+            return paired
+        return max(addresses, key=lambda address: len(self._pool(protocol, address)))
+
+    def choose(
+        self, internal: Internal, uplink: int, address: IpAddress, random: Random, *, parity: bool
+    ) -> External | None:
         """A free external port of `address` for `internal`, or None where there is none left.
 
         Nothing is taken yet: `add` does that.
         """
-        protocol, wanted = internal.protocol, internal.port
-        taken = self._taken.get((protocol, address), ())
-        for port in _candidates(protocol, wanted, random):
-            if port not in taken:
-                external = External(protocol, address, port)
-                if not self._is_reserved(external):
-                    return external
-        return None
+        protocol, _, wanted = internal.protocol, internal.address, internal.port
+        pool = self._pool(protocol, address)
+        earlier = self._last_external.get((internal, uplink))
+        external = External(protocol, address, wanted)
+        if earlier is not None and earlier.address == address and not self._is_reserved(earlier):
+            return earlier
+        if wanted and (wanted in pool or self._rests_for_same_endpoint(external, internal)):
+            return external
+        if protocol in _KEEPS_PORT_OR_NONE:
+            return None
+        port = pool.draw(wanted, random, keeps_parity=parity)
+        return None if port is None else External(protocol, address, port)
+
+    # Changing
 
     def add(self, mapping: Mapping) -> None:
-        """Take an external port that `choose` has found free."""
-        self._by_internal[mapping.internal] = mapping
-        self._by_external[mapping.external] = mapping
-        protocol, address, port = mapping.external
-        self._taken.setdefault((protocol, address), set()).add(port)
-        self._timers.schedule(mapping.external, mapping.last_used + LIFETIME)
+        """Take an external port that `choose` has found."""
+        internal, external, account = mapping.internal, mapping.external, mapping.account
+        pool = self._pool(external.protocol, external.address)
+        self._end_rest(external)
+        if external.port in pool:
+            pool.take(external.port)
+        self._by_internal[internal, mapping.uplink] = mapping
+        self._by_external[external] = mapping
+        account.paired.setdefault(mapping.uplink, external.address)
+        self._accounts.keep(account)
+        account.mappings += 1
+        deadline = mapping.expires_at
+        if deadline is not None:
+            self._timers.schedule(external, deadline)
 
-    def release(self, mapping: Mapping) -> None:
-        """Free an external port at once: its endpoint is gone."""
-        del self._by_internal[mapping.internal]
-        del self._by_external[mapping.external]
-        protocol, address, port = mapping.external
-        self._taken[protocol, address].discard(port)
-        self._timers.cancel(mapping.external)
+    def settle(self, mapping: Mapping) -> None:
+        """Let a mapping that lost a connection end when its time comes."""
+        deadline = mapping.expires_at
+        if deadline is not None and self._by_external.get(mapping.external) is mapping:
+            self._timers.schedule(mapping.external, deadline)
+
+    def release(self, mapping: Mapping, now: Nanoseconds) -> None:
+        """End a mapping: its port rests."""
+        internal, external, account = mapping.internal, mapping.external, mapping.account
+        del self._by_internal[internal, mapping.uplink]
+        del self._by_external[external]
+        self._timers.cancel(external)
+        account.mappings -= 1
+        self._accounts.settle(account)
+        self._begin_rest(mapping, now)
+
+    def reserve(self, protocol: int, address: IpAddress | None, ports: range) -> None:
+        """Give none of these ports away from now on; None: on no address."""
+        for (each_protocol, each), pool in self._pools.items():
+            if each_protocol == protocol and address in (None, each):
+                for port in ports:
+                    if port in pool:
+                        pool.take(port)
+
+    def unreserve(self, protocol: int, address: IpAddress | None, ports: range) -> None:
+        """They may be given away again, but for those that are reserved by something else."""
+        for each_protocol, each in self._pools:
+            if each_protocol == protocol and address in (None, each):
+                for port in ports:
+                    self._give_back(External(protocol, each, port))
+
+    def forget_address(self, address: IpAddress) -> None:
+        """Forget what is free and what rests on an address that is no longer the switch's."""
+        for external in [external for external in self._resting if external.address == address]:
+            self._end_rest(external)
+        for key in [key for key in self._pools if key[1] == address]:
+            del self._pools[key]
+
+    # Time
 
     def next_deadline(self) -> Nanoseconds | None:
-        """When `expire` may have something to do."""
-        return self._timers.next_deadline()
+        """When `due` may have something to hand out, or a port's rest is over."""
+        first, second = self._timers.next_deadline(), self._rest.next_deadline()
+        return min(first, second) if first is not None and second is not None else first or second
 
-    def expire(self, now: Nanoseconds) -> None:
-        """Free the ports of mappings that nothing has used for long enough."""
+    def due(self, now: Nanoseconds) -> Iterator[Mapping]:
+        """Mappings that have been idle for long enough; the caller releases them."""
+        for external in self._rest.due(now):
+            self._end_rest(external)
+            self._give_back(external)
         for external in self._timers.due(now):
             mapping = self._by_external[external]
-            used = now if mapping.connections else mapping.last_used
-            if used + LIFETIME > now:
-                self._timers.schedule(external, used + LIFETIME)
+            deadline = mapping.expires_at
+            if deadline is None:
+                continue
+            if deadline > now:
+                self._timers.schedule(external, deadline)
             else:
-                self.release(mapping)
+                yield mapping
 
     def __iter__(self) -> Iterator[Mapping]:
         return iter(self._by_external.values())
@@ -130,17 +273,42 @@ class MappingTable:
     def __len__(self) -> int:
         return len(self._by_external)
 
+    def _pool(self, protocol: int, address: IpAddress) -> PortPool:
+        """The ports of an address, without those that are published."""
+        pool = self._pools.get((protocol, address))
+        if pool is None:
+            has_classes = protocol != Protocol.ICMP
+            pool = PortPool(self._allowed(address), has_classes=has_classes)
+            self._pools[protocol, address] = pool
+            for ports in self._reserved(protocol, address):
+                self.reserve(protocol, address, ports)
+        return pool
 
-def _candidates(protocol: int, wanted: int, random: Random) -> Iterator[int]:
-    """External ports for an inside port, in the order in which they are tried."""
-    if wanted:
-        yield wanted
-    ports = LOW_PORTS if 0 < wanted < HIGH_PORTS.start else HIGH_PORTS
-    if protocol == Protocol.ICMP:
-        ports = IDENTIFIERS
-    start = random.choice(ports)
-    for parity in (wanted % 2, 1 - wanted % 2):
-        from_start = start + (start + parity) % 2
-        from_first = ports.start + (ports.start + parity) % 2
-        yield from range(from_start, ports.stop, 2)
-        yield from range(from_first, from_start, 2)
+    def _rests_for_same_endpoint(self, external: External, internal: Internal) -> bool:
+        last, _ = self._resting.get(external, (None, 0))
+        return last is not None and last[:3] == internal[:3] and not self._is_reserved(external)
+
+    def _begin_rest(self, mapping: Mapping, now: Nanoseconds) -> None:
+        external, rest = mapping.external, mapping.account.translation.timeouts.hold_down
+        if not rest or mapping.is_static:
+            self._give_back(external)
+            return
+        key = self._resting[external] = mapping.internal, mapping.uplink
+        self._last_external[key] = external
+        self._rest.schedule(external, now + rest)
+
+    def _end_rest(self, external: External) -> None:
+        self._rest.cancel(external)
+        key = self._resting.pop(external, None)
+        if key is not None and self._last_external.get(key) == external:
+            del self._last_external[key]
+
+    def _give_back(self, external: External) -> None:
+        """Let a port be free where nothing else keeps it from that."""
+        protocol, address, port = external
+        pool = self._pools.get((protocol, address))
+        if pool is None or port in pool or external in self._by_external:
+            return
+        may_be_given = any(port in some for some in self._allowed(address))
+        if may_be_given and external not in self._resting and not self._is_reserved(external):
+            pool.give(port)

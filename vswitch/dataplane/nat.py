@@ -1,30 +1,34 @@
 """Translation: what are the addresses and ports of a new flow on the other side?
 
 Theory of operation. There is one function per direction of origin: `outbound` for a flow from the
-inside to the outside (NAPT), `inbound` for one from the outside to a published port, `hairpin` for
-one from the inside to an external address of the switch. Each answers with the tuple of the
-replies, which with the original tuple says all there is to know (see `conntrack`), and with what
-let it happen.
+inside to the outside, `inbound` for one from the outside to an address of the switch, `hairpin` for
+one from the inside to such an address. Each answers with the tuple of the replies, which with the
+original tuple says all there is to know (see `conntrack`), and with what let it happen.
 
-Read first: RFC 4787 (mapping, hairpinning), RFC 5382, RFC 5508. Mapping is endpoint-independent;
-what comes in is filtered by connection and publication, so by address and port (RFC 4787, 5). A
-hairpinned flow carries the external address and port of the side that began (REQ-9a), so that the
-answers come back this way. Nothing is written to a table here; a new mapping is returned as part
-of the answer.
+Read first: RFC 4787 (mapping, filtering, hairpinning), RFC 5382, RFC 5508. Mapping is
+endpoint-independent. From outside three things lead in: a publication, an address that stands for
+one endpoint, and a mapping whose network's filtering lets the sender pass. A hairpinned flow
+carries the external address and port of the side that began (REQ-9a), so that the answers come back
+this way; it is not filtered within its own network, where the endpoints reach each other anyway.
+Nothing is written to a table here; a new mapping is returned as part of the answer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vswitch.dataplane.conntrack import FlowTuple
+from vswitch.dataplane.accounts import Account
 from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.mappings import External, Internal, Mapping
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.topology import Interface, Network
+from vswitch.dataplane.topology import Network
+from vswitch.dataplane.transport import PORTLESS
 from vswitch.dataplane.verdict import Stage
 from vswitch.dataplane.walk import Walk
+from vswitch.translation import Filtering
+from vswitch.wire.values import IpAddress, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,42 +36,70 @@ class Translation:
     """The other side of a new flow."""
 
     reply: FlowTuple
+    account: Account
+    """Of the endpoint that it belongs to."""
+    mapping: Mapping | None = None
+    """The external port of its source."""
+    target: Mapping | None = None
+    """The mapping that it comes in by."""
+    publication: Publication | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a source becomes outside."""
+
+    address: IpAddress
+    port: int
+    mapping: Mapping | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where an address and port of the switch lead."""
+
+    network: Network
+    address: IpAddress
+    port: int
     mapping: Mapping | None = None
     publication: Publication | None = None
 
 
 def outbound(
-    walk: Walk, tables: Tables, original: FlowTuple, uplink: Network, interface: Interface
+    walk: Walk, tables: Tables, original: FlowTuple, uplink: Network
 ) -> Translation | DropReason:
-    """From the inside to the outside: the source becomes an external port of the uplink."""
-    mapping = _source_mapping(walk, tables, original, interface)
-    if isinstance(mapping, DropReason):
-        return mapping
-    reply = FlowTuple(
+    """From the inside to the outside: the source becomes an external one of the uplink."""
+    account = tables.account_of(walk.network, original.source)
+    if _is_untranslated(walk.network, original.destination):
+        walk.found(Stage.NAT, "{} sees inside addresses", original.destination)
+        source: _Source | DropReason = _Source(original.source, original.source_port)
+    else:
+        source = _source(walk, tables, original, account, uplink)
+    if isinstance(source, DropReason):
+        return source
+    reply = _reply(
+        original,
         uplink.number,
-        original.protocol,
         original.destination,
         original.destination_port,
-        mapping.external.address,
-        mapping.external.port,
+        source,
     )
-    return Translation(reply, mapping)
+    return Translation(reply, account, source.mapping)
 
 
 def inbound(walk: Walk, tables: Tables, original: FlowTuple) -> Translation | DropReason:
-    """From the outside to an address of the switch: only a published port leads further."""
-    publication = _publication(walk, tables, original)
-    if publication is None:
+    """From the outside to an address of the switch."""
+    target = _target(walk, tables, original)
+    if target is None:
         return DropReason.NOT_PUBLISHED
-    reply = FlowTuple(
-        publication.network,
-        original.protocol,
-        publication.endpoint,
-        publication.endpoint_port(original.destination_port),
-        original.source,
-        original.source_port,
-    )
-    return Translation(reply, publication=publication)
+    if target.mapping is not None and not _lets_in(target, original):
+        filtering = target.network.translation.filtering.value
+        walk.found(Stage.NAT, "filtered: {} for {}", filtering, target.network.name)
+        return DropReason.FILTERED
+    source = _Source(original.source, original.source_port)
+    reply = _reply(original, target.network.number, target.address, target.port, source)
+    account = tables.account_of(target.network, target.address)
+    return Translation(reply, account, target=target.mapping, publication=target.publication)
 
 
 def hairpin(walk: Walk, tables: Tables, original: FlowTuple) -> Translation | DropReason | None:
@@ -76,74 +108,148 @@ def hairpin(walk: Walk, tables: Tables, original: FlowTuple) -> Translation | Dr
     Both sides are translated: the destination to whoever has the external port, the source to its
     own external port.
     """
-    uplink = tables.uplink
-    interface = uplink.interface if uplink else None
-    if interface is None:
+    uplink = tables.uplink_of(walk.network)
+    if uplink is None or uplink.interface is None:
         return None
-    publication = _publication(walk, tables, original)
-    if publication is not None:
-        network, address = publication.network, publication.endpoint
-        port = publication.endpoint_port(original.destination_port)
-    else:
-        external = External(original.protocol, original.destination, original.destination_port)
-        target = tables.mappings.of_external(external)
-        if target is None:
-            walk.detail(Stage.NAT, "{} port {} is not mapped", external.address, external.port)
-            return None
-        walk.found(Stage.NAT, "{} port {} is mapped", external.address, external.port)
-        network, address, port = (
-            target.internal.network,
-            target.internal.address,
-            target.internal.port,
-        )
-    mapping = _source_mapping(walk, tables, original, interface)
-    if isinstance(mapping, DropReason):
-        return mapping
-    reply = FlowTuple(
-        network,
-        original.protocol,
-        address,
-        port,
-        mapping.external.address,
-        mapping.external.port,
+    target = _target(walk, tables, original)
+    if target is None:
+        return None
+    account = tables.account_of(walk.network, original.source)
+    source = _source(walk, tables, original, account, uplink)
+    if isinstance(source, DropReason):
+        return source
+    if target.network is not walk.network and target.mapping is not None:
+        from_outside = _turned_source(original, source)
+        if not _lets_in(target, from_outside):
+            return DropReason.FILTERED
+    reply = _reply(original, target.network.number, target.address, target.port, source)
+    return Translation(reply, account, source.mapping, target.mapping, target.publication)
+
+
+def _reply(
+    original: FlowTuple, network: int, address: IpAddress, port: int, source: _Source
+) -> FlowTuple:
+    """The tuple of the answers of whoever is at `address` and `port`."""
+    turned = original.turned
+    return FlowTuple(
+        network, original.protocol, address, port, source.address, source.port, turned.kind
     )
-    return Translation(reply, mapping, publication)
 
 
-def _publication(walk: Walk, tables: Tables, original: FlowTuple) -> Publication | None:
+def _turned_source(original: FlowTuple, source: _Source) -> FlowTuple:
+    """The frame as it would look if it came from outside."""
+    return FlowTuple(
+        original.network,
+        original.protocol,
+        source.address,
+        source.port,
+        original.destination,
+        original.destination_port,
+        original.kind,
+    )
+
+
+# Where it leads
+
+
+def _target(walk: Walk, tables: Tables, original: FlowTuple) -> _Target | None:
+    """Whom an address and port of the switch stand for, or None where for nobody."""
     address, port = original.destination, original.destination_port
     publication = tables.publications.find(original.protocol, address, port)
-    if publication is None:
-        walk.found(Stage.NAT, "port {} of {} is not published", port, address)
-    else:
-        walk.found(
-            Stage.NAT,
-            "port {} of {} is published to {} port {}",
-            port,
-            address,
-            publication.endpoint,
-            publication.endpoint_port(port),
-        )
-    return publication
-
-
-def _source_mapping(
-    walk: Walk, tables: Tables, original: FlowTuple, interface: Interface
-) -> Mapping | DropReason:
-    internal = Internal(original.network, original.protocol, original.source, original.source_port)
-    mapping = tables.mappings.of_internal(internal)
+    if publication is not None:
+        endpoint_port = publication.endpoint_port(port)
+        words = "port {} of {} is published to {} port {}"
+        walk.found(Stage.NAT, words, port, address, publication.endpoint, endpoint_port)
+        network = tables.networks[publication.network]
+        return _Target(network, publication.endpoint, endpoint_port, publication=publication)
+    alone = tables.one_to_one.internal(address)
+    if alone is not None:
+        walk.found(Stage.NAT, "{} stands for {} alone", address, alone[1])
+        return _Target(tables.networks[alone[0]], alone[1], port)
+    mapping = None
+    if original.protocol != Protocol.ICMP:
+        mapping = tables.mappings.of_external(External(original.protocol, address, port))
     if mapping is None:
-        walk.detail(Stage.NAT, "{} port {} is not mapped yet", internal.address, internal.port)
-        external = tables.mappings.choose(internal, interface.address.address, walk.random)
-        if external is None:
-            return DropReason.PORTS_EXHAUSTED
-        mapping = Mapping(internal, external, walk.now)
+        words = "port {} of {} is neither published nor mapped"
+        walk.found(Stage.NAT, words, port, address)
+        return None
+    internal = mapping.internal
+    words = "port {} of {} is mapped to {} port {}"
+    walk.found(Stage.NAT, words, port, address, internal.address, internal.port)
+    network = tables.networks[internal.network]
+    return _Target(network, internal.address, internal.port, mapping)
+
+
+def _lets_in(target: _Target, original: FlowTuple) -> bool:
+    """Whether the filtering of a network lets a new sender in by a mapping. One that answers on
+    address and port has its connection already, and is not asked about."""
+    match target.network.translation.filtering:
+        case Filtering.ENDPOINT_INDEPENDENT:
+            return True
+        case Filtering.ADDRESS_DEPENDENT:
+            return target.mapping is not None and target.mapping.has_contact(original.source)
+        case Filtering.ADDRESS_AND_PORT_DEPENDENT:
+            return False
+
+
+# What the source becomes
+
+
+def _is_untranslated(network: Network, destination: IpAddress) -> bool:
+    return any(destination in each for each in network.translation.untranslated)
+
+
+def _source(
+    walk: Walk, tables: Tables, original: FlowTuple, account: Account, uplink: Network
+) -> _Source | DropReason:
+    own = tables.one_to_one.external(original.network, original.source)
+    if own is not None:
+        walk.found(Stage.NAT, "{} is {} outside, port for port", original.source, own)
+        return _Source(own, original.source_port)
+    if original.protocol in PORTLESS:
+        addresses = _addresses(tables, walk.network, uplink)
+        address = account.paired.get(uplink.number, addresses[0])
+        walk.found(Stage.NAT, "{} is {} outside", original.source, address)
+        return _Source(address, 0)
+    mapping = _mapping(walk, tables, original, account, uplink)
+    if isinstance(mapping, DropReason):
+        return mapping
+    external = mapping.external
+    words = "{} port {} is {} port {} outside"
     walk.found(
-        Stage.NAT,
-        "{} port {} is {} port {} outside",
-        internal.address,
-        internal.port,
-        mapping.external.address,
-        mapping.external.port,
+        Stage.NAT, words, original.source, original.source_port, external.address, external.port
     )
-    return mapping
+    return _Source(external.address, external.port, mapping)
+
+
+def _mapping(
+    walk: Walk, tables: Tables, original: FlowTuple, account: Account, uplink: Network
+) -> Mapping | DropReason:
+    """The mapping that the source has, or a new one for it."""
+    source, port, protocol = original.source, original.source_port, original.protocol
+    internal = Internal(original.network, protocol, source, port)
+    known = tables.mappings.of_internal(internal, uplink.number)
+    if known is not None:
+        return known
+    walk.detail(Stage.NAT, "{} port {} is not mapped yet", source, port)
+    if not account.may_hold_mapping:
+        return DropReason.MAPPING_QUOTA
+    addresses = _addresses(tables, walk.network, uplink)
+    address = tables.mappings.address_for(account, protocol, uplink.number, addresses)
+    parity = walk.network.translation.keeps_parity
+    external = tables.mappings.choose(internal, uplink.number, address, walk.random, parity=parity)
+    if external is None:
+        return DropReason.PORTS_EXHAUSTED
+    return Mapping(internal, external, uplink.number, account, walk.now)
+
+
+def _addresses(tables: Tables, network: Network, uplink: Network) -> tuple[IpAddress, ...]:
+    """The uplink's addresses that may stand for endpoints of `network`: never none of them."""
+    interface, fixed = uplink.interface, network.translation.external
+    if interface is None:
+        raise ValueError(f"{uplink.name} has no address")
+    if fixed is not None:
+        return (fixed,)
+    internal = tables.one_to_one.internal
+    spare = tuple(each for each in interface.also if internal(each) is None)
+    return (interface.address.address, *spare)

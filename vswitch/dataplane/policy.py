@@ -29,6 +29,8 @@ _SHORTEST_OPTION = 2
 def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason | None:
     """Why a packet that arrived on `network` may not be looked at further, None where it may."""
     source, destination = packet.source, packet.destination
+    if source == destination:
+        return DropReason.LAND
     if _is_no_host(source) or source.is_multicast or tables.owner(source):
         return DropReason.MARTIAN_SOURCE
     if network.side is Side.INSIDE and not network.holds(source):
@@ -37,8 +39,6 @@ def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason 
         return DropReason.MARTIAN_SOURCE
     if _is_no_host(destination) or destination.is_multicast or _is_broadcast(destination, tables):
         return DropReason.MARTIAN_DESTINATION
-    if network.side is Side.OUTSIDE and _is_inside(destination, tables):
-        return DropReason.NOT_PUBLISHED
     return _refuse_options(packet.options)
 
 

@@ -61,6 +61,11 @@ class PublicationTable:
                 return runs[before - 1]
         return None
 
+    def on(self, protocol: int, address: IpAddress) -> Iterator[Publication]:
+        """All that is published for a protocol on one of the switch's own addresses."""
+        for host_address in (address, None):
+            yield from self._sorted.get((protocol, host_address), ())
+
     def __iter__(self) -> Iterator[Publication]:
         for runs in self._sorted.values():
             yield from runs

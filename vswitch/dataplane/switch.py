@@ -4,8 +4,8 @@ Theory of operation. `receive` asks the pipeline for a verdict and carries it ou
 runs the program of each delivery, keeps it where it has a key, and the frames to send are
 returned. `serve` is one round on a readable device: the fast path finishes the hits by itself, the
 misses go through `receive`, and what comes out is transmitted. `tick` does what the passing of
-time asks for, and `next_deadline` says when to call it. The tables are changed through this class
-alone.
+time asks for, and `next_deadline` says when to call it. What a user changes goes by the methods of
+`Changes`; the tables are changed through this class alone.
 
 A port may be impaired: `impair` puts a bad line in front of its device, which holds frames back.
 What is due leaves at the end of each round and transmission, and `tick` lets come in what is due
@@ -21,36 +21,38 @@ from enum import Enum, auto
 from random import Random
 from typing import NamedTuple
 
-from vswitch.dataplane.conntrack import CACHEABLE, RFC_TIMEOUTS, Connection, Timeouts
+from vswitch.dataplane.changes import Changes
+from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.counters import Counters
 from vswitch.dataplane.drops import DropReason
-from vswitch.dataplane.mappings import External, Mapping
+from vswitch.dataplane.egress import ask
+from vswitch.dataplane.kept import KeptPrograms
+from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.neighbours import Tick
 from vswitch.dataplane.observer import Observer
 from vswitch.dataplane.pipeline import decide
-from vswitch.dataplane.publications import Publication
+from vswitch.dataplane.reassembly import Expired
 from vswitch.dataplane.responders import arp as arp_responder
 from vswitch.dataplane.responders import icmp as icmp_responder
-from vswitch.dataplane.router import ask
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.topology import Network, Port, Side
+from vswitch.dataplane.topology import Network, Port
 from vswitch.dataplane.verdict import Delivery, Fate, Flow, Onward, Verdict
 from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
 from vswitch.fastpath import select
+from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.program import Output, Program
-from vswitch.fastpath.reference import CAPACITY, FlowCounters
 from vswitch.impairment import Impairments
+from vswitch.translation import DEFAULT_LIMITS, Limits
 from vswitch.units import Nanoseconds
-from vswitch.wire.buffer import MutableBuffer
-from vswitch.wire.ethernet import Ethernet
-from vswitch.wire.icmp import Type, Unreachable
+from vswitch.wire import fragment
+from vswitch.wire.adapt import adapt
+from vswitch.wire.buffer import Buffer, MutableBuffer
+from vswitch.wire.ethernet import HEADER_LENGTH, START, Ethernet
+from vswitch.wire.icmp import TimeExceeded, Type, Unreachable
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
-from vswitch.wire.values import IpAddress
-
-FLOWS = 2 * CAPACITY
-"""Flows that are remembered before those that the fast path has evicted are looked for."""
+from vswitch.wire.offload import Offloads
 
 
 class Egress(NamedTuple):
@@ -75,11 +77,13 @@ class Served(Enum):
 class Switch:
     """One switch: networks, ports, and everything that is learned about them."""
 
-    def __init__(self, random: Random, timeouts: Timeouts = RFC_TIMEOUTS) -> None:
+    def __init__(self, random: Random, limits: Limits = DEFAULT_LIMITS) -> None:
         self.fastpath = select()
-        self.tables = Tables(random, self.fastpath.key, timeouts)
+        self.tables = Tables(random, self.fastpath, limits)
         self.counters = Counters()
-        self._flows: dict[bytes, Flow] = {}
+        self._kept = KeptPrograms(self.fastpath, self.tables.connections)
+        self.changes = Changes(self.tables, self._kept, self.counters, self._deliver)
+        """What a user changes while frames flow."""
         self.impaired: dict[int, ImpairedDevice] = {}
         """The devices of the ports that have a bad line, by number; `impair` changes it."""
         self._observer: Observer | None = None
@@ -117,6 +121,9 @@ class Switch:
         network.fdb.forget_port(number)
         self.fastpath.detach(number)
         self.impaired.pop(number, None)
+        self.tables.forget_port(number)
+        lost = self.tables.reassembly.forget_port(number)
+        self.counters.count_lost(number, DropReason.ENDED_WHILE_WAITING, lost)
 
     def impair(self, number: int, impairments: Impairments, now: Nanoseconds) -> None:
         """Let a port's line be as bad as that, from now on and from the seed's beginning.
@@ -134,36 +141,6 @@ class Switch:
             device = ImpairedDevice(device, impairments, lambda: self._now)
             self.impaired[number] = device
         self.fastpath.replace_device(number, device)
-
-    def forget_address(self, network: int, address: IpAddress) -> None:
-        """An endpoint is gone: end its connections, free its external ports, forget its station."""
-        self._give_up(self.tables.networks[network].neighbours.forget(address))
-        self._close(
-            connection
-            for connection in self.tables.connections
-            for side in (connection.original, connection.reply)
-            if (side.network, side.source) == (network, address)
-        )
-        for mapping in list(self.tables.mappings):
-            if (mapping.internal.network, mapping.internal.address) == (network, address):
-                self.tables.mappings.release(mapping)
-
-    def publish(self, publication: Publication) -> None:
-        """Let a port of the switch's own addresses lead to an endpoint, and to nobody else.
-
-        A mapping that has been given one of its ports ends, with all connections by it.
-        """
-        tables = self.tables
-        tables.publications.add(publication)
-        for mapping in list(tables.mappings):
-            if tables.publications.find(*mapping.external) == publication:
-                self._close(c for c in tables.connections if _goes_by(c, mapping))
-                tables.mappings.release(mapping)
-
-    def unpublish(self, publication: Publication) -> None:
-        """Stop that, and end the connections that came in by it."""
-        self.tables.publications.remove(publication)
-        self._close(c for c in self.tables.connections if c.publication == publication)
 
     # Frames
 
@@ -184,7 +161,7 @@ class Switch:
         self.counters.count(port, verdict.fate, verdict.reason)
         if self._observer is not None:
             self._observer.decided(port, frame, verdict, now)
-        return self._carry_out(verdict)
+        return self._carry_out(verdict, now)
 
     def transmit(self, frames: Iterable[Egress], now: Nanoseconds) -> None:
         """Send frames, each made to fit its device."""
@@ -204,28 +181,28 @@ class Switch:
 
     def kept(self, connection: Connection) -> list[tuple[Flow, FlowCounters]]:
         """What the fast path keeps for a connection, with what it has seen."""
-        entries: list[tuple[Flow, FlowCounters]] = []
-        for key in connection.keys:
-            flow, counters = self._flows.get(key), self.fastpath.flow_counters(key)
-            if flow is not None and flow.connection is connection and counters is not None:
-                entries.append((flow, counters))
-        return entries
+        return self._kept.of(connection)
 
     def announce(self, network: int) -> list[Egress]:
         """Tell a network which station has the switch's address: caches may hold an older one."""
         domain = self.tables.networks[network]
         if domain.interface is None:
             return []
-        frame = arp_responder.announcement(domain.interface)
         program = Program(tuple(Output(number) for number in domain.ports))
-        return list(self._execute((Delivery(frame, program),)))
+        frames = arp_responder.announcements(domain.interface)
+        return list(self._execute(Delivery(frame, program) for frame in frames))
 
     # Time
 
     def next_deadline(self) -> Nanoseconds | None:
         """When `tick` has something to do, or None while nothing can happen by itself."""
         tables = self.tables
-        deadlines = [tables.connections.next_deadline(), tables.mappings.next_deadline()]
+        deadlines = [
+            tables.connections.next_deadline(),
+            tables.mappings.next_deadline(),
+            tables.held_syns.next_deadline(),
+            tables.reassembly.next_deadline(),
+        ]
         for network in tables.networks.values():
             deadlines += [network.neighbours.next_deadline(), network.fdb.next_turn()]
         if self.impaired:
@@ -234,74 +211,75 @@ class Switch:
 
     def tick(self, now: Nanoseconds) -> list[Egress]:
         """Let time pass: age, expire, ask again, let held frames go. Returns what is to be sent."""
-        for connection in self.tables.connections.expire(now, self._last_used):
-            self._forget_entries(connection.keys)
-        self.tables.mappings.expire(now)
+        for connection in self.tables.connections.due(now):
+            self.changes.close(connection)
+        for mapping in list(self.tables.mappings.due(now)):
+            self._end_idle(mapping, now)
         sent: list[Egress] = []
         for network in self.tables.networks.values():
             self._turn_fdb(network, now)
-            sent += self._tick_neighbours(network, network.neighbours.tick(now))
+            sent += self._tick_neighbours(network, network.neighbours.tick(now), now)
+        sent += self._refuse_held_syns(now)
+        sent += self._expire_fragments(now)
         if self.impaired:
             self._let_go(now)
         return sent
 
     # How verdicts are carried out
 
-    def _carry_out(self, verdict: Verdict) -> list[Egress]:
+    def _carry_out(self, verdict: Verdict, now: Nanoseconds) -> list[Egress]:
         if verdict.invalidates:
             self.fastpath.invalidate()
-        self._forget_entries(verdict.stale_keys)
+        if verdict.stale_keys:
+            self._kept.forget(verdict.stale_keys)
+        if verdict.evicted is not None and verdict.evicted in self.tables.connections:
+            self.changes.end((verdict.evicted,), now)
+        if verdict.fate is Fate.WAITING:
+            self._count_lost_fragments()
         return list(self._execute(verdict.deliveries))
 
     def _execute(self, deliveries: Iterable[Delivery]) -> Iterator[Egress]:
         for delivery in deliveries:
             frame, kept, flow = delivery.frame, delivery.kept, delivery.flow
-            if kept is None or not self._may_be_kept(kept):
+            if kept is None or not self._kept.may_be_kept(kept):
                 outputs = self.fastpath.execute(delivery.program, frame)
             else:
                 outputs = self.fastpath.execute(delivery.program, frame, kept.key, flow)
-                self._remember(kept)
-                if kept.connection is not None:
-                    kept.connection.keys.add(kept.key)
-            for port in outputs:
-                yield Egress(port, frame, flow)
+                self._kept.remember(kept)
+            pieces = (frame,) if delivery.cut is None else self._cut(frame, delivery.cut)
+            for piece in pieces:
+                for port in outputs:
+                    yield Egress(port, piece, flow)
 
-    def _may_be_kept(self, flow: Flow) -> bool:
-        """A frame may have waited until its connection is in a state that has to see all others."""
-        return flow.connection is None or (
-            flow.connection in self.tables.connections and flow.connection.state in CACHEABLE
+    def _cut(self, frame: MutableBuffer, limit: int) -> Iterator[MutableBuffer]:
+        """The fragments of a frame, of which each packet has an identification of its own: those
+        of its many senders are one sender's outside (RFC 6864; RFC 7857, 10)."""
+        finished = adapt(frame, Offloads.NONE)
+        if isinstance(finished, Malformed):
+            yield frame
+            return
+        for piece in finished:
+            yield from self._fragments(bytearray(piece), limit)
+
+    def _fragments(self, frame: bytearray, limit: int) -> Iterator[MutableBuffer]:
+        packet = Ipv4.parse(frame, START + HEADER_LENGTH)
+        if isinstance(packet, Malformed) or packet.total_length <= limit:
+            yield frame
+            return
+        identification = self.tables.identifications.next(
+            packet.source, packet.destination, packet.protocol
         )
+        fragment.identify(frame, packet, identification)
+        fragments = fragment.cut(frame, limit)
+        yield from (frame,) if isinstance(fragments, Malformed) else fragments
 
-    def _remember(self, flow: Flow) -> None:
-        if len(self._flows) >= FLOWS:
-            for key in [key for key in self._flows if self.fastpath.flow_counters(key) is None]:
-                self._forget_entries((key,))
-        self._flows[flow.key] = flow
+    def _deliver(self, deliveries: Iterable[Delivery], now: Nanoseconds) -> None:
+        """Send something that no frame has caused."""
+        self.transmit(self._execute(deliveries), now)
 
-    def _forget_entries(self, keys: Iterable[bytes]) -> None:
-        for key in list(keys):
-            seen = self.fastpath.flow_counters(key)
-            self.fastpath.remove(key)
-            flow = self._flows.pop(key, None)
-            if flow is None or flow.connection is None:
-                continue
-            flow.connection.keys.discard(key)
-            if seen is not None:
-                flow.connection.frames += seen.frames
-                flow.connection.bytes += seen.bytes
-
-    def _close(self, connections: Iterable[Connection]) -> None:
-        closed = set(connections)
-        for connection in closed:
-            self.tables.connections.close(connection)
-            self._forget_entries(connection.keys)
-        for network in self.tables.networks.values():
-            self._give_up(network.neighbours.withdraw(lambda onward: onward.connection in closed))
-
-    def _give_up(self, waiting: Iterable[Onward]) -> None:
-        for onward in waiting:
-            reason = DropReason.ENDED_WHILE_WAITING
-            self.counters.count(onward.arrived_by, Fate.DROPPED, reason)
+    def _count_lost_fragments(self) -> None:
+        for (port, refused), lost in self.tables.reassembly.take_dropped().items():
+            self.counters.count_lost(port, DropReason.of_fragment(refused), lost)
 
     # What time brings
 
@@ -321,30 +299,55 @@ class Switch:
             for octets, answer in device.send_due(now):
                 self.fastpath.settle(number, octets, answer)
 
-    def _last_used(self, key: bytes) -> Nanoseconds:
-        counters = self.fastpath.flow_counters(key)
-        return counters.last_used if counters else 0
+    def _end_idle(self, mapping: Mapping, now: Nanoseconds) -> None:
+        """Release a mapping whose time is over, unless what ended before has taken it along."""
+        if self.tables.mappings.of_external(mapping.external) is mapping:
+            self.changes.release(mapping, now)
+
+    def _refuse_held_syns(self, now: Nanoseconds) -> Iterator[Egress]:
+        """RFC 5382, REQ-4: nobody inside has opened to them."""
+        for syn in self.tables.held_syns.due(now):
+            ethernet = Ethernet.parse(syn.frame)
+            if isinstance(ethernet, Malformed):
+                continue
+            packet = Ipv4.parse(syn.frame, ethernet.payload)
+            if not isinstance(packet, Malformed) and self._may_tell(
+                syn.port, ethernet, packet, now
+            ):
+                error = icmp_responder.unreachable(ethernet, packet, Unreachable.PORT)
+                yield Egress(syn.port, error)
+
+    def _expire_fragments(self, now: Nanoseconds) -> Iterator[Egress]:
+        self._count_lost_fragments()
+        for expired in self.tables.reassembly.expire(now):
+            reason = DropReason.FRAGMENT_TIMEOUT
+            self.counters.count_lost(expired.port, reason, expired.frames)
+            yield from self._tell_incomplete(expired, now)
+
+    def _tell_incomplete(self, expired: Expired, now: Nanoseconds) -> Iterator[Egress]:
+        """RFC 792: a reassembly that failed is told to the sender, if the first fragment came."""
+        port = self.tables.ports.get(expired.port)
+        if port is None or expired.first is None:
+            return
+        network = self.tables.networks[port.network]
+        kind, code = Type.TIME_EXCEEDED, TimeExceeded.REASSEMBLY
+        yield from self._tell(expired.port, network, expired.first, kind, code, now)
+
+    def _may_tell(self, port: int, ethernet: Ethernet, packet: Ipv4, now: Nanoseconds) -> bool:
+        answerable = icmp_responder.is_answerable(ethernet, packet)
+        return answerable and self.tables.may_send_error(port, now)
 
     def _turn_fdb(self, network: Network, now: Nanoseconds) -> None:
         turn = network.fdb.next_turn()
         if turn is None or turn > now:
             return
-        self._refresh_stations(network, now)
+        self._kept.refresh_stations(network, now)
         if network.fdb.turn(now):
             self.fastpath.invalidate()
 
-    def _refresh_stations(self, network: Network, now: Nanoseconds) -> None:
-        """Learn the senders that only the fast path has heard since the last turn."""
-        for key, flow in list(self._flows.items()):
-            if flow.network != network.number or network.side is Side.OUTSIDE:
-                continue
-            used = self._last_used(key) > network.fdb.turned_at and flow.port in network.ports
-            if used and network.fdb.where(flow.station) in (flow.port, None):
-                network.fdb.learn(flow.station, flow.port, now)
-            elif flow.connection is None:
-                self._forget_entries((key,))
-
-    def _tick_neighbours(self, network: Network, tick: Tick[Onward]) -> Iterator[Egress]:
+    def _tick_neighbours(
+        self, network: Network, tick: Tick[Onward], now: Nanoseconds
+    ) -> Iterator[Egress]:
         if tick.lost:
             self.fastpath.invalidate()
         if network.interface is not None:
@@ -352,25 +355,23 @@ class Switch:
                 yield from self._execute(ask(network, network.interface, address))
         for onward in tick.unreachable:
             self.counters.count(onward.arrived_by, Fate.DROPPED, DropReason.NEIGHBOUR_UNREACHABLE)
-            yield from self._tell_unreachable(onward)
+            yield from self._tell_unreachable(onward, now)
 
-    def _tell_unreachable(self, onward: Onward) -> Iterator[Egress]:
+    def _tell_unreachable(self, onward: Onward, now: Nanoseconds) -> Iterator[Egress]:
         """RFC 1812, 5.2.7.1: the sender of a frame whose next hop does not answer hears of it."""
         network = self.tables.networks.get(onward.arrived_on)
-        ethernet = Ethernet.parse(onward.frame)
-        if network is None or network.interface is None or isinstance(ethernet, Malformed):
-            return
-        packet = Ipv4.parse(onward.frame, ethernet.payload)
-        if isinstance(packet, Malformed) or not icmp_responder.is_answerable(ethernet, packet):
-            return
-        error = icmp_responder.error(
-            ethernet, packet, network.interface, Type.DESTINATION_UNREACHABLE, Unreachable.HOST
-        )
-        yield Egress(onward.arrived_by, error)
+        if network is not None:
+            kind, code = Type.DESTINATION_UNREACHABLE, Unreachable.HOST
+            yield from self._tell(onward.arrived_by, network, onward.frame, kind, code, now)
 
-
-def _goes_by(connection: Connection, mapping: Mapping) -> bool:
-    """Whether a connection has the mapping's external port, as its own or as where it leads."""
-    original = connection.original
-    target = External(original.protocol, original.destination, original.destination_port)
-    return connection.mapping is mapping or target == mapping.external
+    def _tell(
+        self, port: int, network: Network, frame: Buffer, kind: Type, code: int, now: Nanoseconds
+    ) -> Iterator[Egress]:
+        """An error about a frame that had waited, to the port that it came in by."""
+        ethernet = Ethernet.parse(frame)
+        if network.interface is None or isinstance(ethernet, Malformed):
+            return
+        packet = Ipv4.parse(frame, ethernet.payload)
+        if not isinstance(packet, Malformed) and self._may_tell(port, ethernet, packet, now):
+            error = icmp_responder.error(ethernet, packet, network.interface, kind, code)
+            yield Egress(port, error)

@@ -1,14 +1,27 @@
-"""All that the switch knows, in one place, for the stages to look things up in."""
+"""All that the switch knows, in one place, for the stages to look things up in.
+
+What concerns several tables at once is done here too, so that they never disagree: a connection
+begins and ends in the table, in the account of its endpoint and in its mappings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 
-from vswitch.dataplane.conntrack import ConnectionTable, Timeouts
+from vswitch.dataplane.accounts import Account, Accounts
+from vswitch.dataplane.conntrack import BYTES_EACH, Connection, ConnectionTable
+from vswitch.dataplane.identification import Identifications
 from vswitch.dataplane.mappings import External, MappingTable
+from vswitch.dataplane.ports import PORTS as EVERY_PORT
 from vswitch.dataplane.publications import PublicationTable
-from vswitch.dataplane.topology import Network, Port, Side
+from vswitch.dataplane.rate import Rate
+from vswitch.dataplane.reassembly import Reassembly
+from vswitch.dataplane.topology import Interface, Network, Port, Side
+from vswitch.dataplane.unsolicited import HeldSyns
+from vswitch.fastpath.reference import ReferenceFastPath
+from vswitch.translation import Limits
+from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.values import IpAddress
 
@@ -19,31 +32,53 @@ KeyOf = Callable[[int, Buffer], bytes | None]
 class Tables:
     """Networks, ports, connections, mappings, publications. No decision is made here."""
 
-    def __init__(self, random: Random, key_of: KeyOf, timeouts: Timeouts) -> None:
+    def __init__(self, random: Random, fastpath: ReferenceFastPath, limits: Limits) -> None:
         self.random = random
-        self.key_of = key_of
+        self.limits = limits
+        self.fastpath = fastpath
         self.networks: dict[int, Network] = {}
         self._owners: dict[IpAddress, Network] = {}
         self._by_subnet: dict[int, dict[int, Network]] = {}
+        self._errors: dict[int, Rate] = {}
+        self.errors_withheld = 0
+        """Errors of our own that were not sent because there were too many."""
         self.ports: dict[int, Port] = {}
-        self.connections = ConnectionTable(timeouts)
+        self.accounts = Accounts()
+        capacity = min(limits.connections, max(1, limits.memory // BYTES_EACH))
+        self.connections = ConnectionTable(capacity, fastpath.last_used)
         self.publications = PublicationTable()
-        self.mappings = MappingTable(self._is_published)
+        self.mappings = MappingTable(
+            self.accounts, self._allowed_ports, self._reserved_ports, self._is_reserved
+        )
+        self.one_to_one = OneToOne()
+        self.held_syns = HeldSyns(limits.held_syns)
+        self.reassembly = Reassembly(memory=limits.fragments, timeout=limits.fragment_timeout)
+        self.identifications = Identifications(random)
+        self.key_of: KeyOf = fastpath.key
 
-        self.uplink: Network | None = None
-        """The network that leads to the outside world, where there is one."""
+    # Networks
+
+    @property
+    def uplink(self) -> Network | None:
+        """The network that leads outside where nothing else is said: the first there is."""
+        return next((each for each in self.networks.values() if each.side is Side.OUTSIDE), None)
+
+    def uplink_of(self, network: Network) -> Network | None:
+        """The network that leads the endpoints of `network` outside."""
+        return self.uplink if network.uplink is None else self.networks.get(network.uplink)
 
     def add_network(self, network: Network) -> None:
         """Begin a broadcast domain, whose subnet overlaps no other's."""
         self.networks[network.number] = network
-        if network.side is Side.OUTSIDE:
-            self.uplink = network
-        if network.interface is not None:
-            address, subnet = network.interface.address.address, network.interface.address.network
-            self._owners[address] = network
-            host_bits = 8 * len(address) - subnet.prefix_length
-            prefix = int.from_bytes(address, "big") >> host_bits
-            self._by_subnet.setdefault(host_bits, {})[prefix] = network
+        self._enter(network)
+
+    def set_interface(
+        self, network: Network, interface: Interface | None, next_hop: IpAddress | None
+    ) -> None:
+        """Give the switch another presence in a network, or none."""
+        self._leave(network)
+        network.interface, network.next_hop = interface, next_hop
+        self._enter(network)
 
     def owner(self, address: IpAddress) -> Network | None:
         """The network in which the switch itself has `address`."""
@@ -58,5 +93,131 @@ class Tables:
                 return network
         return None
 
-    def _is_published(self, external: External) -> bool:
-        return self.publications.find(*external) is not None
+    def may_send_error(self, port: int, now: Nanoseconds) -> bool:
+        """Count one more ICMP error of our own to a port, where its rate allows it."""
+        rate = self._errors.get(port)
+        if rate is None:
+            rate = self._errors[port] = Rate(self.limits.errors_per_second)
+        if rate.take(now):
+            return True
+        self.errors_withheld += 1
+        return False
+
+    def forget_port(self, number: int) -> None:
+        """A port went away: nothing waits to be told to it any more."""
+        self._errors.pop(number, None)
+        self.held_syns.forget_port(number)
+
+    # Connections
+
+    def account_of(self, network: Network, address: IpAddress) -> Account:
+        """The account of an endpoint, whether it holds something or not."""
+        return self.accounts.of(network.number, address, network.translation)
+
+    def begin(self, connection: Connection) -> None:
+        """Track a connection for which there is room, with the mapping that it brings."""
+        mapping = connection.mapping
+        if mapping and self.mappings.of_external(mapping.external) is not mapping:
+            self.mappings.add(mapping)
+        self.accounts.keep(connection.account)
+        self.connections.add(connection)
+        visited = self._visited(connection)
+        if visited is not None:
+            visited.visitors[connection] = None
+            self.accounts.keep(visited)
+
+    def end(self, connection: Connection) -> None:
+        """Close a connection; its mappings go when their own time comes."""
+        self._note_last_outbound(connection)
+        self.connections.close(connection)
+        self.fastpath.close_window(connection.number)
+        for mapping in (connection.mapping, connection.target):
+            if mapping is not None:
+                self.mappings.settle(mapping)
+        visited = self._visited(connection)
+        if visited is not None:
+            visited.visitors.pop(connection, None)
+            self.accounts.settle(visited)
+        self.accounts.settle(connection.account)
+
+    def _note_last_outbound(self, connection: Connection) -> None:
+        """What only the fast path has seen of the inside's frames counts for its mapping too."""
+        mappings = connection.mapping, connection.target
+        for mapping, key in zip(mappings, connection.keys, strict=True):
+            if mapping is not None and key is not None:
+                used = self.fastpath.last_used(key)
+                mapping.last_outbound = max(mapping.last_outbound, used)
+
+    def _visited(self, connection: Connection) -> Account | None:
+        """The account of the endpoint that a hairpin leads to: it belongs to who began it."""
+        reply, account = connection.reply, connection.account
+        network = self.networks.get(reply.network)
+        if network is None or network.side is Side.OUTSIDE:
+            return None
+        visited = self.account_of(network, reply.source)
+        return None if visited is account else visited
+
+    def _enter(self, network: Network) -> None:
+        if network.interface is None:
+            return
+        interface = network.interface
+        for address in (interface.address.address, *interface.also):
+            self._owners[address] = network
+        host_bits, prefix = _subnet_key(interface)
+        self._by_subnet.setdefault(host_bits, {})[prefix] = network
+
+    def _leave(self, network: Network) -> None:
+        if network.interface is None:
+            return
+        for address in (network.interface.address.address, *network.interface.also):
+            del self._owners[address]
+        host_bits, prefix = _subnet_key(network.interface)
+        del self._by_subnet[host_bits][prefix]
+
+    def _allowed_ports(self, address: IpAddress) -> tuple[range, ...]:
+        network = self._owners.get(address)
+        return network.outside.ports if network else ()
+
+    def _reserved_ports(self, protocol: int, address: IpAddress) -> Iterator[range]:
+        if self.one_to_one.internal(address) is not None:
+            yield EVERY_PORT
+        for publication in self.publications.on(protocol, address):
+            yield publication.host_ports
+
+    def _is_reserved(self, external: External) -> bool:
+        stands_for_one = self.one_to_one.internal(external.address) is not None
+        return stands_for_one or self.publications.find(*external) is not None
+
+
+class OneToOne:
+    """Static NAT as distinct from NAPT: one inside address for one outside address, both ways."""
+
+    def __init__(self) -> None:
+        self._internal: dict[IpAddress, tuple[int, IpAddress]] = {}
+        self._external: dict[tuple[int, IpAddress], IpAddress] = {}
+
+    def add(self, network: int, internal: IpAddress, external: IpAddress) -> None:
+        """Let `external` stand for `internal` of a network."""
+        self._internal[external] = network, internal
+        self._external[network, internal] = external
+
+    def remove(self, external: IpAddress) -> tuple[int, IpAddress]:
+        """Stop that; the answer is what it stood for."""
+        network, internal = self._internal.pop(external)
+        del self._external[network, internal]
+        return network, internal
+
+    def internal(self, external: IpAddress) -> tuple[int, IpAddress] | None:
+        """The network and address that `external` stands for."""
+        return self._internal.get(external)
+
+    def external(self, network: int, internal: IpAddress) -> IpAddress | None:
+        """The address that stands for an inside one."""
+        return self._external.get((network, internal))
+
+
+def _subnet_key(interface: Interface) -> tuple[int, int]:
+    """How many bits of an address are the host's, and the number that the others spell."""
+    subnet = interface.address.network
+    host_bits = 8 * len(subnet.address) - subnet.prefix_length
+    return host_bits, int.from_bytes(subnet.address, "big") >> host_bits

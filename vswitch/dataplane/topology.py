@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from vswitch.dataplane.fdb import ForwardingDatabase
 from vswitch.dataplane.neighbours import NeighbourTable
+from vswitch.translation import Outside, Translation
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ class Interface:
 
     mac: MacAddress
     address: IpInterface
+    also: tuple[IpAddress, ...] = ()
+    """Further addresses in the same subnet that are the switch's own: NAPT may use them too."""
+
+    is_shared: bool = False
+    """Whether the host has this address and station as well: what no table of the switch claims is
+    the host's."""
+
+    def __contains__(self, address: IpAddress) -> bool:
+        return address == self.address.address or address in self.also
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +70,16 @@ class Network:
     ports: dict[int, Port] = field(default_factory=dict)
     fdb: ForwardingDatabase = field(default_factory=ForwardingDatabase)
     neighbours: NeighbourTable[Onward] = field(default_factory=NeighbourTable)
+    translation: Translation = field(kw_only=True, default=Translation())
+    """How connections of its endpoints are translated, on the inside."""
+    outside: Outside = field(kw_only=True, default=Outside())
+    """What its addresses may be used for, on the outside."""
+    uplink: int | None = field(kw_only=True, default=None)
+    """The network, by number, that leads its endpoints outside; None: the first there is."""
 
     def owns(self, address: IpAddress) -> bool:
         """Whether the switch itself has `address` here."""
-        return self.interface is not None and address == self.interface.address.address
+        return self.interface is not None and address in self.interface
 
     def holds(self, address: IpAddress) -> bool:
         """Whether `address` is in the network's subnet."""

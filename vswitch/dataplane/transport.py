@@ -1,19 +1,23 @@
 """The flow that an IPv4 packet belongs to: its transport header, checked and read as a tuple.
 
-What has no ports to translate by is refused here under its reason: fragments, other protocols, and
-ICMP that is neither an echo nor an error. So is an unfinished checksum that is said to stand where
-the transport has none: whoever finishes it would write over what the switch rewrites. TCP flags
-that no TCP sends are refused too: they exist to tell stacks apart or to slip past filters.
+What can not be translated is refused here under its reason: protocols that are neither known by
+their ports nor carried whole, and ICMP that is neither a query nor an error. So is an unfinished
+checksum that is said to stand where the transport has none: whoever finishes it would write over
+what the switch rewrites. TCP flags that no TCP sends are refused too: they exist to tell stacks
+apart or to slip past filters.
+
+GRE and ESP have no ports: one endpoint at a time has such a flow with a peer. AH covers the
+addresses and can not be translated at all (RFC 3715, 2.1).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vswitch.dataplane.conntrack import FlowTuple
 from vswitch.dataplane.drops import DropReason, Reason
-from vswitch.wire import ethernet, offload, tcp, udp
-from vswitch.wire.icmp import Icmp, Type
+from vswitch.dataplane.flow import ANSWERS, QUESTIONS, FlowTuple
+from vswitch.wire import ethernet, ipv4, offload, tcp, udp
+from vswitch.wire.icmp import Icmp
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.tcp import Tcp
@@ -22,13 +26,26 @@ from vswitch.wire.values import Protocol
 
 _CHECKSUM_AT: dict[int, int] = {Protocol.TCP: tcp.CHECKSUM, Protocol.UDP: udp.CHECKSUM}
 
+_SHORTEST_HEADER: dict[int, int] = {
+    Protocol.UDP_LITE: 8,
+    Protocol.DCCP: 12,
+    Protocol.SCTP: 12,
+}
+"""Bytes of the header of protocols that begin with two ports, as TCP and UDP do (RFC 3828, RFC
+4340, RFC 9260), and that a router needs to know no more about."""
+
+PORTLESS = frozenset({int(Protocol.GRE), int(Protocol.ESP)})
+"""Protocols of which each peer has one flow."""
+
+_PORTS_LENGTH = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """A TCP segment, UDP datagram or ICMP echo as part of a flow."""
+    """A packet as part of a flow. `header` is None for protocols that have no view."""
 
     tuple: FlowTuple
-    header: Tcp | Udp | Icmp
+    header: Tcp | Udp | Icmp | None
 
     @property
     def tcp_flags(self) -> int | None:
@@ -37,16 +54,14 @@ class Transport:
 
     @property
     def may_begin(self) -> bool:
-        """Whether a connection can begin with it: with a SYN alone, with an echo request."""
+        """Whether a connection can begin with it: with a SYN alone, with a query."""
         if isinstance(self.header, Tcp):
             return self.header.flags & (tcp.SYN | tcp.ACK) == tcp.SYN
-        return not isinstance(self.header, Icmp) or self.header.type == Type.ECHO_REQUEST
+        return not isinstance(self.header, Icmp) or self.header.type in ANSWERS
 
 
 def read(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
-    """The transport header of a packet that arrived on `network`; an ICMP error as it is."""
-    if packet.is_fragment:
-        return DropReason.FRAGMENT
+    """The transport header of a whole packet that arrived on `network`; an ICMP error as it is."""
     if packet.frame[offload.FLAGS] & offload.NEEDS_CSUM and not _is_in_place(packet):
         return Malformed.BAD_OFFLOAD_HEADER
     match packet.protocol:
@@ -56,7 +71,7 @@ def read(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
             return _udp(network, packet)
         case Protocol.ICMP:
             return _icmp(network, packet)
-    return DropReason.PROTOCOL_NOT_TRANSLATED
+    return _other(network, packet)
 
 
 def _is_in_place(packet: Ipv4) -> bool:
@@ -72,15 +87,19 @@ def _tcp(network: int, packet: Ipv4) -> Transport | Reason:
     segment = Tcp.parse(packet.frame, packet.payload, packet.end)
     if isinstance(segment, Malformed):
         return segment
-    if segment.flags & tcp.SYN and segment.flags & (tcp.FIN | tcp.RST):
-        return DropReason.BAD_TCP_FLAGS
-    if not segment.flags & (tcp.SYN | tcp.ACK | tcp.FIN | tcp.RST):
+    if _is_contradictory(segment.flags):
         return DropReason.BAD_TCP_FLAGS
     if not segment.source_port or not segment.destination_port:
         return DropReason.PORT_ZERO
-    return Transport(
-        _tuple(network, packet, segment.source_port, segment.destination_port), segment
-    )
+    return Transport(_tuple(network, packet), segment)
+
+
+def _is_contradictory(flags: int) -> bool:
+    if flags & tcp.SYN:
+        return bool(flags & (tcp.FIN | tcp.RST))
+    if flags & tcp.FIN and flags & tcp.RST:
+        return True
+    return not flags & (tcp.ACK | tcp.RST)
 
 
 def _udp(network: int, packet: Ipv4) -> Transport | Reason:
@@ -89,8 +108,7 @@ def _udp(network: int, packet: Ipv4) -> Transport | Reason:
         return datagram
     if not datagram.destination_port:
         return DropReason.PORT_ZERO
-    ports = datagram.source_port, datagram.destination_port
-    return Transport(_tuple(network, packet, *ports), datagram)
+    return Transport(_tuple(network, packet), datagram)
 
 
 def _icmp(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
@@ -99,19 +117,35 @@ def _icmp(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
         return message
     if message.is_error:
         return message
-    if message.code == 0 and message.type == Type.ECHO_REQUEST:
-        return Transport(_tuple(network, packet, message.identifier, 0), message)
-    if message.code == 0 and message.type == Type.ECHO_REPLY:
-        return Transport(_tuple(network, packet, 0, message.identifier), message)
-    return DropReason.ICMP_NOT_TRANSLATED
+    kind, identifier = message.type, message.identifier
+    if message.code == 0 and kind in ANSWERS:
+        ports = identifier, 0
+    elif message.code == 0 and kind in QUESTIONS:
+        ports = 0, identifier
+    else:
+        return DropReason.ICMP_NOT_TRANSLATED
+    source, destination = packet.source, packet.destination
+    flow = FlowTuple(network, Protocol.ICMP, source, ports[0], destination, ports[1], kind)
+    return Transport(flow, message)
 
 
-def _tuple(network: int, packet: Ipv4, source_port: int, destination_port: int) -> FlowTuple:
-    return FlowTuple(
-        network,
-        packet.protocol,
-        packet.source,
-        source_port,
-        packet.destination,
-        destination_port,
-    )
+def _other(network: int, packet: Ipv4) -> Transport | Reason:
+    protocol = packet.protocol
+    if protocol in PORTLESS:
+        source, destination = packet.source, packet.destination
+        return Transport(FlowTuple(network, protocol, source, 0, destination, 0), None)
+    if protocol not in _SHORTEST_HEADER:
+        return DropReason.PROTOCOL_NOT_TRANSLATED
+    if packet.end - packet.payload < _SHORTEST_HEADER[protocol]:
+        return Malformed.TRUNCATED_TRANSPORT
+    flow = _tuple(network, packet)
+    if not flow.source_port or not flow.destination_port:
+        return DropReason.PORT_ZERO
+    return Transport(flow, None)
+
+
+def _tuple(network: int, packet: Ipv4) -> FlowTuple:
+    frame, at = packet.frame, packet.payload
+    addresses = frame[packet.offset + ipv4.SOURCE : packet.offset + ipv4.OPTIONS]
+    ports = frame[at : at + _PORTS_LENGTH]
+    return FlowTuple.arriving(network, packet.protocol, bytes(addresses) + ports)

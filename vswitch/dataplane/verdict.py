@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from vswitch.dataplane.conntrack import Connection, Direction
+from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import Reason
 from vswitch.dataplane.fdb import Station
+from vswitch.dataplane.flow import Direction
 from vswitch.fastpath.program import Action, Program
 from vswitch.wire.buffer import MutableBuffer
 from vswitch.wire.values import IpAddress
@@ -30,7 +31,7 @@ class Fate(Enum):
     ABSORBED = "absorbed"
     """It was for the switch itself, which took note."""
     WAITING = "waiting"
-    """It waits for the station of its next hop."""
+    """It waits for the station of its next hop, or for the other fragments of its datagram."""
     DROPPED = "dropped"
 
 
@@ -42,6 +43,7 @@ class Stage(Enum):
     ARP = "arp"
     BRIDGE = "bridge"
     POLICY = "policy"
+    REASSEMBLY = "reassembly"
     LOCAL = "local"
     CONNTRACK = "conntrack"
     NAT = "nat"
@@ -70,9 +72,9 @@ class Flow:
     port: int
     station: Station
     """The sender, which the fast path's frames keep in the FDB."""
-    connection: Connection | None
-    direction: Direction | None = None
-    """Of its frames within the connection."""
+    connection: Connection | None = None
+    direction: Direction = Direction.ORIGINAL
+    """Of its frames within the connection, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Delivery:
     kept: Flow | None = None
     flow: int = 0
     """The number of the connection that the frame belongs to, 0 where there is none."""
+    cut: int | None = None
+    """The longest packet, in bytes, that may leave: what is longer leaves in fragments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class Onward:
     kept: Flow | None
     connection: Connection
     """What lets it go there: where that ends, so does the waiting."""
+    cut: int | None = None
+    """As in `Delivery`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +123,5 @@ class Verdict:
     """Programs that must not run any more."""
     connection: Connection | None = None
     """What the frame is part of, or what the ICMP error is about."""
+    evicted: Connection | None = None
+    """What had to go to make room for it."""

@@ -29,6 +29,7 @@ class Walk:
         "commit",
         "connection",
         "ethernet",
+        "evicted",
         "frame",
         "invalidates",
         "network",
@@ -58,6 +59,8 @@ class Walk:
         self.commit = commit
         self.connection: Connection | None = None
         """What the frame has turned out to be part of."""
+        self.evicted: Connection | None = None
+        """What has to go to make room for it."""
         self.invalidates = False
         """Something moved that cached programs may rest on."""
         self.stale_keys: list[bytes] = []
@@ -87,6 +90,12 @@ class Walk:
         """End here."""
         return self._verdict(fate, deliveries, None)
 
+    def with_frame(self, frame: MutableBuffer, ethernet: Ethernet) -> Walk:
+        """The same walk, on its way with the datagram that its frame has completed."""
+        other = copy(self)
+        other.frame, other.ethernet = frame, ethernet
+        return other
+
     def answer(self, frame: MutableBuffer) -> Delivery:
         """A frame of the switch's own, sent back by the port that this one came in by."""
         return Delivery(frame, Program((Output(self.port.number),)))
@@ -102,4 +111,5 @@ class Walk:
             self.invalidates,
             tuple(self.stale_keys),
             self.connection,
+            self.evicted,
         )

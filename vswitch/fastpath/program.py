@@ -4,11 +4,11 @@ Theory of operation. The pipeline decides once per flow; the decision is a `Prog
 of actions that is executed for every frame of the flow. A program holds values only (addresses,
 ports, numbers), no reference to any table, so that it can cross into compiled code, be printed in a
 trace and be compared in a test. It decides nothing: conditions are checked by the flow key, whose
-frames all look the same to every action (see `key`), and by `FitMtu`, the one property of a frame
-that may differ between two frames of one flow.
+frames all look the same to every action (see `key`), and by `FitMtu` and `TrackWindow`, for what
+may differ between two frames of one flow.
 
-The order of the actions is fixed by `Program`'s constructor functions in the dataplane: what may
-refuse (`FitMtu`) comes first, then what rewrites, then what sends.
+Whatever the order of the actions in a program, what may refuse is asked first, then comes what
+rewrites, then what sends.
 """
 
 from __future__ import annotations
@@ -30,6 +30,19 @@ class FitMtu:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackWindow:
+    """Go on only where the TCP segment fits the window that is kept for `flow`, else it is a miss.
+
+    A segment that fits is noted there. Where no window is kept every segment goes on. `direction`
+    is 0 for the original one, 1 for the reply. It is not carried out on the frame that a program is
+    made for, as whoever made it has seen to that.
+    """
+
+    flow: int
+    direction: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetStations:
     """Write both station addresses: the frame starts a new hop."""
 
@@ -44,7 +57,10 @@ class DecrementTtl:
 
 @dataclass(frozen=True, slots=True)
 class SetSource:
-    """Rewrite the IPv4 source and the source port, or the identifier of an ICMP query."""
+    """Rewrite the IPv4 source and the source port, or the identifier of an ICMP query.
+
+    Where the protocol has neither, or none that may change (SCTP), `port` means nothing.
+    """
 
     address: IpAddress
     port: int
@@ -52,10 +68,23 @@ class SetSource:
 
 @dataclass(frozen=True, slots=True)
 class SetDestination:
-    """Rewrite the IPv4 destination and its port, or the identifier of an ICMP answer."""
+    """Rewrite the IPv4 destination and its port, or the identifier of an ICMP answer.
+
+    Where the protocol has neither, or none that may change (SCTP), `port` means nothing.
+    """
 
     address: IpAddress
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClampMss:
+    """Let a TCP SYN ask for no longer segments than `limit` bytes of data (RFC 9293, 3.7.1).
+
+    It belongs into programs that are carried out once, as no SYN has a key.
+    """
+
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +94,16 @@ class Output:
     port: int
 
 
-Action: TypeAlias = FitMtu | SetStations | DecrementTtl | SetSource | SetDestination | Output
+Action: TypeAlias = (
+    FitMtu
+    | TrackWindow
+    | SetStations
+    | DecrementTtl
+    | SetSource
+    | SetDestination
+    | ClampMss
+    | Output
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,21 +11,29 @@ Entries are dropped one by one (`remove`) or all at once by counting up the gene
 is installed again goes on with the counters that it had. The number of entries is bounded: a full
 table forgets those that were installed first, whose next frame is a miss and installs them again.
 
+The windows of TCP connections are kept here, because they change with every segment, and are the
+pipeline's too: it notes in them what it sees. A segment outside its window is a miss.
+
 It never decides, never allocates a table entry by itself, and knows nothing of the dataplane:
 packed keys and flat programs come in, counters go out.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from vswitch.devices.base import Device, Sent
+from vswitch.fastpath.clamp import clamp_mss
+from vswitch.fastpath.entry import SEEN, TASK, TASK_AT, Entry, FlowCounters
 from vswitch.fastpath.key import KeyContext, extract
 from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
 from vswitch.fastpath.routine import Routine, prepare
+from vswitch.fastpath.soundness import has_wrong_checksum
+from vswitch.fastpath.window import Fit, Window
 from vswitch.units import Nanoseconds
 from vswitch.wire import ethernet, ipv4, offload, tcp
 from vswitch.wire.adapt import adapt
@@ -37,16 +45,25 @@ BATCH = 64
 """Frames taken from a device in one round: enough to spread the loop's cost, few enough that the
 other devices wait less than a millisecond."""
 
-CAPACITY = 262_144
-"""Entries: room for 128 k connections in both directions, about 200 MiB in this executor."""
+CAPACITY = 524_288
+"""Entries: room for 256 k connections in both directions, about 130 MiB in this executor."""
 
-_EVICTED_AT_ONCE = CAPACITY // 16
-"""Evicting many at once keeps the cost of an eviction out of the cost of a frame."""
+_EVICTED_PART = 16
+"""Evicting this part at once keeps the cost of an eviction out of the cost of a frame."""
 
+# A frame that has a routed key is untagged, and its IPv4 header has no options.
 _IP = ethernet.START + ethernet.HEADER_LENGTH
-_PROTOCOL = _IP + ipv4.PROTOCOL
-_TCP_FLAGS = _IP + ipv4.HEADER_LENGTH + tcp.FLAGS
+_TRANSPORT = _IP + ipv4.HEADER_LENGTH
+_TCP_FLAGS = _TRANSPORT + tcp.FLAGS
 _TCP = int(Protocol.TCP)
+_VERIFIED = (_TCP, int(Protocol.UDP))
+
+_SEGMENT_AT = _IP + ipv4.TOTAL_LENGTH
+_SEGMENT = struct.Struct(f">H{_TRANSPORT + tcp.SEQUENCE - _SEGMENT_AT - 2}xIIBxH")
+"""Total length, sequence, acknowledgment, data offset, window."""
+
+_SEQUENCES = 0xFFFF_FFFF
+_OUTSIDE = Fit.OUTSIDE
 
 
 @dataclass(slots=True)
@@ -61,24 +78,8 @@ class PortCounters:
     """Frames that the device did not take, by its answer."""
     unsendable: dict[Malformed, int] = field(default_factory=dict)
     """Frames whose offload header was too wrong to make them fit the device."""
-
-
-@dataclass(slots=True)
-class FlowCounters:
-    """What one entry has seen. `last_used` is zero where no frame has hit it."""
-
-    frames: int = 0
-    bytes: int = 0
-    tcp_flags: int = 0
-    last_used: Nanoseconds = 0
-
-
-@dataclass(slots=True)
-class _Entry:
-    routine: Routine
-    generation: int
-    flow: int
-    counters: FlowCounters
+    wrong_checksums: int = 0
+    """Frames that came in with a wrong TCP or UDP checksum and were routed all the same."""
 
 
 @dataclass(slots=True)
@@ -95,10 +96,13 @@ class ReferenceFastPath:
 
     name = "reference"
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
         self._ports: dict[int, _Port] = {}
-        self._entries: dict[bytes, _Entry] = {}
+        self._entries: dict[bytes, Entry] = {}
         self._generation = 0
+        self.windows: dict[int, Window] = {}
+        """Those of the TCP connections that are tracked, by the number of the flow."""
         self.observer: Observer | None = None
         self.gone: set[int] = set()
         """Ports whose device said, when nobody had asked, that it does not exist any more: a frame
@@ -121,6 +125,10 @@ class ReferenceFastPath:
     def device(self, number: int) -> Device:
         """The device of a port."""
         return self._ports[number].device
+
+    def set_gateway(self, number: int, gateway: MacAddress | None) -> None:
+        """Let the switch itself have another station on a port's network, or none."""
+        self._ports[number].context = KeyContext.of(number, gateway)
 
     def replace_device(self, number: int, device: Device) -> None:
         """Put another device, usually a wrapper of the same one, behind a port."""
@@ -148,10 +156,30 @@ class ReferenceFastPath:
     def flow_counters(self, key: bytes) -> FlowCounters | None:
         """What the entry under `key` has seen, or None where there is no entry."""
         entry = self._entries.get(key)
-        return entry.counters if entry else None
+        return entry.counters() if entry else None
+
+    def last_used(self, key: bytes) -> Nanoseconds:
+        """When a frame last hit the entry under `key`; 0 where none has, or there is no entry."""
+        entry = self._entries.get(key)
+        return entry.counters().last_used if entry else 0
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    # Windows
+
+    def open_window(self, flow: int) -> Window:
+        """Begin to track a TCP connection; what was known of an earlier one is forgotten."""
+        window = self.windows[flow] = Window()
+        return window
+
+    def window(self, flow: int) -> Window | None:
+        """The window of a connection, or None where it is not tracked."""
+        return self.windows.get(flow)
+
+    def close_window(self, flow: int) -> None:
+        """Stop tracking a connection, where it is."""
+        self.windows.pop(flow, None)
 
     # Frames
 
@@ -162,28 +190,14 @@ class ReferenceFastPath:
         """
         port = self._ports[number]
         context, counters, entries = port.context, port.counters, self._entries
-        generation, observer = self._generation, self.observer
         misses: list[bytearray] = []
         for frame in port.device.receive(limit):
-            size = len(frame) - offload.HEADER_LENGTH
             counters.received_frames += 1
-            counters.received_bytes += size
+            counters.received_bytes += len(frame) - offload.HEADER_LENGTH
             key = extract(context, frame)
             entry = entries.get(key) if key is not None else None
-            if entry is None or entry.generation != generation or not entry.routine.fits(frame):
+            if entry is None or not self._finish(number, counters, entry, frame, now):
                 misses.append(bytearray(frame))
-                continue
-            seen = entry.counters
-            seen.frames += 1
-            seen.bytes += size
-            seen.last_used = now
-            if entry.routine.network and frame[_PROTOCOL] == _TCP:
-                seen.tcp_flags |= frame[_TCP_FLAGS]
-            if observer is not None:
-                observer.hit(number, frame, entry.flow, now)
-            entry.routine.rewrite(frame)
-            for output in entry.routine.outputs:
-                self.transmit(output, frame, entry.flow, now)
         return misses
 
     def execute(
@@ -197,8 +211,10 @@ class ReferenceFastPath:
         routine = prepare(program, frame)
         if key is not None:
             self._install(key, routine, flow)
+        if routine.mss_limit:
+            clamp_mss(frame, routine.plan.network, routine.mss_limit)
         routine.rewrite(frame)
-        return routine.outputs
+        return routine.plan.outputs
 
     def transmit(self, number: int, frame: MutableBuffer, flow: int, now: Nanoseconds) -> None:
         """Send a frame out of a port, made to fit its device first where it has to be."""
@@ -227,15 +243,60 @@ class ReferenceFastPath:
         else:
             self._count_lost(number, port, answer)
 
+    def _finish(
+        self,
+        number: int,
+        counters: PortCounters,
+        entry: Entry,
+        frame: MutableBuffer,
+        now: Nanoseconds,
+    ) -> bool:
+        """Do for a frame what its entry says, or answer False and leave everything as it was."""
+        plan = entry.plan
+        flow, tracked, generation, header, finished, unfinished, patch = TASK.unpack_from(
+            entry, TASK_AT
+        )
+        if generation != self._generation or not plan.fits(frame):
+            return False
+        if plan.direction is not None and not self._track(tracked, plan.direction, frame):
+            return False
+        if plan.protocol in _VERIFIED and has_wrong_checksum(frame, plan.network):
+            counters.wrong_checksums += 1
+        frames, octets, _, flags = SEEN.unpack_from(entry)
+        if plan.protocol == _TCP:
+            flags |= frame[_TCP_FLAGS]
+        octets += len(frame) - offload.HEADER_LENGTH
+        SEEN.pack_into(entry, 0, frames + 1, octets, now, flags)
+        if self.observer is not None:
+            self.observer.hit(number, frame, flow, now)
+        plan.rewrite(frame, patch, header, finished, unfinished)
+        for output in plan.outputs:
+            self.transmit(output, frame, flow, now)
+        return True
+
+    def _track(self, tracked: int, direction: int, frame: Buffer) -> bool:
+        """Whether a segment fits the window of its connection, where that is tracked."""
+        window = self.windows.get(tracked)
+        if window is None:
+            return True
+        total, sequence, acknowledgment, offset, announced = _SEGMENT.unpack_from(
+            frame, _SEGMENT_AT
+        )
+        length = total - ipv4.HEADER_LENGTH - (offset >> 4 << 2)
+        end = (sequence + length) & _SEQUENCES
+        return window.accept(direction, sequence, end, acknowledgment, announced) is not _OUTSIDE
+
     def _install(self, key: bytes, routine: Routine, flow: int) -> None:
+        entry = Entry(routine, flow, self._generation)
         known = self._entries.get(key)
-        if known is None and len(self._entries) >= CAPACITY:
+        if known is not None:
+            entry.inherit(known)
+        elif len(self._entries) >= self._capacity:
             self._evict_first_installed()
-        counters = known.counters if known else FlowCounters()
-        self._entries[key] = _Entry(routine, self._generation, flow, counters)
+        self._entries[key] = entry
 
     def _evict_first_installed(self) -> None:
-        for key in list(islice(self._entries, _EVICTED_AT_ONCE)):
+        for key in list(islice(self._entries, max(1, self._capacity // _EVICTED_PART))):
             del self._entries[key]
 
     def _send(self, number: int, port: _Port, frame: Buffer) -> None:

@@ -6,14 +6,26 @@ left per frame is to write a few bytes and to add a few constants. Two differenc
 transport checksum: where the checksum is finished, addresses and ports count; where the virtio-net
 header says NEEDS_CSUM the field holds the sum of the pseudo-header alone, so only addresses do.
 
-A routine is the reference's counterpart of the flat struct that a compiled fast path would keep.
+Most of it many flows have in common: where things stand, which stations and which port come next.
+That is a `Plan`, which they share. What each flow has of its own is a `Routine`: the addresses and
+ports to write, and three differences. In an IPv4 header without options they are neighbours and are
+written in one piece.
+
+What a protocol has besides addresses is in one table. TCP, UDP, UDP-Lite (RFC 3828) and DCCP (RFC
+4340) have ports, and checksums that cover a pseudo header. ICMP queries have an identifier and
+a checksum without pseudo header. SCTP's ports stay as they are, and its CRC covers no address; of
+everything else only addresses are known. A zero in the field of UDP means that there is no
+checksum, in that of UDP-Lite that the datagram is broken: either stays.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from vswitch.fastpath.program import (
+    ClampMss,
     DecrementTtl,
     FitMtu,
     Output,
@@ -21,41 +33,99 @@ from vswitch.fastpath.program import (
     SetDestination,
     SetSource,
     SetStations,
+    TrackWindow,
 )
 from vswitch.wire import checksum, ethernet, icmp, ipv4, ipv6, offload, tcp, udp
 from vswitch.wire.buffer import Buffer, MutableBuffer
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.values import EtherType, Protocol
 
+PATCH_LENGTH = 12
+"""Bytes of a patch: source and destination address, source and destination port."""
+
 _NO_LIMIT = 1 << 30
 _ONES = 0xFFFF
 """One's-complement sums count modulo this."""
 
-_CHECKSUM_AT = {
-    Protocol.TCP: tcp.CHECKSUM,
-    Protocol.UDP: udp.CHECKSUM,
-    Protocol.ICMP: icmp.CHECKSUM,
+_TTL_DIFFERENCE = _ONES - 0x0100
+"""What a header's sum changes by when the high byte of one of its words goes down by one."""
+
+_STATIONS = slice(ethernet.START, ethernet.START + ethernet.ETHERTYPE)
+_ADDRESSES = 8
+"""Bytes of a patch that are addresses."""
+
+_QUESTIONS = frozenset(
+    {
+        int(icmp.Type.ECHO_REQUEST),
+        int(icmp.Type.TIMESTAMP_REQUEST),
+        int(icmp.Type.INFORMATION_REQUEST),
+        int(icmp.Type.ADDRESS_MASK_REQUEST),
+    }
+)
+"""ICMP queries whose identifier is their source's; that of the answers is the destination's."""
+
+
+class _Header(NamedTuple):
+    """What of a transport header may be rewritten. Offsets count from its start."""
+
+    ports: int
+    """Where the ports or the identifier stand."""
+    length: int
+    """How many bytes they have, 0 where there are none."""
+    checksum: int
+    """Where the checksum stands, 0 where there is none to update."""
+    covers_addresses: bool
+    zero_is_none: bool
+    """Whether a checksum of zero is none, and stays."""
+    zero_is_ones: bool
+    """Where the checksum comes out as zero, all ones are written, which says the same: a zero means
+    that UDP has none, and does not fit an ICMP message that has become all zeros."""
+
+
+_NOTHING = _Header(0, 0, 0, covers_addresses=False, zero_is_none=False, zero_is_ones=False)
+_QUERY = _Header(
+    icmp.IDENTIFIER,
+    2,
+    icmp.CHECKSUM,
+    covers_addresses=False,
+    zero_is_none=False,
+    zero_is_ones=True,
+)
+_SEGMENT = _Header(
+    tcp.SOURCE_PORT, 4, tcp.CHECKSUM, covers_addresses=True, zero_is_none=False, zero_is_ones=False
+)
+_DATAGRAM = _Header(
+    udp.SOURCE_PORT, 4, udp.CHECKSUM, covers_addresses=True, zero_is_none=True, zero_is_ones=True
+)
+_HEADERS = {
+    int(Protocol.TCP): _SEGMENT,
+    int(Protocol.UDP): _DATAGRAM,
+    int(Protocol.UDP_LITE): _DATAGRAM,
+    int(Protocol.DCCP): _SEGMENT._replace(checksum=6),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Routine:
-    """What `rewrite` does to a frame. An offset of zero means that there is nothing to do there."""
+class Plan:
+    """What the frames of many flows need done. Offsets count from the start of the buffer, and zero
+    says that there is nothing to do."""
 
     packet_limit: int
     """The longest packet that fits, counted from the start of Ethernet, in bytes."""
     network: int
-    """Offset of the IPv4 header."""
-    patches: tuple[tuple[slice, bytes], ...]
+    """Offset of the IPv4 header, where anything in it is looked at."""
+    protocol: int
+    """Of that packet, 0 where nobody has looked."""
+    direction: int | None
+    """In which the windows of the connection are tracked, None where they are not."""
+    stations: bytes
+    """What is written over the addresses of Ethernet; empty where they stay."""
+    places: tuple[tuple[slice, slice], ...]
+    """Where parts of a routine's patch are written: in the frame, in the patch."""
     ttl: int
-    header_difference: int
     transport_checksum: int
-    finished_difference: int
-    unfinished_difference: int
-    is_udp: bool
+    zero_is_none: bool
     zero_is_ones: bool
-    """Where the checksum comes out as zero, all ones are written, which says the same: a zero means
-    that UDP has none, and does not fit an ICMP message that has become all zeros."""
     outputs: tuple[int, ...]
 
     def fits(self, frame: Buffer) -> bool:
@@ -63,30 +133,54 @@ class Routine:
         length = len(frame) - offload.HEADER_LENGTH
         return length <= self.packet_limit or longest_packet(frame) <= self.packet_limit
 
-    def rewrite(self, frame: MutableBuffer) -> None:
-        """Carry out, in place, everything but the sending."""
-        for where, value in self.patches:
-            frame[where] = value
+    def rewrite(
+        self, frame: MutableBuffer, patch: bytes, header: int, finished: int, unfinished: int
+    ) -> None:
+        """Carry out, in place, everything but the sending: see `Routine` for the arguments."""
+        if self.stations:
+            frame[_STATIONS] = self.stations
+        for where, part in self.places:
+            frame[where] = patch[part]
         if self.ttl:
             frame[self.ttl] -= 1
-        if self.header_difference:
-            checksum.update_at(frame, self.network + ipv4.CHECKSUM, self.header_difference)
+        if header:
+            checksum.update_at(frame, self.network + ipv4.CHECKSUM, header)
         if self.transport_checksum:
-            self._update_transport(frame)
+            self._update_transport(frame, finished, unfinished)
 
-    def _update_transport(self, frame: MutableBuffer) -> None:
+    def _update_transport(self, frame: MutableBuffer, finished: int, unfinished: int) -> None:
         at = self.transport_checksum
         field = frame[at] << 8 | frame[at + 1]
         if frame[offload.FLAGS] & offload.NEEDS_CSUM:
-            field = checksum.update_partial(field, self.unfinished_difference)
-        elif self.is_udp and not field:
-            return
-        else:
-            field = checksum.update(field, self.finished_difference)
+            field = checksum.update_partial(field, unfinished)
+        elif field or not self.zero_is_none:
+            field = checksum.update(field, finished)
             if self.zero_is_ones and not field:
                 field = udp.COMPUTED_ZERO
         frame[at] = field >> 8
         frame[at + 1] = field & 0xFF
+
+
+class Routine(NamedTuple):
+    """What one flow has of its own, with its plan."""
+
+    plan: Plan
+    patch: bytes
+    """New addresses and ports, `PATCH_LENGTH` bytes; the plan says what of them is written."""
+    header: int
+    """The difference of the IPv4 header."""
+    finished: int
+    """That of a transport checksum that is finished."""
+    unfinished: int
+    """That of one that holds the sum of the pseudo header alone."""
+    tracked: int
+    """The number of the window that the plan's direction is one of."""
+    mss_limit: int
+    """What a SYN may ask for, 0 where that is its own business."""
+
+    def rewrite(self, frame: MutableBuffer) -> None:
+        """Carry out, in place, everything but the sending."""
+        self.plan.rewrite(frame, self.patch, self.header, self.finished, self.unfinished)
 
 
 def longest_packet(frame: Buffer) -> int:
@@ -122,70 +216,147 @@ def _transport_start(frame: Buffer) -> int:
 def prepare(program: Program, frame: Buffer) -> Routine:
     """The routine of `program` for the flow of `frame`.
 
-    The pipeline has parsed the frame before it made a program, so where the program rewrites IPv4
+    The pipeline has parsed the frame before it made a program, so where the program looks at IPv4
     the headers concerned are whole.
     """
-    packet_limit, ttl, header_difference = _NO_LIMIT, 0, 0
-    addresses, ports = 0, 0
-    patches: list[tuple[slice, bytes]] = []
-    network = transport = 0
-    protocol = None
-    if any(
-        isinstance(action, DecrementTtl | SetSource | SetDestination) for action in program.actions
-    ):
-        network, transport, protocol = _layers(frame)
-
-    def patch(at: int, value: bytes) -> int:
-        where = slice(at, at + len(value))
-        patches.append((where, value))
-        return checksum.difference(frame[where], value)
-
+    mtu = tracked = mss_limit = 0
+    stations = b""
+    direction = None
+    decrements = False
+    source = destination = None
     for action in program.actions:
         match action:
-            case FitMtu(mtu):
-                packet_limit = (
-                    mtu + network - ethernet.START if network else mtu + ethernet.HEADER_LENGTH
-                )
-            case SetStations(destination, source):
-                patch(ethernet.START, destination + source)
+            case FitMtu():
+                mtu = action.mtu
+            case TrackWindow():
+                tracked, direction = action.flow, action.direction
+            case SetStations():
+                stations = action.destination + action.source
             case DecrementTtl():
-                ttl = network + ipv4.TTL
-                word = bytes(frame[ttl : ttl + 2])
-                header_difference += checksum.difference(word, bytes((word[0] - 1, word[1])))
-            case SetSource(address, port):
-                addresses += patch(network + ipv4.SOURCE, address)
-                ports += patch(_port_at(protocol, transport, 0), port.to_bytes(2, "big"))
-            case SetDestination(address, port):
-                addresses += patch(network + ipv4.DESTINATION, address)
-                ports += patch(_port_at(protocol, transport, 2), port.to_bytes(2, "big"))
+                decrements = True
+            case SetSource():
+                source = action
+            case SetDestination():
+                destination = action
+            case ClampMss():
+                mss_limit = action.limit
             case Output():
                 pass
-    rewritten = bool(addresses or ports)
-    is_icmp = protocol is Protocol.ICMP
+    layers = _NO_LAYERS
+    if source or destination or decrements or direction is not None or mss_limit:
+        layers = _layers(frame)
+    rewrites = bool(source or destination)
+    plan = _plan(layers, mtu, direction, stations, decrements, rewrites, program.outputs)
+    ttl = _TTL_DIFFERENCE if decrements else 0
+    if not rewrites:
+        return Routine(plan, bytes(PATCH_LENGTH), ttl, 0, 0, tracked, mss_limit)
+    old = _addresses_and_ports(frame, layers)
+    new = _patched(old, layers, source, destination)
+    addresses = checksum.difference(old[:_ADDRESSES], new[:_ADDRESSES])
+    ports = checksum.difference(old[_ADDRESSES:], new[_ADDRESSES:])
     return Routine(
-        packet_limit=packet_limit,
-        network=network,
-        patches=tuple(patches),
-        ttl=ttl,
-        header_difference=(header_difference + addresses) % _ONES,
-        transport_checksum=transport + _CHECKSUM_AT[protocol] if rewritten and protocol else 0,
-        finished_difference=(ports if is_icmp else addresses + ports) % _ONES,
-        unfinished_difference=addresses % _ONES,
-        is_udp=protocol is Protocol.UDP,
-        zero_is_ones=protocol is not Protocol.TCP,
-        outputs=program.outputs,
+        plan,
+        new,
+        (addresses + ttl) % _ONES,
+        (ports + (addresses if layers.header.covers_addresses else 0)) % _ONES,
+        addresses % _ONES,
+        tracked,
+        mss_limit,
     )
 
 
-def _layers(frame: Buffer) -> tuple[int, int, Protocol]:
-    at = ethernet.START + ethernet.HEADER_LENGTH
-    ethertype = frame[at - 2] << 8 | frame[at - 1]
-    if ethertype == EtherType.VLAN:
-        at += ethernet.TAG_LENGTH
-    header_length = (frame[at] & 0x0F) * 4
-    return at, at + header_length, Protocol(frame[at + ipv4.PROTOCOL])
+class _Layers(NamedTuple):
+    """Where the headers of a packet are, and what the transport's is like."""
+
+    network: int
+    transport: int
+    protocol: int
+    kind: int
+    """The type of an ICMP message."""
+    header: _Header
 
 
-def _port_at(protocol: Protocol | None, transport: int, offset: int) -> int:
-    """Where a port stands; an ICMP query has its identifier in place of either."""
-    return transport + (icmp.IDENTIFIER if protocol is Protocol.ICMP else offset)
+_NO_LAYERS = _Layers(0, 0, 0, 0, _NOTHING)
+
+
+def _layers(frame: Buffer) -> _Layers:
+    network = ethernet.START + ethernet.HEADER_LENGTH
+    if (frame[network - 2] << 8 | frame[network - 1]) == EtherType.VLAN:
+        network += ethernet.TAG_LENGTH
+    transport = network + ((frame[network] & 0x0F) << 2)
+    protocol = frame[network + ipv4.PROTOCOL]
+    if protocol != Protocol.ICMP:
+        return _Layers(network, transport, protocol, 0, _HEADERS.get(protocol, _NOTHING))
+    kind = frame[transport + icmp.TYPE]
+    header = _QUERY if kind in icmp.QUERIES else _NOTHING
+    return _Layers(network, transport, protocol, kind, header)
+
+
+@lru_cache(maxsize=4096)
+def _plan(
+    layers: _Layers,
+    mtu: int,
+    direction: int | None,
+    stations: bytes,
+    decrements: bool,
+    rewrites: bool,
+    outputs: tuple[int, ...],
+) -> Plan:
+    network, transport, header = layers.network, layers.transport, layers.header
+    ahead = network - ethernet.START if network else ethernet.HEADER_LENGTH
+    return Plan(
+        packet_limit=mtu + ahead if mtu else _NO_LIMIT,
+        network=network,
+        protocol=layers.protocol,
+        direction=direction,
+        stations=stations,
+        places=_places(layers) if rewrites else (),
+        ttl=network + ipv4.TTL if decrements else 0,
+        transport_checksum=transport + header.checksum if rewrites and header.checksum else 0,
+        zero_is_none=header.zero_is_none,
+        zero_is_ones=header.zero_is_ones,
+        outputs=outputs,
+    )
+
+
+def _places(layers: _Layers) -> tuple[tuple[slice, slice], ...]:
+    """Where the addresses and ports stand: in one place if they are neighbours."""
+    addresses = layers.network + ipv4.SOURCE
+    ports = layers.transport + layers.header.ports
+    length = layers.header.length
+    if ports == addresses + _ADDRESSES:
+        whole = _ADDRESSES + length
+        return ((slice(addresses, addresses + whole), slice(whole)),)
+    return (
+        (slice(addresses, addresses + _ADDRESSES), slice(_ADDRESSES)),
+        (slice(ports, ports + length), slice(_ADDRESSES, _ADDRESSES + length)),
+    )
+
+
+def _addresses_and_ports(frame: Buffer, layers: _Layers) -> bytes:
+    """What a patch replaces, and zeros where the protocol has no ports."""
+    addresses = layers.network + ipv4.SOURCE
+    ports = layers.transport + layers.header.ports
+    old = bytes(frame[addresses : addresses + _ADDRESSES])
+    return (old + frame[ports : ports + layers.header.length]).ljust(PATCH_LENGTH, b"\0")
+
+
+def _patched(
+    old: bytes, layers: _Layers, source: SetSource | None, destination: SetDestination | None
+) -> bytes:
+    new = bytearray(old)
+    length = layers.header.length
+    if source:
+        new[0:4] = source.address
+    if destination:
+        new[4:8] = destination.address
+    if layers.header is _QUERY:
+        owner = source if layers.kind in _QUESTIONS else destination
+        if owner:
+            new[8:10] = owner.port.to_bytes(2, "big")
+    elif length:
+        if source:
+            new[8:10] = source.port.to_bytes(2, "big")
+        if destination:
+            new[10:12] = destination.port.to_bytes(2, "big")
+    return bytes(new)

@@ -4,12 +4,13 @@ Theory of operation. Three readers look at the file, each at what the one before
 
 1. TOML itself, whose mistakes have a line number;
 2. `schema`, which knows the keys and what each may hold;
-3. `networks` and `inventory`, the very code that the running switch uses, which know what the
-   parts must agree on: names, addresses, subnets and host ports.
+3. `uplinks`, `networks` and `inventory`, the very code that the running switch uses, which know
+   what the parts must agree on: names, addresses, subnets and host ports.
 
 All mistakes are told at once. So what the second reader refuses is cut out, and the third judges
 the rest; where that rest says nothing without the part cut out (the endpoints of a network whose
-subnet is not known), it is not judged, rather than reported for a mistake that is not its own.
+subnet is not known, or all that names an uplink while one is mistaken), it is not judged, rather
+than reported for a mistake that is not its own.
 
 Nothing but the file is touched, so `vswitch up --check` is `load` and no more.
 """
@@ -26,22 +27,24 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from vswitch.network import networks, schema
+from vswitch.network import networks, schema, translations, uplinks
 from vswitch.network.errors import KeyPath
 from vswitch.network.inventory import Inventory
-from vswitch.network.ipam import is_usable
 from vswitch.network.mistakes import ConfigurationError, Mistake, lines, quote
 from vswitch.network.model import (
     DEFAULT_NETWORK,
+    DEFAULT_UPLINK,
     Configuration,
     DnsSettings,
     EndpointRequest,
+    LearntAddress,
     NetworkRequest,
     RecorderSettings,
     Uplink,
 )
 from vswitch.network.networks import Resolved
-from vswitch.network.schema import Document, EndpointTable
+from vswitch.network.schema import Document, EndpointTable, UplinkTable
+from vswitch.translation import Limits, Outside
 
 __all__ = ["ConfigurationError", "load", "parse"]
 
@@ -52,13 +55,17 @@ _PLACEHOLDER_NAME = "unnamed"
 """Stands for a switch's name that is missing or not allowed, while the rest is checked."""
 
 _DISPENSABLE: Mapping[str | int, tuple[str, ...]] = {
-    "networks": ("mtu", "mac"),
+    "networks": (
+        *("mtu", "mac", "uplink", "external", "untranslated", "filtering", "refresh"),
+        *("window_tracking", "port_parity", "resets", "timeouts", "quotas"),
+    ),
     "endpoints": (
-        *("kind", "address", "mac", "aliases", "publish"),
+        *("kind", "address", "mac", "aliases", "publish", "external", "mappings"),
         *("impair", "impair_in", "impair_out", "impair_seed"),
     ),
+    "uplinks": (),
 }
-"""Keys of a network or an endpoint that the rest of it can be judged without."""
+"""Keys of a table with a name of its own that the rest of it can be judged without."""
 
 
 def load(path: Path) -> Configuration:
@@ -183,61 +190,122 @@ def _remove(document: dict[str, Any], path: KeyPath) -> None:
 
 def _agree(document: dict[str, Any], sound: Document) -> tuple[Configuration, list[Mistake]]:
     """What `sound` asks for as a whole, and every disagreement between its parts."""
-    uplink, mistakes = _uplink(document, sound)
+    outside, mistakes = _uplinks(document, sound)
     servers = tuple(sound.dns.upstream)
     resolved = networks.resolve(
-        [
-            NetworkRequest(name, table.subnet, table.gateway, table.mtu, table.mac)
-            for name, table in sound.networks.items()
-        ],
-        uplink=uplink,
+        _network_requests(document, sound),
+        outside=outside,
         with_default=_wants_default_network(document),
         keep_clear=[address for address, _ in servers],
     )
     for refusal in resolved.refusals:
         path = ("networks", refusal.name, *refusal.error.key)
         mistakes.append(Mistake(path, refusal.error.explained))
+    for name, table in sound.networks.items():
+        mistakes += translations.too_low(name, table)
     requests = [_request(name, table) for name, table in sound.endpoints.items()]
     judged = _that_can_be_judged(requests, document, sound, resolved)
-    for refusal in Inventory(resolved.networks, uplink, Random(0)).admit(judged):
+    for refusal in Inventory(resolved.networks, outside, Random(0)).admit(judged):
         path = ("endpoints", refusal.name, *refusal.error.key)
         mistakes.append(Mistake(path, refusal.error.explained))
     configuration = Configuration(
         sound.name,
-        uplink,
+        outside,
         resolved.networks,
         tuple(requests),
         DnsSettings(servers),
         _recorder(sound),
+        _limits(sound),
     )
     return configuration, mistakes
 
 
-def _uplink(document: dict[str, Any], sound: Document) -> tuple[Uplink | None, list[Mistake]]:
-    table = sound.uplink
-    if table is None:
-        return None, []
+def _uplinks(document: dict[str, Any], sound: Document) -> tuple[tuple[Uplink, ...], list[Mistake]]:
+    """The uplinks, the default one first, and what speaks against them."""
     mistakes: list[Mistake] = []
-    network, gateway = table.address.network, table.gateway
-    if gateway is not None:
-        path = ("uplink", "gateway")
-        if gateway == table.address.address:
-            mistakes.append(Mistake(path, "that is the switch's own address, uplink.address"))
-        elif not is_usable(network, gateway):
-            mistakes.append(Mistake(path, f"allowed is the address of another host in {network}"))
-    if _wants_default_network(document) and network.overlaps(DEFAULT_NETWORK.subnet):
-        words = (
-            f"overlaps {DEFAULT_NETWORK.subnet} of network {DEFAULT_NETWORK.name}, "
-            f"which [networks.{DEFAULT_NETWORK.name}] can move"
+    tables = dict(sound.uplinks)
+    if DEFAULT_UPLINK in tables:
+        words = "allowed is another name: that is the default one's, [uplink]"
+        mistakes.append(Mistake(("uplinks", DEFAULT_UPLINK), words))
+        del tables[DEFAULT_UPLINK]
+    if sound.uplink is not None:
+        tables = {DEFAULT_UPLINK: sound.uplink, **tables}
+    elif DEFAULT_UPLINK not in document and tables:
+        words = "allowed beside the default uplink, and there is no table [uplink]"
+        mistakes.append(Mistake(("uplinks",), words))
+    outside = tuple(_uplink(name, table) for name, table in tables.items())
+    with_default = _wants_default_network(document)
+    for refusal in uplinks.check(outside, with_default_network=with_default):
+        table = ("uplink",) if refusal.name == DEFAULT_UPLINK else ("uplinks", refusal.name)
+        mistakes.append(Mistake((*table, *refusal.error.key), refusal.error.explained))
+    return outside, mistakes
+
+
+def _uplink(name: str, table: UplinkTable) -> Uplink:
+    ports: tuple[range, ...] | None
+    if table.ports is not None:
+        ports = tuple(table.ports)
+    else:
+        ports = None if table.address is LearntAddress.HOST else Outside().ports
+    return Uplink(
+        interface=table.interface,
+        address=table.address,
+        gateway=table.gateway,
+        mac=table.mac,
+        impairments=schema.impairments(table),
+        name=name,
+        also=tuple(table.addresses),
+        device=table.device,
+        ports=ports,
+        unsolicited=table.unsolicited,
+        clamps_mss=table.clamp_mss,
+    )
+
+
+def _network_requests(document: dict[str, Any], sound: Document) -> list[NetworkRequest]:
+    """The networks, without what depends on an uplink where one is itself mistaken."""
+    requests = [
+        NetworkRequest(
+            name,
+            table.subnet,
+            table.gateway,
+            table.mtu,
+            table.mac,
+            table.uplink,
+            translations.translation(table),
         )
-        mistakes.append(Mistake(("uplink", "address"), words))
-    uplink = Uplink(table.interface, table.address, gateway, table.mac, schema.impairments(table))
-    return uplink, mistakes
+        for name, table in sound.networks.items()
+    ]
+    if not _has_mistaken_uplink(document, sound):
+        return requests
+    return [
+        replace(request, uplink=None, translation=replace(request.translation, external=None))
+        for request in requests
+    ]
+
+
+def _has_mistaken_uplink(document: dict[str, Any], sound: Document) -> bool:
+    if "uplink" in document and sound.uplink is None:
+        return True
+    written = document.get("uplinks", {})
+    return not isinstance(written, dict) or written.keys() != sound.uplinks.keys()
 
 
 def _recorder(sound: Document) -> RecorderSettings:
     table = sound.recorder
     return RecorderSettings(table.size, table.directory, table.keep, tuple(table.triggers))
+
+
+def _limits(sound: Document) -> Limits:
+    table = sound.limits
+    return Limits(
+        connections=table.connections,
+        memory=table.memory,
+        fragments=table.fragments,
+        fragment_timeout=table.fragment_timeout,
+        held_syns=table.held_syns,
+        errors_per_second=table.errors_per_second,
+    )
 
 
 def _wants_default_network(document: dict[str, Any]) -> bool:
@@ -260,6 +328,8 @@ def _request(name: str, table: EndpointTable) -> EndpointRequest:
         aliases=tuple(table.aliases),
         publish=tuple(table.publish),
         impairments=schema.impairments(table),
+        external=table.external,
+        mappings=tuple(table.mappings),
     )
 
 
@@ -274,6 +344,6 @@ def _that_can_be_judged(
         return []
     mistaken = set(_tables(document, "networks")) - {network.name for network in resolved.networks}
     judged = [request for request in requests if request.network not in mistaken]
-    if "uplink" in document and sound.uplink is None:
-        return [replace(request, publish=()) for request in judged]
+    if _has_mistaken_uplink(document, sound):
+        return [replace(one, publish=(), external=None, mappings=()) for one in judged]
     return judged

@@ -1,9 +1,9 @@
 """What exists on a running switch: networks, endpoints, and everything that they hold.
 
-Theory of operation. An endpoint holds a name, perhaps a namespace, an address, a MAC address and
-host ports. The inventory is the one place that gives these out and takes them back, for endpoints
-of the configuration and for those that `vswitch run` brings and takes away, and it answers a
-refused request with Docker's own words.
+Theory of operation. An endpoint holds a name, perhaps a namespace, an address, a MAC address,
+host ports, and perhaps an external address. The inventory is the one place that gives these out and
+takes them back, for endpoints of the configuration and for those that `vswitch run` brings and
+takes away, and it answers a refused request with Docker's own words.
 
 Several requests at once are admitted in two rounds: first each takes what it names, then each gets
 what it left open. So the order in which endpoints stand in a file does not matter: nobody is given
@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 
+from vswitch.network import uplinks
 from vswitch.network.errors import NetworkError, Refusal
 from vswitch.network.hostports import HostPorts
 from vswitch.network.ipam import AddressPool
@@ -37,11 +38,14 @@ from vswitch.wire.values import IpAddress, MacAddress, Protocol
 class Inventory:
     """The networks and endpoints of one switch. Networks stay; endpoints come and go."""
 
-    def __init__(self, networks: Iterable[Network], uplink: Uplink | None, random: Random) -> None:
-        """Begin with `networks`, whose subnets do not overlap, and no endpoint."""
+    def __init__(
+        self, networks: Iterable[Network], outside: Iterable[Uplink], random: Random
+    ) -> None:
+        """Begin with `networks` and uplinks, whose subnets do not overlap, and no endpoint."""
         self._networks = {network.name: network for network in networks}
         self._pools: dict[str, AddressPool] = {}
-        self._host_ports = HostPorts(uplink)
+        self._uplinks = {uplink.name: uplink for uplink in outside}
+        self._host_ports = HostPorts(self._uplinks.values())
         self._macs = MacPool(random)
         self._claims: dict[str, _Claim] = {}
         self._endpoints: dict[str, Endpoint] = {}
@@ -50,13 +54,14 @@ class Inventory:
             self._pools[network.name].take(network.gateway)
             if network.mac is not None:
                 self._macs.reserve(network.mac)
-        if uplink is not None and uplink.mac is not None:
-            self._macs.reserve(uplink.mac)
+        for uplink in self._uplinks.values():
+            if uplink.mac is not None:
+                self._macs.reserve(uplink.mac)
 
     @classmethod
     def of(cls, configuration: Configuration, random: Random) -> Inventory:
         """The inventory that `configuration` describes, with its endpoints admitted."""
-        inventory = cls(configuration.networks, configuration.uplink, random)
+        inventory = cls(configuration.networks, configuration.uplinks, random)
         for refusal in inventory.admit(configuration.endpoints):
             raise refusal.error
         return inventory
@@ -95,8 +100,15 @@ class Inventory:
         return endpoint
 
     def allocate_mac(self) -> MacAddress:
-        """A MAC address for something else that the switch makes: a gateway, or the uplink."""
+        """A MAC address for something else that the switch makes: a gateway, or an uplink."""
         return self._macs.allocate()
+
+    def learn_address(self, uplink: str, address: IpAddress | None) -> None:
+        """The uplink called `uplink`, which learns its address, has this one now, or none.
+
+        Publications that name an address are judged by it from now on.
+        """
+        self._host_ports.learn(uplink, address)
 
     def published_host_ports(self) -> frozenset[tuple[Protocol, int]]:
         """The host ports that lead to endpoints, which NAPT must not use."""
@@ -154,6 +166,8 @@ class Inventory:
         self._check_rules_of_predefined_network(claim)
         self._claim_named_address(claim)
         self._claim_named_mac(claim)
+        self._claim_external_address(claim)
+        self._claim_mappings(claim)
         self._claim_named_host_ports(claim)
         return claim
 
@@ -181,6 +195,8 @@ class Inventory:
             aliases=request.aliases,
             publications=claim.publications_in_order(),
             impairments=request.impairments,
+            external=request.external,
+            mappings=request.mappings,
         )
 
     def _withdraw(self, claim: _Claim) -> None:
@@ -207,7 +223,15 @@ class Inventory:
                 require_name(what, name, *key)
             except NetworkError as error:
                 claim.errors.append(error)
+        self._check_port_name_is_free(claim)
         self._check_namespace_is_free(claim)
+
+    def _check_port_name_is_free(self, claim: _Claim) -> None:
+        """The ports of uplinks and endpoints have their names from one and the same space."""
+        uplink = self._uplinks.get(claim.request.name)
+        if uplink is not None:
+            message = f"{uplink.name} is the name of {uplink}'s port: allowed is another one"
+            claim.errors.append(NetworkError(message))
 
     def _check_namespace_is_free(self, claim: _Claim) -> None:
         """Every endpoint is its namespace's eth0, so a namespace holds one."""
@@ -262,6 +286,48 @@ class Inventory:
             claim.errors.append(
                 NetworkError(str(error), hint=self._holder_of_mac(mac), key=("mac",))
             )
+
+    def _claim_external_address(self, claim: _Claim) -> None:
+        """An address that stands for one endpoint alone stands for nothing else."""
+        address, network = claim.request.external, claim.network
+        if address is None or network is None:
+            return
+        try:
+            uplink = self._uplinks.get(network.uplink)
+            uplinks.require_address(address, uplink)
+            self._check_address_is_not_shared(address, uplink)
+            self._host_ports.take_address(address, claim.request.name)
+        except NetworkError as error:
+            claim.errors.append(error.at("external"))
+
+    def _check_address_is_not_shared(self, address: IpAddress, uplink: Uplink | None) -> None:
+        message = "Address already in use"
+        if uplink is not None and address not in uplink.also:
+            raise NetworkError(message, hint=f"it is the first address of {uplink}")
+        for network in self._networks.values():
+            if network.translation.external == address:
+                raise NetworkError(message, hint=f"by network {network.name}")
+
+    def _claim_mappings(self, claim: _Claim) -> None:
+        request, network = claim.request, claim.network
+        if request.mappings and request.external is not None:
+            message = "not allowed with external: that address has all ports of the endpoint's"
+            claim.errors.append(NetworkError(message, key=("mappings",)))
+        elif network is not None:
+            for i, mapping in enumerate(request.mappings):
+                try:
+                    address = self._mapped_address(network)
+                    self._host_ports.take_mapping(mapping, address, request.name)
+                except NetworkError as error:
+                    claim.errors.append(error.at("mappings", i))
+
+    def _mapped_address(self, network: Network) -> IpAddress | None:
+        """What static mappings of `network` are made on; None where it is not known yet."""
+        uplink = self._uplinks.get(network.uplink)
+        if uplink is None:
+            hint = "the switch has no uplink"
+            raise NetworkError("cannot assign requested address", hint=hint)
+        return network.translation.external or next(iter(uplink.addresses), None)
 
     def _claim_named_host_ports(self, claim: _Claim) -> None:
         for i, publication in enumerate(claim.request.publish):

@@ -13,11 +13,19 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vswitch.impairment import UNIMPAIRED, Impairments
+from vswitch.translation import Limits, Outside, Translation, Unsolicited
 from vswitch.units import MEBIBYTE
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
 
 DEFAULT_MTU = 1500
 """Bytes of IP in one frame: Ethernet's, and Docker's default."""
+
+DEFAULT_UPLINK = "uplink"
+"""The name of the uplink that networks have which name none, and of its table, `[uplink]`."""
+
+DEFAULT_TRANSLATION = Translation()
+
+DEFAULT_LIMITS = Limits()
 
 
 class EndpointKind(Enum):
@@ -28,6 +36,29 @@ class EndpointKind(Enum):
 
     VETH = "veth"
     """A veth pair, whose outer end is read with AF_PACKET."""
+
+
+class LearntAddress(Enum):
+    """Where an uplink has its address from that the configuration does not say."""
+
+    HOST = "host"
+    """It is the interface's own, and so is the MAC address: the host and the switch share both."""
+
+    DHCP = "dhcp"
+    """A server outside gives it to a MAC address of the switch's own."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class UplinkDevice(Enum):
+    """What carries the frames of an uplink."""
+
+    PACKET = "packet"
+    """A packet socket on the interface."""
+
+    MACVTAP = "macvtap"
+    """A macvtap on the interface, with the MAC address of the switch's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +117,35 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class StaticMapping:
+    """External ports that belong to an endpoint's ports for good, whoever begins a connection.
+
+    Both ranges are equally long. They are ports of the address that the endpoint's network is
+    translated to: its `external` one, or the first of its uplink.
+    """
+
+    protocol: Protocol
+    external_ports: PortRange
+    endpoint_ports: PortRange
+
+    def __str__(self) -> str:
+        return f"{self.external_ports}<->{self.endpoint_ports}/{self.protocol.name.lower()}"
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkRequest:
-    """A network as a user describes it: without a subnet one of Docker's pools is taken."""
+    """A network as a user describes it: without a subnet one of Docker's pools is taken.
+
+    Without `uplink` its connections leave by the default one, where there is any.
+    """
 
     name: str
     subnet: IpNetwork | None = None
     gateway: IpAddress | None = None
     mtu: int = DEFAULT_MTU
     mac: MacAddress | None = None
+    uplink: str | None = None
+    translation: Translation = DEFAULT_TRANSLATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +154,8 @@ class Network:
 
     `predefined` marks the default network as it is when nobody configured it. Docker's rules for
     its own default network hold there: no chosen addresses and no aliases. Without `mac` the
-    gateway's MAC address is a random one (`Inventory.allocate_mac`).
+    gateway's MAC address is a random one (`Inventory.allocate_mac`). On a switch without uplinks
+    there is none called `uplink`.
     """
 
     name: str
@@ -111,6 +164,8 @@ class Network:
     mtu: int = DEFAULT_MTU
     predefined: bool = False
     mac: MacAddress | None = None
+    uplink: str = DEFAULT_UPLINK
+    translation: Translation = DEFAULT_TRANSLATION
 
 
 DEFAULT_NETWORK = Network(
@@ -128,7 +183,7 @@ class EndpointRequest:
 
     `namespace` is the name of the namespace it lives in, or None for one that has no name (the
     fresh one of `vswitch run`). Without `address` it gets the lowest free one, without `mac` a
-    random one.
+    random one. An `external` address is the endpoint's alone, with all its ports.
     """
 
     name: str
@@ -140,6 +195,8 @@ class EndpointRequest:
     publish: tuple[PublicationRequest, ...] = ()
     mac: MacAddress | None = None
     impairments: Impairments = UNIMPAIRED
+    external: IpAddress | None = None
+    mappings: tuple[StaticMapping, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +212,48 @@ class Endpoint:
     aliases: tuple[str, ...] = ()
     publications: tuple[Publication, ...] = ()
     impairments: Impairments = UNIMPAIRED
+    external: IpAddress | None = None
+    mappings: tuple[StaticMapping, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """The interface towards the outside and the switch's own address there.
+    """An interface towards the outside and the switch's own addresses there.
 
-    Without `gateway` only the uplink's own subnet can be reached. Without `mac` a random MAC
-    address will do (`Inventory.allocate_mac`).
+    Without `gateway` only the uplink's own subnet can be reached, unless one is learnt with the
+    address. Without `mac` a random MAC address will do (`Inventory.allocate_mac`), or it is the
+    interface's where the address is.
     """
 
     interface: str
-    address: IpInterface
+    address: IpInterface | LearntAddress
     gateway: IpAddress | None = None
     mac: MacAddress | None = None
     impairments: Impairments = UNIMPAIRED
+    name: str = DEFAULT_UPLINK
+    also: tuple[IpAddress, ...] = ()
+    """Further addresses of the switch in the same subnet."""
+    device: UplinkDevice = UplinkDevice.PACKET
+    ports: tuple[range, ...] | None = Outside().ports
+    """External ports that may be given away, in rising order; None where they are to be chosen
+    among those that the host itself does not give away."""
+    unsolicited: Unsolicited = Unsolicited.HOLD
+    clamps_mss: bool = True
+
+    @property
+    def subnet(self) -> IpNetwork | None:
+        """The subnet of its addresses; None where it is not known before the switch runs."""
+        return None if isinstance(self.address, LearntAddress) else self.address.network
+
+    @property
+    def addresses(self) -> tuple[IpAddress, ...]:
+        """Its addresses, the first one first; none where they are not known before it runs."""
+        if isinstance(self.address, LearntAddress):
+            return ()
+        return (self.address.address, *self.also)
+
+    def __str__(self) -> str:
+        return "the uplink" if self.name == DEFAULT_UPLINK else f"uplink {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +301,22 @@ class RecorderSettings:
 class Configuration:
     """A whole configuration that can be honoured as it stands.
 
-    `networks` are final, the default network among them. `endpoints` are requests that an
-    `Inventory` is known to admit.
+    `uplinks` are in the order of the file, the default one first. `networks` are final, the default
+    network among them. `endpoints` are requests that an `Inventory` is known to admit.
     """
 
     name: str
-    uplink: Uplink | None
+    uplinks: tuple[Uplink, ...]
     networks: tuple[Network, ...]
     endpoints: tuple[EndpointRequest, ...]
     dns: DnsSettings = DnsSettings()
     recorder: RecorderSettings = RecorderSettings()
+    limits: Limits = DEFAULT_LIMITS
+
+    @property
+    def uplink(self) -> Uplink | None:
+        """The default uplink, without which there is no other."""
+        return self.uplinks[0] if self.uplinks else None
 
 
 def socket_text(address: IpAddress | None, ports: PortRange | int) -> str:

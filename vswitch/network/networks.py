@@ -5,8 +5,10 @@ were written; one that overlaps an earlier one is refused. Then every request wi
 one of the predefined pools, clear of everything that is placed. A gateway that nobody chose is the
 lowest address of its subnet.
 
-The uplink's subnet counts as placed: an address that exists both inside and outside could not be
-told apart (RFC 4787, REQ-7). The default network counts as placed too, where it is wanted.
+The subnet of an uplink counts as placed: an address that exists both inside and outside could not
+be told apart (RFC 4787, REQ-7). The default network counts as placed too, where it is wanted. A
+subnet that an uplink learns when the switch runs comes too late for that: `overlapping` says with
+which networks it can not exist.
 """
 
 from __future__ import annotations
@@ -14,9 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from vswitch.network import ipam
+from vswitch.network import ipam, uplinks
 from vswitch.network.errors import NetworkError, Refusal
-from vswitch.network.model import DEFAULT_NETWORK, Network, NetworkRequest, Uplink
+from vswitch.network.model import (
+    DEFAULT_NETWORK,
+    DEFAULT_UPLINK,
+    Network,
+    NetworkRequest,
+    Uplink,
+)
 from vswitch.network.names import require_name
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
 
@@ -32,7 +40,7 @@ class Resolved:
 def resolve(
     requests: Sequence[NetworkRequest],
     *,
-    uplink: Uplink | None,
+    outside: Sequence[Uplink],
     with_default: bool,
     keep_clear: Iterable[IpAddress] = (),
 ) -> Resolved:
@@ -40,17 +48,18 @@ def resolve(
 
     Args:
         requests: with names that differ.
-        uplink: whose subnet no network may overlap.
+        outside: the uplinks, whose subnets no network may overlap.
         with_default: whether the predefined default network exists beside them.
         keep_clear: addresses that a subnet chosen here must not contain (name servers, say).
     """
     placed = _Placed()
     refusals: list[Refusal] = []
     macs: dict[MacAddress, str] = {}
-    if uplink is not None and uplink.mac is not None:
-        macs[uplink.mac] = "by the uplink"
-    if uplink is not None:
-        placed.add(uplink.address.network, "of the uplink")
+    for uplink in outside:
+        if uplink.mac is not None:
+            macs[uplink.mac] = f"by {uplink}"
+        if uplink.subnet is not None:
+            placed.add(uplink.subnet, f"of {uplink}")
     if with_default:
         name = DEFAULT_NETWORK.name
         placed.add(DEFAULT_NETWORK.subnet, f"of network {name}, which [networks.{name}] can move")
@@ -65,19 +74,38 @@ def resolve(
         except NetworkError as error:
             refusals.append(Refusal(request.name, error))
         try:
+            _check_way_out(request, outside)
+        except NetworkError as error:
+            refusals.append(Refusal(request.name, error))
+        try:
             subnet = _subnet(request, placed, keep_clear)
             gateway = _gateway(request, subnet)
         except NetworkError as error:
             refusals.append(Refusal(request.name, error))
         else:
             resolved[request.name] = Network(
-                request.name, subnet, gateway, request.mtu, mac=request.mac
+                request.name,
+                subnet,
+                gateway,
+                request.mtu,
+                mac=request.mac,
+                uplink=request.uplink or DEFAULT_UPLINK,
+                translation=request.translation,
             )
     refused = {refusal.name for refusal in refusals}
     networks = [resolved[request.name] for request in requests if request.name not in refused]
     if with_default:
         networks.insert(0, DEFAULT_NETWORK)
     return Resolved(tuple(networks), tuple(refusals))
+
+
+def overlapping(subnet: IpNetwork, networks: Iterable[Network]) -> tuple[str, ...]:
+    """The networks that can not exist beside an outside `subnet` (RFC 4787, REQ-7), in words."""
+    return tuple(
+        f"{network.subnet} of network {network.name}"
+        for network in networks
+        if network.subnet.overlaps(subnet)
+    )
 
 
 @dataclass(slots=True)
@@ -104,6 +132,18 @@ def _claim_mac(request: NetworkRequest, macs: dict[MacAddress, str]) -> None:
         message = f"MAC address {request.mac} already in use"
         raise NetworkError(message, hint=macs[request.mac], key=("mac",))
     macs[request.mac] = f"by the gateway of network {request.name}"
+
+
+def _check_way_out(request: NetworkRequest, outside: Sequence[Uplink]) -> None:
+    try:
+        uplink = uplinks.find(request.uplink, outside)
+    except NetworkError as error:
+        raise error.at("uplink") from None
+    try:
+        if request.translation.external is not None:
+            uplinks.require_address(request.translation.external, uplink)
+    except NetworkError as error:
+        raise error.at("external") from None
 
 
 def _subnet(request: NetworkRequest, placed: _Placed, keep_clear: Iterable[IpAddress]) -> IpNetwork:

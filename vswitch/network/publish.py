@@ -7,6 +7,8 @@ result says what was asked for; whether the ports are free is `hostports`' busin
 
 Host port 0 and an empty host port both ask for any. Two things are refused that Docker lets pass
 here: endpoint port 0, on which nothing can listen, and SCTP, which the switch does not translate.
+
+A static mapping is written in what is left of that grammar without an address and without a choice.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from __future__ import annotations
 import re
 
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import PortRange, PublicationRequest
+from vswitch.network.model import PortRange, PublicationRequest, StaticMapping
 from vswitch.wire.values import IpAddress, Protocol
 
 GRAMMAR = "[ip:][host[-end]:]port[-end][/tcp|udp]"
+
+MAPPING_GRAMMAR = "external[-end]:port[-end][/tcp|udp]"
 
 PROTOCOLS = {"tcp": Protocol.TCP, "udp": Protocol.UDP}
 
@@ -40,7 +44,7 @@ def parse(spec: str) -> PublicationRequest:
         raise NetworkError(f"no port specified: {spec}<empty>")
     protocol = _protocol(protocol_text)
     host_address = _host_address(host_text)
-    endpoint_ports = _ports(ports_text)
+    endpoint_ports = parse_ports(ports_text)
     if endpoint_ports is None or endpoint_ports.first == 0:
         raise NetworkError(f"invalid containerPort: {ports_text}")
     host_ports = _host_ports(host_ports_text)
@@ -50,6 +54,28 @@ def parse(spec: str) -> PublicationRequest:
             f"{ports_text} and {host_ports_text}"
         )
     return PublicationRequest(protocol, host_address, host_ports, endpoint_ports)
+
+
+def parse_mapping(spec: str) -> StaticMapping:
+    """The static mapping that `spec` asks for.
+
+    Raises:
+        NetworkError: with Docker's text for the first mistake in it, or what is allowed.
+    """
+    wanted = parse(spec)
+    if wanted.host_ports is None or wanted.chooses_host_port or wanted.host_address is not None:
+        raise NetworkError(f'allowed is "{MAPPING_GRAMMAR}", like "5000:5000/udp"')
+    return StaticMapping(wanted.protocol, wanted.host_ports, wanted.endpoint_ports)
+
+
+def parse_ports(text: str) -> PortRange | None:
+    """The port or the range that `text` is, from 0; None where it is neither."""
+    first_text, dash, last_text = text.partition("-")
+    first = _port(first_text)
+    last = _port(last_text) if dash else first
+    if first is None or last is None or first > last:
+        return None
+    return PortRange(first, last)
 
 
 def _split(spec: str) -> tuple[str, str, str]:
@@ -82,22 +108,12 @@ def _host_address(text: str) -> IpAddress | None:
 def _host_ports(text: str) -> PortRange | None:
     if not text:
         return None
-    ports = _ports(text)
+    ports = parse_ports(text)
     if ports == PortRange(0, 0):
         return None
     if ports is None or ports.first == 0:
         raise NetworkError(f"invalid hostPort: {text}")
     return ports
-
-
-def _ports(text: str) -> PortRange | None:
-    """The port or range that `text` is, or None where it is neither."""
-    first_text, dash, last_text = text.partition("-")
-    first = _port(first_text)
-    last = _port(last_text) if dash else first
-    if first is None or last is None or first > last:
-        return None
-    return PortRange(first, last)
 
 
 def _port(text: str) -> int | None:

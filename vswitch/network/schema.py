@@ -1,37 +1,64 @@
 """The shape of a configuration file: which keys there are, and what each may hold.
 
-Theory of operation. pydantic knows the tables and calls one function per value, which either
-answers with a value of this house or refuses. Every field says in its description what is allowed
-there, and that is the text of a mistake unless the function knows better. `check` turns
+Theory of operation. pydantic knows the tables and calls one function of `fields` per value, which
+either answers with a value of this house or refuses. Every field says in its description what is
+allowed there, and that is the text of a mistake unless the function knows better. `check` turns
 whatever pydantic found into mistakes in this house's words. What several keys must agree on is
 none of its business.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+)
 
-from vswitch.impairment import LARGEST_SEED, Impairment, ImpairmentError, Impairments
-from vswitch.network import ipam, names, publish, sizes
-from vswitch.network.errors import KeyPath, NetworkError
+from vswitch.impairment import LARGEST_SEED, Impairment, Impairments
+from vswitch.network import fields, names, sizes
+from vswitch.network.errors import KeyPath
+from vswitch.network.fields import (
+    ALLOWED_MAC,
+    LARGEST_MTU,
+    LARGEST_RECORDER,
+    MOST_DUMPS,
+    SMALLEST_MTU,
+    SMALLEST_RECORDER,
+    NotAllowedError,
+)
 from vswitch.network.mistakes import Mistake
 from vswitch.network.model import (
     DEFAULT_MTU,
     DEFAULT_NETWORK,
     EndpointKind,
+    LearntAddress,
     PublicationRequest,
     RecorderSettings,
-    TriggerEvent,
+    StaticMapping,
     TriggerRequest,
+    UplinkDevice,
 )
-from vswitch.units import MEBIBYTE
+from vswitch.network.publish import GRAMMAR, MAPPING_GRAMMAR
+from vswitch.translation import (
+    PROFILES,
+    Filtering,
+    Limits,
+    Quotas,
+    Refresh,
+    Translation,
+    Unsolicited,
+)
+from vswitch.units import DAY, KIBIBYTE, MEBIBYTE, SECOND, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
 
-T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 TableAround: TypeAlias = Callable[[KeyPath], type["Table"]]
@@ -39,194 +66,57 @@ TableAround: TypeAlias = Callable[[KeyPath], type["Table"]]
 MOST_KEYS_NAMED = 16
 """Keys that the line about an unknown one lists; of more, only the nearest is named."""
 
-SMALLEST_MTU = 68
-"""Bytes that every IPv4 link must carry (RFC 791, 3.2)."""
+LONGEST_TIMEOUT = 365 * DAY
+LONGEST_FRAGMENT_TIMEOUT = 255 * SECOND
+"""The highest time to live, which RFC 791, 3.2, counts in seconds."""
 
-LARGEST_MTU = 65521
-"""Bytes: what the kernel allows on a TAP (65535 without the Ethernet header)."""
+MOST_CONNECTIONS = 1 << 24
+"""Of a table or an endpoint: more than any memory here holds."""
 
-DNS_PORT = 53
+SMALLEST_MEMORY = 1 * MEBIBYTE
+SMALLEST_FRAGMENTS = 64 * KIBIBYTE
+"""Bytes: one datagram of the greatest length."""
+LARGEST_MEMORY = 1024 * 1024 * MEBIBYTE
 
-ALLOWED_MAC = '"auto" or a unicast MAC address, like "02:00:5e:10:00:01"'
+MOST_PER_SECOND = 1_000_000
+MOST_HELD = 1_000_000
 
-SMALLEST_RECORDER = 1 * MEBIBYTE
-LARGEST_RECORDER = 256 * MEBIBYTE
-"""Bytes: enough for a few thousand frames, and no more than is copied in a tenth of a second, which
-is how long frames then wait when a dump begins."""
+_FLAG = "true or false"
+_COUNT = f"a number from 0 to {MOST_CONNECTIONS}, 0 for no limit"
 
-MOST_DUMPS = 1000
-
-NO_SUBNET = tuple(IpNetwork.parse(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"))
-"""Where no host of a network can live: this host, loopback, multicast (RFC 6890, RFC 5771)."""
-
-_SERVER = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(:(?P<port>[0-9]{1,5}))?")
-"""An address that may be followed by a port; an IPv6 address then stands in brackets."""
-
-
-_TRIGGER = re.compile(r"(?P<event>[a-z]+)( (?P<reason>[a-z0-9_]+))? (?P<rate>[0-9]{1,9})/s")
-
-
-class NotAllowedError(ValueError):
-    """A value is not allowed: for the reason given, or because of the field's description."""
-
-
-def _string(value: object) -> str:
-    if not isinstance(value, str):
-        raise NotAllowedError
-    return value
-
-
-def _parsed(parse: Callable[[str], T], value: object) -> T:
-    text = _string(value)
-    try:
-        return parse(text)
-    except ValueError:
-        raise NotAllowedError from None
-
-
-def _name(value: object) -> str:
-    text = _string(value)
-    if not names.is_name(text):
-        raise NotAllowedError
-    return text
-
-
-def _interface(value: object) -> str:
-    text = _string(value)
-    if not names.is_interface_name(text):
-        raise NotAllowedError
-    return text
-
-
-def _kind(value: object) -> EndpointKind:
-    text = _string(value)
-    kinds = {kind.value: kind for kind in EndpointKind}
-    if text not in kinds:
-        raise NotAllowedError
-    return kinds[text]
-
-
-def _ipv4(value: object) -> IpAddress:
-    address = _parsed(IpAddress.parse, value)
-    if address.version != 4:
-        raise NotAllowedError
-    return address
-
-
-def _uplink_address(value: object) -> IpInterface:
-    interface = _parsed(IpInterface.parse, value)
-    network = interface.network
-    if interface.address.version != 4:
-        raise NotAllowedError
-    if any(network.overlaps(other) for other in NO_SUBNET):
-        raise NotAllowedError
-    if not ipam.is_usable(network, interface.address):
-        raise NotAllowedError(f"that is the network or broadcast address of {network}")
-    return interface
-
-
-def _mac(value: object) -> MacAddress | None:
-    if value == "auto":
-        return None
-    mac = _parsed(MacAddress.parse, value)
-    if mac.is_multicast or mac.is_zero:
-        raise NotAllowedError
-    return mac
-
-
-def _subnet(value: object) -> IpNetwork:
-    written = _parsed(IpInterface.parse, value)
-    subnet = written.network
-    if subnet.version != 4:
-        raise NotAllowedError
-    if written.address != subnet.address:
-        raise NotAllowedError(f"invalid subnet {written}: it should be {subnet}")
-    for other in NO_SUBNET:
-        if subnet.overlaps(other):
-            raise NotAllowedError(f"allowed is a subnet of unicast addresses, and {other} has none")
-    return subnet
-
-
-def _mtu(value: object) -> int:
-    if not isinstance(value, int) or not SMALLEST_MTU <= value <= LARGEST_MTU:
-        raise NotAllowedError
-    return value
-
-
-def _publication(value: object) -> PublicationRequest:
-    try:
-        return publish.parse(_string(value))
-    except NetworkError as error:
-        raise NotAllowedError(error.explained) from None
-
-
-def _server(value: object) -> tuple[IpAddress, int]:
-    text = _string(value)
-    parts = _SERVER.fullmatch(text)
-    host, port_text = (parts["host"], parts["port"]) if parts else (text, None)
-    address = _parsed(IpAddress.parse, host.strip("[]"))
-    port = int(port_text) if port_text else DNS_PORT
-    if address.is_multicast or address.is_unspecified or address.is_limited_broadcast:
-        raise NotAllowedError
-    if not 1 <= port <= publish.HIGHEST_PORT:
-        raise NotAllowedError
-    return address, port
-
-
-def _impairment(value: object) -> Impairment:
-    try:
-        return Impairment.parse(_string(value))
-    except ImpairmentError as error:
-        raise NotAllowedError(str(error)) from None
-
-
-def _seed(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_SEED:
-        raise NotAllowedError
-    return value
-
-
+_Mac = Annotated[MacAddress | None, PlainValidator(fields.mac), Field(description=ALLOWED_MAC)]
+_Flag = Annotated[bool, PlainValidator(fields.flag), Field(description=_FLAG)]
+_Count = Annotated[
+    int, PlainValidator(fields.whole_number(0, MOST_CONNECTIONS)), Field(description=_COUNT)
+]
 _Impair = Annotated[
     Impairment | None,
-    PlainValidator(_impairment),
+    PlainValidator(fields.impairment),
     Field(description='an impairment, like "delay=20ms loss=1%", or "none"'),
 ]
 _Seed = Annotated[
-    int, PlainValidator(_seed), Field(description=f"a whole number from 0 to {LARGEST_SEED}")
+    int, PlainValidator(fields.seed), Field(description=f"a whole number from 0 to {LARGEST_SEED}")
 ]
 
 
-def _recorder_size(value: object) -> int:
-    if value == 0 and isinstance(value, int) and not isinstance(value, bool):
-        return 0
-    size = _parsed(sizes.parse, value)
-    if not SMALLEST_RECORDER <= size <= LARGEST_RECORDER:
-        raise NotAllowedError
-    return size
+def _size(least: int, example: str) -> str:
+    return f'a size from "{sizes.text(least)}" to "{sizes.text(LARGEST_MEMORY)}", like "{example}"'
 
 
-def _directory(value: object) -> str:
-    text = _string(value)
-    if not text.startswith("/") or "\0" in text:
-        raise NotAllowedError
-    return text
+def _time(least: str) -> str:
+    return f'a time from {least} to 365d, like "30s", "2h4m" or 120 (seconds)'
 
 
-def _keep(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_DUMPS:
-        raise NotAllowedError
-    return value
-
-
-def _trigger(value: object) -> TriggerRequest:
-    parts = _TRIGGER.fullmatch(_string(value))
-    events = {event.value: event for event in TriggerEvent}
-    if parts is None or parts["event"] not in events or int(parts["rate"]) == 0:
-        raise NotAllowedError
-    event = events[parts["event"]]
-    if parts["reason"] and event is not TriggerEvent.DROPPED:
-        raise NotAllowedError(f'a reason only goes with "dropped", not with "{event.value}"')
-    return TriggerRequest(event, parts["reason"], float(parts["rate"]))
+_Timeout = Annotated[
+    Nanoseconds | None,
+    PlainValidator(fields.duration(SECOND, LONGEST_TIMEOUT)),
+    Field(description=_time("1s")),
+]
+_Rest = Annotated[
+    Nanoseconds | None,
+    PlainValidator(fields.duration(0, LONGEST_TIMEOUT)),
+    Field(description=_time("0s")),
+]
 
 
 class Table(BaseModel):
@@ -236,68 +126,132 @@ class Table(BaseModel):
 
 
 class UplinkTable(Table):
-    """`[uplink]`."""
+    """`[uplink]` and `[uplinks.NAME]`."""
 
-    interface: Annotated[str, PlainValidator(_interface)] = Field(
+    interface: Annotated[str, PlainValidator(fields.interface)] = Field(
         description=names.ALLOWED_INTERFACE
     )
-    address: Annotated[IpInterface, PlainValidator(_uplink_address)] = Field(
-        description='an IPv4 address with its prefix length, like "198.51.100.2/24"'
+    address: Annotated[IpInterface | LearntAddress, PlainValidator(fields.uplink_address)] = Field(
+        description='an IPv4 address with its prefix length, like "198.51.100.2/24", '
+        'or "host" or "dhcp"'
     )
-    gateway: Annotated[IpAddress | None, PlainValidator(_ipv4)] = Field(
+    gateway: Annotated[IpAddress | None, PlainValidator(fields.ipv4)] = Field(
         default=None, description="an IPv4 address in the uplink's subnet"
     )
-    mac: Annotated[MacAddress | None, PlainValidator(_mac)] = Field(
-        default=None, description=ALLOWED_MAC
+    mac: _Mac = None
+    addresses: list[Annotated[IpAddress, PlainValidator(fields.ipv4)]] = Field(
+        default=[], description="an IPv4 address in the uplink's subnet"
     )
+    device: Annotated[UplinkDevice, PlainValidator(fields.one_of(UplinkDevice))] = Field(
+        default=UplinkDevice.PACKET, description=fields.quoted(UplinkDevice)
+    )
+    ports: Annotated[
+        list[Annotated[range, PlainValidator(fields.ports)]] | None, AfterValidator(fields.apart)
+    ] = Field(default=None, description='a port or a range of ports, like "1024-32767"')
+    unsolicited: Annotated[Unsolicited, PlainValidator(fields.one_of(Unsolicited))] = Field(
+        default=Unsolicited.HOLD, description=fields.quoted(Unsolicited)
+    )
+    clamp_mss: _Flag = True
     impair: _Impair = None
     impair_in: _Impair = None
     impair_out: _Impair = None
     impair_seed: _Seed = 0
 
 
+class TimeoutsTable(Table):
+    """`[networks.NAME.timeouts]`: what differs from a profile."""
+
+    profile: Annotated[str, PlainValidator(fields.profile)] = Field(
+        default="rfc", description=" or ".join(f'"{name}"' for name in PROFILES)
+    )
+    udp_unanswered: _Timeout = None
+    udp: _Timeout = None
+    udp_short: _Timeout = None
+    udp_mapping: _Timeout = None
+    icmp: _Timeout = None
+    tcp_opening: _Timeout = None
+    tcp_established: _Timeout = None
+    tcp_half_closed: _Timeout = None
+    tcp_closing: _Timeout = None
+    tcp_reset: _Timeout = None
+    other: _Timeout = None
+    hold_down: _Rest = None
+
+
+class QuotasTable(Table):
+    """`[networks.NAME.quotas]`."""
+
+    mappings: _Count = Quotas().mappings
+    connections: _Count = Quotas().connections
+    connections_per_second: _Count = Quotas().connections_per_second
+
+
 class NetworkTable(Table):
     """`[networks.NAME]`."""
 
-    subnet: Annotated[IpNetwork | None, PlainValidator(_subnet)] = Field(
+    subnet: Annotated[IpNetwork | None, PlainValidator(fields.home_subnet)] = Field(
         default=None, description='an IPv4 subnet, like "172.18.0.0/16"'
     )
-    gateway: Annotated[IpAddress | None, PlainValidator(_ipv4)] = Field(
+    gateway: Annotated[IpAddress | None, PlainValidator(fields.ipv4)] = Field(
         default=None, description="an IPv4 address in the network's subnet"
     )
-    mtu: Annotated[int, PlainValidator(_mtu)] = Field(
+    mtu: Annotated[int, PlainValidator(fields.whole_number(SMALLEST_MTU, LARGEST_MTU))] = Field(
         default=DEFAULT_MTU, description=f"a number of bytes from {SMALLEST_MTU} to {LARGEST_MTU}"
     )
-    mac: Annotated[MacAddress | None, PlainValidator(_mac)] = Field(
-        default=None, description=ALLOWED_MAC
+    mac: _Mac = None
+    uplink: Annotated[str | None, PlainValidator(fields.string)] = Field(
+        default=None, description="the name of an uplink"
     )
+    external: Annotated[IpAddress | None, PlainValidator(fields.ipv4)] = Field(
+        default=None, description="one of the uplink's addresses"
+    )
+    untranslated: list[Annotated[IpNetwork, PlainValidator(fields.destinations)]] = Field(
+        default=[], description='an IPv4 subnet, like "192.0.2.0/24"'
+    )
+    filtering: Annotated[Filtering, PlainValidator(fields.one_of(Filtering))] = Field(
+        default=Translation().filtering, description=fields.quoted(Filtering)
+    )
+    refresh: Annotated[Refresh, PlainValidator(fields.one_of(Refresh))] = Field(
+        default=Translation().refresh, description=fields.quoted(Refresh)
+    )
+    window_tracking: _Flag = Translation().window_tracking
+    port_parity: _Flag = Translation().keeps_parity
+    resets: _Flag = Translation().resets
+    timeouts: Annotated[TimeoutsTable, BeforeValidator(fields.profile_as_table)] = Field(
+        default=TimeoutsTable(),
+        description=" or ".join(f'"{name}"' for name in PROFILES) + ", or a table",
+    )
+    quotas: QuotasTable = Field(default=QuotasTable(), description="a table")
 
 
 class EndpointTable(Table):
     """`[endpoints.NAME]`."""
 
-    network: Annotated[str, PlainValidator(_string)] = Field(
+    network: Annotated[str, PlainValidator(fields.string)] = Field(
         default=DEFAULT_NETWORK.name, description="the name of a network"
     )
-    kind: Annotated[EndpointKind, PlainValidator(_kind)] = Field(
-        default=EndpointKind.TAP,
-        description=" or ".join(f'"{kind.value}"' for kind in EndpointKind),
+    kind: Annotated[EndpointKind, PlainValidator(fields.one_of(EndpointKind))] = Field(
+        default=EndpointKind.TAP, description=fields.quoted(EndpointKind)
     )
-    namespace: Annotated[str | None, PlainValidator(_string)] = Field(
+    namespace: Annotated[str | None, PlainValidator(fields.string)] = Field(
         default=None, description="the name of a network namespace"
     )
-    address: Annotated[IpAddress | None, PlainValidator(_ipv4)] = Field(
+    address: Annotated[IpAddress | None, PlainValidator(fields.ipv4)] = Field(
         default=None, description="an IPv4 address in the network's subnet"
     )
-    aliases: list[Annotated[str, PlainValidator(_string)]] = Field(
+    aliases: list[Annotated[str, PlainValidator(fields.string)]] = Field(
         default=[], description='a name, like "www"'
     )
-    publish: list[Annotated[PublicationRequest, PlainValidator(_publication)]] = Field(
-        default=[], description=f'"{publish.GRAMMAR}", like "8080:80"'
+    publish: list[Annotated[PublicationRequest, PlainValidator(fields.publication)]] = Field(
+        default=[], description=f'"{GRAMMAR}", like "8080:80"'
     )
-    mac: Annotated[MacAddress | None, PlainValidator(_mac)] = Field(
-        default=None, description=ALLOWED_MAC
+    external: Annotated[IpAddress | None, PlainValidator(fields.ipv4)] = Field(
+        default=None, description="one of the uplink's further addresses"
     )
+    mappings: list[Annotated[StaticMapping, PlainValidator(fields.mapping)]] = Field(
+        default=[], description=f'"{MAPPING_GRAMMAR}", like "5000:5000/udp"'
+    )
+    mac: _Mac = None
     impair: _Impair = None
     impair_in: _Impair = None
     impair_out: _Impair = None
@@ -307,7 +261,7 @@ class EndpointTable(Table):
 class DnsTable(Table):
     """`[dns]`."""
 
-    upstream: list[Annotated[tuple[IpAddress, int], PlainValidator(_server)]] = Field(
+    upstream: list[Annotated[tuple[IpAddress, int], PlainValidator(fields.server)]] = Field(
         default=[],
         description='an IP address, alone or with a port: "198.51.100.53", "198.51.100.53:53"',
     )
@@ -316,28 +270,59 @@ class DnsTable(Table):
 class RecorderTable(Table):
     """`[recorder]`."""
 
-    size: Annotated[int, PlainValidator(_recorder_size)] = Field(
+    size: Annotated[int, PlainValidator(fields.recorder_size)] = Field(
         default=RecorderSettings().size,
         description=f'a size from "{sizes.text(SMALLEST_RECORDER)}" to '
         f'"{sizes.text(LARGEST_RECORDER)}", or 0 for no recorder',
     )
-    directory: Annotated[str | None, PlainValidator(_directory)] = Field(
+    directory: Annotated[str | None, PlainValidator(fields.directory)] = Field(
         default=None, description="the absolute path of a directory"
     )
-    keep: Annotated[int, PlainValidator(_keep)] = Field(
+    keep: Annotated[int, PlainValidator(fields.whole_number(1, MOST_DUMPS))] = Field(
         default=RecorderSettings().keep, description=f"a number of dumps from 1 to {MOST_DUMPS}"
     )
-    triggers: list[Annotated[TriggerRequest, PlainValidator(_trigger)]] = Field(
+    triggers: list[Annotated[TriggerRequest, PlainValidator(fields.trigger)]] = Field(
         default=[],
         description='"dropped 1000/s", "dropped REASON 10/s", "resets 50/s" or "unresolved 5/s"',
+    )
+
+
+class LimitsTable(Table):
+    """`[limits]`."""
+
+    connections: Annotated[int, PlainValidator(fields.whole_number(1, MOST_CONNECTIONS))] = Field(
+        default=Limits().connections, description=f"a number from 1 to {MOST_CONNECTIONS}"
+    )
+    memory: Annotated[int, PlainValidator(fields.size(SMALLEST_MEMORY, LARGEST_MEMORY))] = Field(
+        default=Limits().memory, description=_size(SMALLEST_MEMORY, "256MiB")
+    )
+    fragments: Annotated[int, PlainValidator(fields.size(SMALLEST_FRAGMENTS, LARGEST_MEMORY))] = (
+        Field(default=Limits().fragments, description=_size(SMALLEST_FRAGMENTS, "4MiB"))
+    )
+    fragment_timeout: Annotated[
+        Nanoseconds, PlainValidator(fields.duration(SECOND, LONGEST_FRAGMENT_TIMEOUT))
+    ] = Field(
+        default=Limits().fragment_timeout,
+        description='a time from 1s to 4m15s, like "30s" or 30 (seconds)',
+    )
+    held_syns: Annotated[int, PlainValidator(fields.whole_number(0, MOST_HELD))] = Field(
+        default=Limits().held_syns, description=f"a number from 0 to {MOST_HELD}"
+    )
+    errors_per_second: Annotated[int, PlainValidator(fields.whole_number(1, MOST_PER_SECOND))] = (
+        Field(
+            default=Limits().errors_per_second, description=f"a number from 1 to {MOST_PER_SECOND}"
+        )
     )
 
 
 class Document(Table):
     """The file."""
 
-    name: Annotated[str, PlainValidator(_name)] = Field(description=names.ALLOWED_NAME)
+    name: Annotated[str, PlainValidator(fields.name)] = Field(description=names.ALLOWED_NAME)
     uplink: UplinkTable | None = Field(default=None, description="a table, [uplink]")
+    uplinks: dict[str, UplinkTable] = Field(
+        default={}, description="a table of further uplinks, [uplinks.NAME]"
+    )
     networks: dict[str, NetworkTable] = Field(
         default={}, description="a table of networks, [networks.NAME]"
     )
@@ -346,6 +331,7 @@ class Document(Table):
     )
     dns: DnsTable = Field(default=DnsTable(), description="a table, [dns]")
     recorder: RecorderTable = Field(default=RecorderTable(), description="a table, [recorder]")
+    limits: LimitsTable = Field(default=LimitsTable(), description="a table, [limits]")
 
 
 def impairments(table: UplinkTable | EndpointTable) -> Impairments:
@@ -407,14 +393,22 @@ def _table_around(path: KeyPath) -> type[Table]:
     match path:
         case ("uplink", _):
             return UplinkTable
-        case ("networks" | "endpoints", _):
+        case ("uplinks" | "networks" | "endpoints", _):
             return NamedTables
+        case ("uplinks", _, _):
+            return UplinkTable
         case ("networks", _, _):
             return NetworkTable
+        case ("networks", _, "timeouts", _):
+            return TimeoutsTable
+        case ("networks", _, "quotas", _):
+            return QuotasTable
         case ("endpoints", _, _):
             return EndpointTable
         case ("dns", _):
             return DnsTable
         case ("recorder", _):
             return RecorderTable
+        case ("limits", _):
+            return LimitsTable
     return Document

@@ -65,6 +65,13 @@ class Unreachable(IntEnum):
     ADMINISTRATIVELY_PROHIBITED = 13
 
 
+class TimeExceeded(IntEnum):
+    """The codes of TIME_EXCEEDED."""
+
+    IN_TRANSIT = 0
+    REASSEMBLY = 1
+
+
 ERRORS = frozenset(
     {
         int(Type.DESTINATION_UNREACHABLE),

@@ -39,4 +39,6 @@ class Malformed(Enum):
     TRUNCATED_ICMP = "packet ends within its ICMP header"
     ICMP_BAD_CHECKSUM = "ICMP checksum is wrong"
 
+    TRUNCATED_TRANSPORT = "packet ends within the header of its transport protocol"
+
     TRUNCATED_ICMPV6 = "packet ends within its ICMPv6 header"

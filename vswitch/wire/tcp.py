@@ -3,13 +3,15 @@
 Flags are plain integers (`SYN`, `ACK`, ...), because they are tested for every packet; `Flags` is
 for those who want them by name.
 
-Read first: RFC 9293 section 3.1; RFC 3168 for ECE and CWR.
+Read first: RFC 9293 sections 3.1 and 3.2; RFC 3168 for ECE and CWR; RFC 7323 for the scale.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from enum import IntFlag
+from typing import NamedTuple
 
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.checksum import ones_sum, pseudo_header_sum
@@ -40,6 +42,13 @@ URG = 0x20
 ECE = 0x40
 CWR = 0x80
 
+END_OF_OPTIONS = 0
+NO_OPERATION = 1
+MAXIMUM_SEGMENT_SIZE = 2
+"""Option of a SYN: the longest data that its sender takes, in two bytes."""
+WINDOW_SCALE = 3
+"""Option of a SYN: by how many bits the windows of later segments are shifted, in one byte."""
+
 _HEADER = struct.Struct(">HHIIBBHHH")
 _WORD = struct.Struct(">H")
 _LONG = struct.Struct(">I")
@@ -56,6 +65,14 @@ class Flags(IntFlag):
     URG = URG
     ECE = ECE
     CWR = CWR
+
+
+class Option(NamedTuple):
+    """An option: its kind, where its data begins in the frame, and how many bytes that has."""
+
+    kind: int
+    at: int
+    length: int
 
 
 class Tcp:
@@ -134,6 +151,27 @@ class Tcp:
     def options(self) -> bytes:
         """The options as they are, padding included."""
         return bytes(self.frame[self.offset + OPTIONS : self.payload])
+
+    def iter_options(self) -> Iterator[Option]:
+        """The options that have data, in order, up to the first whose length lies."""
+        at, end = self.offset + OPTIONS, self.payload
+        while at < end and (kind := self.frame[at]) != END_OF_OPTIONS:
+            if kind == NO_OPERATION:
+                at += 1
+                continue
+            length = self.frame[at + 1] if at + 1 < end else 0
+            if not 2 <= length <= end - at:
+                return
+            yield Option(kind, at + 2, length - 2)
+            at += length
+
+    @property
+    def window_scale(self) -> int | None:
+        """The shift that a SYN announces, as it stands there; None where it announces none."""
+        for option in self.iter_options():
+            if option.kind == WINDOW_SCALE and option.length == 1:
+                return self.frame[option.at]
+        return None
 
     def _word(self, field: int) -> int:
         word: int = _WORD.unpack_from(self.frame, self.offset + field)[0]

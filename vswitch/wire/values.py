@@ -58,6 +58,7 @@ class Protocol(IntEnum):
     IGMP = 2
     TCP = 6
     UDP = 17
+    DCCP = 33
     IPV6 = 41
     ROUTING = 43
     FRAGMENT = 44

@@ -11,26 +11,38 @@ _UNKNOWN = MacAddress(bytes(6))
 
 
 def reply(asked: Arp, interface: Interface) -> bytearray:
-    """The answer to a request for the interface's own address."""
-    return _frame(interface, asked.sender_mac, Operation.REPLY, asked.sender_mac, asked.sender_ip)
+    """The answer to a request for an address of the interface."""
+    return _frame(
+        interface,
+        asked.target_ip,
+        asked.sender_mac,
+        Operation.REPLY,
+        asked.sender_mac,
+        asked.sender_ip,
+    )
 
 
 def request(address: IpAddress, interface: Interface) -> bytearray:
     """The question who has `address`."""
-    return _frame(interface, BROADCAST, Operation.REQUEST, _UNKNOWN, address)
+    own = interface.address.address
+    return _frame(interface, own, BROADCAST, Operation.REQUEST, _UNKNOWN, address)
 
 
-def announcement(interface: Interface) -> bytearray:
-    """RFC 5227, 2.3: a request for one's own address, which corrects stale caches."""
-    return _frame(interface, BROADCAST, Operation.REQUEST, _UNKNOWN, interface.address.address)
+def announcements(interface: Interface) -> list[bytearray]:
+    """RFC 5227, 2.3: requests for one's own addresses, which correct stale caches."""
+    return [
+        _frame(interface, own, BROADCAST, Operation.REQUEST, _UNKNOWN, own)
+        for own in (interface.address.address, *interface.also)
+    ]
 
 
 def _frame(
     interface: Interface,
+    own: IpAddress,
     to: MacAddress,
     operation: Operation,
     target_mac: MacAddress,
     target_ip: IpAddress,
 ) -> bytearray:
-    message = arp.build(operation, interface.mac, interface.address.address, target_mac, target_ip)
+    message = arp.build(operation, interface.mac, own, target_mac, target_ip)
     return ethernet.build(to, interface.mac, EtherType.ARP, message)

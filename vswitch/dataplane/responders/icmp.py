@@ -32,10 +32,9 @@ def is_answerable(frame: Ethernet, packet: Ipv4) -> bool:
     """Whether an error may be sent about a packet."""
     if frame.destination.is_multicast or packet.fragment_offset:
         return False
-    if packet.protocol == Protocol.ICMP and packet.end > packet.payload:
-        kind = frame.frame[packet.payload]
-        if kind not in (Type.ECHO_REQUEST, Type.ECHO_REPLY, Type.TIMESTAMP_REQUEST):
-            return False
+    is_message = packet.protocol == Protocol.ICMP and packet.end > packet.payload
+    if is_message and frame.frame[packet.payload] not in icmp.QUERIES:
+        return False
     return not _is_no_host(packet.source) and not packet.destination.is_multicast
 
 
@@ -46,9 +45,9 @@ def error(
     return _error(frame, packet, interface.address.address, kind, code, rest)
 
 
-def port_unreachable(frame: Ethernet, packet: Ipv4) -> bytearray:
+def unreachable(frame: Ethernet, packet: Ipv4, code: Unreachable) -> bytearray:
     """A host's error about `packet`, from the address that it was sent to."""
-    kind, code = Type.DESTINATION_UNREACHABLE, Unreachable.PORT
+    kind = Type.DESTINATION_UNREACHABLE
     return _error(frame, packet, packet.destination, kind, code, 0)
 
 

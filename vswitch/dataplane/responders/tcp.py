@@ -11,10 +11,10 @@ from vswitch.wire.tcp import Tcp
 from vswitch.wire.values import EtherType, Protocol
 
 
-def reset(frame: Ethernet, packet: Ipv4, segment: Tcp) -> bytearray | None:
-    """The RST for a segment to a closed port, or None for an RST, which is never answered."""
+def reset(frame: Ethernet, packet: Ipv4, segment: Tcp) -> tuple[bytearray, ...]:
+    """The RST for a segment to a closed port; an RST is never answered."""
     if segment.flags & tcp.RST:
-        return None
+        return ()
     if segment.flags & tcp.ACK:
         sequence, acknowledgment, flags = segment.acknowledgment, 0, tcp.RST
     else:
@@ -33,4 +33,4 @@ def reset(frame: Ethernet, packet: Ipv4, segment: Tcp) -> bytearray | None:
         window=0,
     )
     datagram = ipv4.build(packet.destination, packet.source, Protocol.TCP, answer)
-    return ethernet.build(frame.source, frame.destination, EtherType.IPV4, datagram)
+    return (ethernet.build(frame.source, frame.destination, EtherType.IPV4, datagram),)

@@ -26,16 +26,17 @@ from vswitch.assembly import UPLINK
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.verdict import Fate
 from vswitch.debug.cases.making import INPUT
-from vswitch.debug.cases.replay import DEFAULT_SEED, Counts, Setup
+from vswitch.debug.cases.replay import ALLOWED_ADDRESS, DEFAULT_SEED, Counts, Setup
 from vswitch.debug.files.reading import Interface
 from vswitch.devices.base import Sent
 from vswitch.network import config, schema
 from vswitch.network.config import ConfigurationError
 from vswitch.network.errors import KeyPath
+from vswitch.network.fields import LARGEST_MTU, SMALLEST_MTU, NotAllowedError
 from vswitch.network.mistakes import Mistake, lines
-from vswitch.network.model import DEFAULT_MTU, Configuration
+from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress
 from vswitch.network.names import did_you_mean
-from vswitch.network.schema import LARGEST_MTU, SMALLEST_MTU, NamedTables, NotAllowedError, Table
+from vswitch.network.schema import NamedTables, Table
 from vswitch.units import MICROSECOND, SECOND, Nanoseconds
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import Offloads
@@ -105,6 +106,8 @@ def load(folder: Path) -> Case:
         found = schema.shaped(_Document, document, _table_around)
         if not isinstance(found, _Document):
             raise ConfigurationError(lines(file, document, [*mistakes, *found]))
+        if configuration is not None:
+            mistakes += _learnt_addresses(configuration)
         if mistakes or configuration is None:
             raise ConfigurationError(lines(file, document, mistakes))
         setup = _setup(configuration, found)
@@ -309,18 +312,27 @@ def _configuration(
     return configuration, [replace(mistake, path=("switch", *mistake.path)) for mistake in mistakes]
 
 
+def _learnt_addresses(configuration: Configuration) -> list[Mistake]:
+    mistakes = []
+    for uplink in configuration.uplinks:
+        if isinstance(uplink.address, LearntAddress):
+            table = ("uplink",) if uplink.name == UPLINK else ("uplinks", uplink.name)
+            mistakes.append(Mistake(("switch", *table, "address"), ALLOWED_ADDRESS))
+    return mistakes
+
+
 def _disagreements(setup: Setup, document: _Document) -> list[Mistake]:
     mistakes = []
     ports = setup.ports
-    if len(set(ports)) < len(ports):
-        words = f"{UPLINK} is the name of the uplink's port: allowed is another one"
-        return [Mistake(("switch", "endpoints", UPLINK), words)]
     for name, table in document.ports.items():
         if name not in ports:
             words = f"there is no such port: allowed is {', '.join(ports) or 'none'}"
             mistakes.append(Mistake(("ports", name), words))
         elif table.mtu is not None and name != UPLINK:
-            words = f"allowed is mtu for {UPLINK}, the others have that of their network"
+            others = "the others have that of their network"
+            if name in {uplink.name for uplink in setup.configuration.uplinks}:
+                others = f"other uplinks have {DEFAULT_MTU}"
+            words = f"allowed is mtu for {UPLINK}, {others}"
             mistakes.append(Mistake(("ports", name, "mtu"), words))
     interfaces: dict[str, str] = {}
     for name in ports:

@@ -32,12 +32,18 @@ from vswitch.devices.base import Sent
 from vswitch.devices.memory import MemoryDevice
 from vswitch.impairment import Impairments
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import DEFAULT_MTU, Configuration
+from vswitch.network.mistakes import ConfigurationError
+from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.offload import Offloads
 
 DEFAULT_SEED = 1
+
+ALLOWED_ADDRESS = (
+    "allowed in a replay is an address of the switch's own, as there is no host to share"
+)
+"""Why an uplink can not learn its address."""
 
 BY_TIMER = "by itself: a timer was due"
 """Stands for the verdict of a frame that no arriving frame has caused."""
@@ -45,12 +51,16 @@ BY_TIMER = "by itself: a timer was due"
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A switch that can be replayed, before the first frame."""
+    """A switch that can be replayed, before the first frame.
+
+    Raises ConfigurationError where an uplink has its address from elsewhere.
+    """
 
     configuration: Configuration
     offloads: Mapping[str, Offloads] = field(default_factory=dict)
     """What the devices of ports take, by name; that of all others takes nothing."""
     uplink_mtu: int = DEFAULT_MTU
+    """The default uplink's, in bytes; others have `DEFAULT_MTU`."""
     seed: int = DEFAULT_SEED
     start: Nanoseconds | None = None
     """Where the clock starts, since 1970; None for the time of the first frame."""
@@ -59,9 +69,15 @@ class Setup:
 
     @property
     def ports(self) -> tuple[str, ...]:
-        """The names of its ports: every endpoint, and the uplink where there is one."""
+        """The names of its ports: every endpoint, and every uplink."""
         endpoints = tuple(endpoint.name for endpoint in self.configuration.endpoints)
-        return (*endpoints, UPLINK) if self.configuration.uplink else endpoints
+        return endpoints + tuple(uplink.name for uplink in self.configuration.uplinks)
+
+    def __post_init__(self) -> None:
+        for uplink in self.configuration.uplinks:
+            if isinstance(uplink.address, LearntAddress):
+                line = f'{uplink}: found address = "{uplink.address}": {ALLOWED_ADDRESS}'
+                raise ConfigurationError([line])
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +111,7 @@ class Replay:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._switch = Switch(Random(setup.seed))
+        self._switch = Switch(Random(setup.seed), setup.configuration.limits)
         self._ports: dict[str, int] = {}
         self._devices: dict[str, _Device] = {}
         self._descriptions: list[tuple[str, str]] = []
@@ -146,18 +162,21 @@ class Replay:
         setup, switch = self._setup, self._switch
         configuration = setup.configuration
         inventory = Inventory.of(configuration, Random(f"{setup.seed} inventory"))
+        outside = {}
+        for uplink in configuration.uplinks:
+            mtu = setup.uplink_mtu if uplink.name == UPLINK else DEFAULT_MTU
+            domain = assembly.add_outside(switch, inventory, uplink, mtu)
+            outside[uplink.name] = domain.number
         numbers = {}
         for network in inventory.networks:
-            numbers[network.name] = assembly.add_inside(switch, inventory, network).number
+            domain = assembly.add_inside(switch, inventory, network, outside)
+            numbers[network.name] = domain.number
         for endpoint in inventory.endpoints:
             number, line = numbers[endpoint.network], endpoint.impairments
             self._add_port(endpoint.name, number, endpoint.network, line)
-            for publication in assembly.publications(endpoint, number):
-                switch.publish(publication)
-        uplink = configuration.uplink
-        if uplink is not None:
-            outside = assembly.add_outside(switch, inventory, uplink, setup.uplink_mtu)
-            self._add_port(UPLINK, outside.number, UPLINK, uplink.impairments)
+            assembly.expose(switch, endpoint, number)
+        for uplink in configuration.uplinks:
+            self._add_port(uplink.name, outside[uplink.name], uplink.name, uplink.impairments)
 
     def _add_port(
         self, name: str, network: int, network_name: str, impairments: Impairments

@@ -11,19 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vswitch.dataplane.conntrack import (
-    TCP_TRANSITIONS,
-    Connection,
-    Direction,
-    Event,
-    FlowTuple,
-    State,
-)
-from vswitch.dataplane.mappings import LIFETIME, External, Mapping
+from vswitch.dataplane.conntrack import TCP_TRANSITIONS, Connection, Event, State
+from vswitch.dataplane.flow import Direction, FlowTuple
+from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Network, Side
 from vswitch.debug.explain.tracing import Host
+from vswitch.translation import Refresh
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire import tcp
 from vswitch.wire.values import IpAddress, Protocol
@@ -106,12 +101,12 @@ def why(switch: Switch, connection: Connection, hosts: Iterable[Host], now: Nano
 
 def usage(switch: Switch, connection: Connection) -> Usage:
     """What has passed, and when the connection ends by itself."""
-    frames, octets, last_seen = connection.frames, connection.bytes, connection.last_seen
+    frames, octets = connection.frames, connection.bytes
     for _, counters in switch.kept(connection):
         frames, octets = frames + counters.frames, octets + counters.bytes
-        last_seen = max(last_seen, counters.last_used)
-    lives_for = switch.tables.connections.expires_at(connection) - connection.last_seen
-    return Usage(frames, octets, last_seen, last_seen + lives_for)
+    connections = switch.tables.connections
+    last_seen, expires = connections.last_seen(connection), connections.expires_at(connection)
+    return Usage(frames, octets, last_seen, expires)
 
 
 class _People:
@@ -152,16 +147,18 @@ def _allowed(switch: Switch, people: _People, connection: Connection) -> Iterato
     tables = switch.tables
     original, reply = connection.original, connection.reply
     came, goes = tables.networks[original.network], tables.networks[reply.network]
-    publication, mapping = connection.publication, connection.mapping
+    publication, mapping, target = connection.publication, connection.mapping, connection.target
     if publication is not None:
         yield _publication_words(people, publication, original.destination_port)
     elif goes.side is Side.OUTSIDE:
         yield f"policy: {came.name} is an inside network, which may begin connections to outside"
+    elif target is not None and came.side is Side.OUTSIDE:
+        yield f"filtering: {goes.translation.filtering.value} for {goes.name}"
+        yield f"mapping: {_mapping_words(people, target)}"
+    elif target is not None:
+        yield f"hairpin: {_mapping_words(people, target)}"
     else:
-        external = External(original.protocol, original.destination, original.destination_port)
-        target = tables.mappings.of_external(external)
-        if target is not None:
-            yield f"hairpin: {_mapping_words(people, target)}"
+        yield f"one to one: {original.destination} stands for {reply.source}"
     if mapping is not None:
         yield f"mapping: {_mapping_words(people, mapping)}"
 
@@ -179,7 +176,7 @@ def _publication_words(people: _People, publication: Publication, port: int) -> 
 def _mapping_words(people: _People, mapping: Mapping) -> str:
     internal, external = mapping.internal, mapping.external
     what = "identifier" if internal.protocol == Protocol.ICMP else "port"
-    others = mapping.connections - 1
+    others = mapping.holders - 1
     shared = f", shared with {_count(others, 'other connection')}" if others > 0 else ""
     return (
         f"{what} {internal.port} of {people.whole(internal.network, internal.address)} is "
@@ -241,7 +238,10 @@ def _ends(
     seen = usage(switch, connection)
     lives_for = _seconds(seen.expires - seen.last_seen)
     yield f"in {_seconds(seen.expires - now)}, if nothing more is seen of it"
-    yield f"each frame of either side puts that off to {lives_for} later"
+    outbound_only = connection.account.translation.refresh is Refresh.OUTBOUND
+    is_tcp = connection.original.protocol == Protocol.TCP
+    whose = "the inside" if outbound_only and not is_tcp else "either side"
+    yield f"each frame of {whose} puts that off to {lives_for} later"
     yield f"the last one came {_seconds(now - seen.last_seen)} ago; frames until now: {seen.frames}"
     inside = [
         people.name(side.network, side.source)
@@ -252,7 +252,8 @@ def _ends(
     if connection.publication is not None:
         yield "at once where its port is no longer published"
     if connection.mapping is not None:
-        yield f"its mapping keeps the port for {_seconds(LIFETIME)} more"
+        rest = connection.account.translation.timeouts.hold_down
+        yield f"nobody else gets its external port within {_seconds(rest)} of that"
 
 
 def _kept(switch: Switch, connection: Connection) -> Iterator[Kept]:

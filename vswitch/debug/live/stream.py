@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
-from vswitch.dataplane.conntrack import Connection, Direction
+from vswitch.dataplane.conntrack import Connection
+from vswitch.dataplane.flow import Direction
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.verdict import Fate
 from vswitch.debug import sight as seen

@@ -1,0 +1,255 @@
+"""The way out of a routed packet: what is rewritten, how long it may be, who is the next hop.
+
+Theory of operation. What leaves needs time to live and room in the next network's MTU (RFC 1812,
+5.2 and 5.3); what is missing of these is told to the sender by ICMP before anything is written to a
+table, so a packet that dies of it leaves no connection and no mapping behind. A packet that is too
+long and may be cut is cut (RFC 4787, REQ-13a), and one that came in fragments leaves in fragments
+no longer than those were.
+
+All that is rewritten is rewritten by the program that is made here of the two tuples of a
+connection: one place for every kind of translation. A SYN leaves with a maximum segment size that
+fits both networks, so that the ends never learn of a smaller MTU the hard way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vswitch.dataplane import refusal, tracking
+from vswitch.dataplane.conntrack import CACHEABLE, Connection, Found, State
+from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.fdb import Station
+from vswitch.dataplane.flow import FlowTuple
+from vswitch.dataplane.neighbours import Queued
+from vswitch.dataplane.responders import arp as arp_responder
+from vswitch.dataplane.tables import Tables
+from vswitch.dataplane.topology import Interface, Network, Side
+from vswitch.dataplane.transport import Transport
+from vswitch.dataplane.verdict import Delivery, Fate, Flow, Onward, Stage, Verdict
+from vswitch.dataplane.walk import Walk
+from vswitch.fastpath.program import (
+    Action,
+    ClampMss,
+    DecrementTtl,
+    FitMtu,
+    Output,
+    Program,
+    SetDestination,
+    SetSource,
+    SetStations,
+    TrackWindow,
+)
+from vswitch.fastpath.routine import longest_packet
+from vswitch.wire import ethernet, ipv4, tcp
+from vswitch.wire.icmp import TimeExceeded, Type, Unreachable
+from vswitch.wire.ipv4 import Ipv4
+from vswitch.wire.values import EtherType, IpAddress, MacAddress
+
+_IPV4_AND_TCP = ipv4.HEADER_LENGTH + tcp.HEADER_LENGTH
+"""Bytes of a packet that are not counted by the maximum segment size (RFC 9293, 3.7.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """An IPv4 packet on its way, and how long its longest fragment was where it came in some."""
+
+    packet: Ipv4
+    largest_fragment: int | None = None
+
+
+def send(
+    walk: Walk, tables: Tables, datagram: Datagram, message: Transport, found: Found
+) -> Verdict:
+    """Send a packet of a connection, new or known, where its other tuple says."""
+    connection, direction = found
+    walk.connection = connection
+    arriving, leaving = connection.arriving(direction), connection.leaving(direction)
+    network = tables.networks[leaving.network]
+    way = passage(walk, tables, datagram, network, leaving.destination)
+    if isinstance(way, Verdict):
+        return way
+    rewrite = _rewrite(walk, network, message, arriving, leaving)
+    if walk.commit:
+        tracking.note(walk, tables, datagram.packet, message, found)
+        state = connection.state
+    else:
+        state = tracking.state_after(tables, datagram.packet, message, found)
+        _tell_details(walk, connection, state, leaving, way.next_hop)
+    if tables.fastpath.window(connection.number) is not None:
+        rewrite.insert(0, TrackWindow(connection.number, direction.index))
+    is_kept = way.cut is None and state in CACHEABLE
+    key = tables.key_of(walk.port.number, walk.frame) if is_kept else None
+    sender = Station(0, walk.ethernet.source)
+    number, port = walk.network.number, walk.port.number
+    kept = Flow(key, number, port, sender, connection, direction) if key else None
+    return forward(walk, tables, _onward(walk, network, way, tuple(rewrite), kept, connection))
+
+
+def send_as_it_is(
+    walk: Walk, tables: Tables, packet: Ipv4, network: Network, connection: Connection
+) -> Verdict:
+    """Send a packet that is translated already, which is about `connection`; it is kept nowhere."""
+    way = passage(walk, tables, Datagram(packet), network, packet.destination)
+    if isinstance(way, Verdict):
+        return way
+    return forward(walk, tables, _onward(walk, network, way, (DecrementTtl(),), None, connection))
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The way into a network: whom to give the packet to, and where it has to be cut."""
+
+    next_hop: IpAddress
+    cut: int | None
+
+
+def passage(
+    walk: Walk, tables: Tables, datagram: Datagram, network: Network, to: IpAddress
+) -> Passage | Verdict:
+    """How a packet gets into `network`, or the verdict on one that does not."""
+    packet = datagram.packet
+    if packet.ttl <= 1:
+        kind, code = Type.TIME_EXCEEDED, TimeExceeded.IN_TRANSIT
+        return refusal.tell(walk, tables, packet, DropReason.TTL_EXPIRED, kind, code)
+    link_header = packet.offset - ethernet.START
+    length = datagram.largest_fragment or longest_packet(walk.frame) - link_header
+    walk.detail(Stage.ROUTE, "{} bytes long, {} takes {}", length, network.name, network.mtu)
+    if length > network.mtu and packet.dont_fragment:
+        return refusal.tell(
+            walk,
+            tables,
+            packet,
+            DropReason.TOO_BIG,
+            Type.DESTINATION_UNREACHABLE,
+            Unreachable.FRAGMENTATION_NEEDED,
+            network.mtu,
+        )
+    next_hop = to if network.holds(to) else network.next_hop
+    if next_hop is None:
+        return refusal.refuse(walk, tables, packet, DropReason.NO_ROUTE, Unreachable.NETWORK)
+    is_cut = datagram.largest_fragment is not None or length > network.mtu
+    return Passage(next_hop, min(length, network.mtu) if is_cut else None)
+
+
+def complete(onward: Onward, network: Network, mac: MacAddress, interface: Interface) -> Delivery:
+    """The delivery of a routed frame, now that the station of its next hop is known."""
+    outputs, certain = _ports_towards(network, mac)
+    actions = (
+        *((FitMtu(network.mtu),) if onward.cut is None else ()),
+        SetStations(mac, interface.mac),
+        *onward.rewrite,
+        *(Output(number) for number in outputs),
+    )
+    kept = onward.kept if certain else None
+    return Delivery(onward.frame, Program(actions), kept, onward.connection.number, onward.cut)
+
+
+def forward(walk: Walk, tables: Tables, onward: Onward) -> Verdict:
+    """Send a routed frame to its next hop, or let it wait for the hop's station."""
+    network = tables.networks[onward.network]
+    interface = network.interface
+    if interface is None:
+        return walk.drop(DropReason.NO_ROUTE)
+    mac = network.neighbours.station(onward.next_hop)
+    if mac is not None:
+        walk.found(Stage.NEIGHBOUR, "{} is at {}", onward.next_hop, mac)
+        if not walk.commit:
+            _tell_ports(walk, network, mac)
+        return walk.conclude(Fate.FORWARDED, complete(onward, network, mac, interface))
+    walk.found(Stage.NEIGHBOUR, "the station of {} is not known yet", onward.next_hop)
+    if walk.commit:
+        queued = network.neighbours.wait(onward.next_hop, onward, walk.now)
+    else:
+        queued = network.neighbours.would_queue(onward.next_hop)
+    match queued:
+        case Queued.FULL:
+            return walk.drop(DropReason.NEIGHBOUR_QUEUE_FULL)
+        case Queued.QUEUED:
+            return walk.conclude(Fate.WAITING)
+        case Queued.ASK:
+            return walk.conclude(Fate.WAITING, *ask(network, interface, onward.next_hop))
+
+
+def deliver_own(network: Network, to: IpAddress, packet: bytes) -> Iterator[Delivery]:
+    """A packet of the switch's own to a host in or behind `network`, whose station is known;
+    nothing where it is not."""
+    interface = network.interface
+    next_hop = to if network.holds(to) else network.next_hop
+    mac = network.neighbours.station(next_hop) if next_hop is not None else None
+    if interface is None or mac is None:
+        return
+    outputs, certain = _ports_towards(network, mac)
+    if certain:
+        frame = ethernet.build(mac, interface.mac, EtherType.IPV4, packet)
+        yield Delivery(frame, Program(tuple(Output(number) for number in outputs)))
+
+
+def ask(network: Network, interface: Interface, address: IpAddress) -> tuple[Delivery, ...]:
+    """The request for an address, to every port of its network."""
+    program = Program(tuple(Output(number) for number in network.ports))
+    return (Delivery(arp_responder.request(address, interface), program),)
+
+
+def _rewrite(
+    walk: Walk, network: Network, message: Transport, arriving: FlowTuple, leaving: FlowTuple
+) -> list[Action]:
+    """What turns a packet with one tuple into one with the other."""
+    rewrite: list[Action] = [DecrementTtl()]
+    source, destination = leaving.source, leaving.destination
+    if (source, leaving.source_port) != (arriving.source, arriving.source_port):
+        rewrite.append(SetSource(source, leaving.source_port))
+    if (destination, leaving.destination_port) != (
+        arriving.destination,
+        arriving.destination_port,
+    ):
+        rewrite.append(SetDestination(destination, leaving.destination_port))
+    is_syn = message.tcp_flags is not None and message.tcp_flags & tcp.SYN
+    if is_syn and walk.network.outside.clamps_mss and network.outside.clamps_mss:
+        rewrite.append(ClampMss(min(walk.network.mtu, network.mtu) - _IPV4_AND_TCP))
+    return rewrite
+
+
+def _onward(
+    walk: Walk,
+    network: Network,
+    way: Passage,
+    rewrite: tuple[Action, ...],
+    kept: Flow | None,
+    connection: Connection,
+) -> Onward:
+    return Onward(
+        walk.frame,
+        walk.network.number,
+        walk.port.number,
+        network.number,
+        way.next_hop,
+        rewrite,
+        kept,
+        connection,
+        way.cut,
+    )
+
+
+def _tell_ports(walk: Walk, network: Network, mac: MacAddress) -> None:
+    outputs, certain = _ports_towards(network, mac)
+    names = ", ".join(network.ports[number].name for number in outputs)
+    words = "{} is behind port {}" if certain else "the port of {} is not known: flooded to {}"
+    walk.found(Stage.BRIDGE, words, mac, names)
+
+
+def _tell_details(
+    walk: Walk, connection: Connection, state: State, leaving: FlowTuple, next_hop: IpAddress
+) -> None:
+    walk.detail(Stage.ROUTE, "the next hop is {}", next_hop)
+    walk.detail(Stage.NAT, "leaves as {}", leaving)
+    if state is not connection.state:
+        walk.detail(Stage.CONNTRACK, "with this frame it is {}", state.value)
+
+
+def _ports_towards(network: Network, mac: MacAddress) -> tuple[tuple[int, ...], bool]:
+    """The ports that lead to a station, and whether that is certain enough for a program."""
+    if network.side is Side.OUTSIDE:
+        return tuple(network.ports), True
+    port = network.fdb.where(Station(0, mac))
+    return (tuple(network.ports), False) if port is None else ((port,), True)

@@ -1,0 +1,122 @@
+"""What a frame means to its connection, and writing that down.
+
+Theory of operation. Every frame of a connection that comes by the pipeline is noted here: the first
+one begins the connection, the others refresh it and move its state. A TCP segment does so only
+where it fits into the window (`fastpath.window`, which hits are held against too): one that its
+receiver would ignore is forwarded like any other and changes nothing, so that nobody who is not on
+the path can end a connection or keep it alive (RFC 5961; RFC 7857, 2.1). Of resets only one with
+the exact number counts, as others are answered with a challenge.
+
+A SYN begins a window. One that opens the tuple of a connection that is over begins it anew; one in
+the middle of a connection is left to the ends.
+"""
+
+from __future__ import annotations
+
+from vswitch.dataplane.conntrack import CACHEABLE, TCP_TRANSITIONS, Event, Found, State
+from vswitch.dataplane.flow import Direction
+from vswitch.dataplane.tables import Tables
+from vswitch.dataplane.transport import Transport
+from vswitch.dataplane.walk import Walk
+from vswitch.fastpath.soundness import has_wrong_checksum
+from vswitch.fastpath.window import Exactness, Fit, Window
+from vswitch.wire import ethernet, tcp
+from vswitch.wire.ipv4 import Ipv4
+from vswitch.wire.tcp import Tcp
+
+_SPACE = 0xFFFF_FFFF
+
+_OPEN = frozenset({State.ESTABLISHED, State.ORIGINAL_CLOSED, State.REPLY_CLOSED})
+"""States in which a SYN is no beginning."""
+
+
+def note(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: Found) -> None:
+    """Write a frame into the tables: its connection, new or known, and all that this refreshes."""
+    connection = found.connection
+    if not connection.number:
+        _begin(walk, tables, found)
+    if _counts(tables, packet, message, found, commit=True):
+        tables.connections.track(found, message.tcp_flags, walk.now)
+        _refresh_mapping(walk, found)
+    connection.frames += 1
+    connection.bytes += len(walk.frame) - ethernet.START
+    if has_wrong_checksum(walk.frame, packet.offset):
+        tables.fastpath.port_counters(walk.port.number).wrong_checksums += 1
+    if connection.state not in CACHEABLE:
+        walk.stale_keys.extend(key for key in connection.keys if key is not None)
+
+
+def state_after(tables: Tables, packet: Ipv4, message: Transport, found: Found) -> State:
+    """The state of a connection behind a frame that is not noted."""
+    if _counts(tables, packet, message, found, commit=False):
+        return found.state_after(message.tcp_flags)
+    return found.connection.state
+
+
+def _begin(walk: Walk, tables: Tables, found: Found) -> None:
+    connection = found.connection
+    tables.begin(connection)
+    connection.account.arrivals.take(walk.now)
+    tables.held_syns.forget(connection.reply)
+    if connection.state is State.OPENING and connection.account.translation.window_tracking:
+        tables.fastpath.open_window(connection.number)
+
+
+def _refresh_mapping(walk: Walk, found: Found) -> None:
+    """RFC 4787, REQ-6: what the inside sends by a mapping keeps it."""
+    connection, direction = found
+    mapping = connection.mapping if direction is Direction.ORIGINAL else connection.target
+    if mapping is not None:
+        mapping.last_outbound = walk.now
+
+
+def _counts(
+    tables: Tables, packet: Ipv4, message: Transport, found: Found, *, commit: bool
+) -> bool:
+    """Whether a frame may refresh its connection and move its state; with `commit` the window
+    follows it."""
+    segment = message.header
+    window = tables.fastpath.window(found.connection.number)
+    if not isinstance(segment, Tcp) or window is None:
+        return True
+    direction = found.direction.index
+    sequence, flags = segment.sequence, segment.flags
+    acknowledgment = segment.acknowledgment if flags & tcp.ACK else None
+    if flags & tcp.RST:
+        return window.reset_fits(direction, sequence, acknowledgment) is Exactness.EXACT
+    end = _end(packet, segment)
+    if flags & tcp.SYN:
+        return _syn_counts(tables, window, segment, found, end, commit=commit)
+    judge = window.accept if commit else window.judge
+    fit = judge(direction, sequence, end, segment.acknowledgment, segment.window)
+    return fit is Fit.WITHIN
+
+
+def _syn_counts(
+    tables: Tables, window: Window, segment: Tcp, found: Found, end: int, *, commit: bool
+) -> bool:
+    connection, direction = found
+    if connection.state in _OPEN:
+        return False
+    acknowledgment = segment.acknowledgment if segment.flags & tcp.ACK else None
+    if connection.state is not State.OPENING:
+        if (connection.state, direction, Event.SYN) not in TCP_TRANSITIONS:
+            return False
+        if commit:
+            window = tables.fastpath.open_window(connection.number)
+    elif (
+        acknowledgment is not None
+        and window.answers(direction.index, acknowledgment) is Fit.OUTSIDE
+    ):
+        return False
+    if commit:
+        sequence, scale = segment.sequence, segment.window_scale
+        window.begin(direction.index, sequence, end, acknowledgment, segment.window, scale)
+    return True
+
+
+def _end(packet: Ipv4, segment: Tcp) -> int:
+    """The number behind a segment's last octet, where SYN and FIN count as one each."""
+    length = packet.end - segment.payload
+    length += bool(segment.flags & tcp.SYN) + bool(segment.flags & tcp.FIN)
+    return (segment.sequence + length) & _SPACE

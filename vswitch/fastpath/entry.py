@@ -1,0 +1,65 @@
+"""What is kept for one flow key: a flat record, and the plan that it shares with other flows.
+
+Theory of operation. There may be millions of entries, so one is a single object whose octets hold
+all that is the flow's own, as a compiled fast path would have it in a struct: what it has seen, its
+two numbers, the generation in which it was made, and what its routine adds to the plan. With the
+reference to that plan it takes 144 bytes, where Python objects would take twice as much.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from vswitch.fastpath.routine import Plan, Routine
+from vswitch.units import Nanoseconds
+
+SEEN = struct.Struct("=QQQB")
+"""Frames, bytes of Ethernet, when the last one came, the TCP flags of all of them."""
+
+TASK = struct.Struct("=QQIHHH12s")
+"""Flow, number of the window, generation; the routine's differences and patch."""
+
+TASK_AT = SEEN.size
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCounters:
+    """What one entry has seen. `last_used` is zero where no frame has hit it."""
+
+    frames: int
+    bytes: int
+    tcp_flags: int
+    last_used: Nanoseconds
+
+
+class Entry(bytearray):
+    """One flow: its record, which `SEEN` and `TASK` describe, and its plan."""
+
+    __slots__ = ("plan",)
+
+    plan: Plan
+
+    def __init__(self, routine: Routine, flow: int, generation: int) -> None:
+        super().__init__(TASK_AT + TASK.size)
+        self.plan = routine.plan
+        TASK.pack_into(
+            self,
+            TASK_AT,
+            flow,
+            routine.tracked,
+            generation,
+            routine.header,
+            routine.finished,
+            routine.unfinished,
+            routine.patch,
+        )
+
+    def inherit(self, other: Entry) -> None:
+        """Go on with the counters of an entry of the same flow."""
+        self[:TASK_AT] = other[:TASK_AT]
+
+    def counters(self) -> FlowCounters:
+        """What it has seen so far."""
+        frames, octets, last_used, tcp_flags = SEEN.unpack_from(self)
+        return FlowCounters(frames, octets, tcp_flags, last_used)
