@@ -20,6 +20,11 @@ test: ## run all tests (those on real interfaces need root)
 	@.ci/setup test
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: conformance
+conformance: ## show which requirements of the NAT RFCs are met, in a table
+	@.ci/setup test
+	@$(BIN)/python -m pytest tests/conformance --table $(ARGS)
+
 .PHONY: check
 check: ## formatting, lint, types, import directions
 	@.ci/setup check

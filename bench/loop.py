@@ -15,7 +15,8 @@ import os
 import select
 import sys
 
-from vswitch.devices.tap import BUFFER_LENGTH, TapDevice
+from vswitch.devices.tap import TapDevice
+from vswitch.devices.tun import BUFFER_LENGTH
 from vswitch.fastpath.reference import BATCH
 from vswitch.wire import ethernet
 

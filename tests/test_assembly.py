@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
+from typing import cast
 
 import pytest
 
 from vswitch import assembly
 from vswitch.assembly import Learnt
+from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.mappings import External, Internal
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
@@ -75,7 +78,7 @@ class Lab:
 
     def assemble(self) -> Lab:
         for uplink in self.configuration.uplinks:
-            made = assembly.add_outside(self.switch, self.inventory, uplink, 1400)
+            made = assembly.add_outside(self.switch, uplink, MAC, 1400)
             self.outside[uplink.name] = made
         numbers = {name: network.number for name, network in self.outside.items()}
         for network in self.inventory.networks:
@@ -138,40 +141,58 @@ address = "host"
 """
 
 
-def learnt(text: str, ports: tuple[range, ...] | None = None) -> Network:
+FOUND = Learnt(IpInterface.parse("192.0.2.5/24"), ip("192.0.2.1"))
+HIGH = (range(61000, 65536),)
+
+
+def outside(
+    text: str, learnt: Learnt | None = FOUND, ports: tuple[range, ...] | None = HIGH
+) -> tuple[Lab, Network]:
+    """A switch with no more than the network behind its uplink."""
     lab = Lab(text)
     uplink = lab.configuration.uplink
     assert uplink is not None
-    found = Learnt(MAC, IpInterface.parse("192.0.2.5/24"), ip("192.0.2.1"), ports)
-    return assembly.add_outside(lab.switch, lab.inventory, uplink, 1500, found)
+    made = assembly.add_outside(lab.switch, uplink, MAC, 1500, learnt, ports=ports)
+    return lab, made
 
 
 def test_uplink_has_what_was_learnt() -> None:
-    outside = learnt(LEARNING, (range(61000, 65536),))
-    assert own(outside) == Interface(MAC, IpInterface.parse("192.0.2.5/24"))
-    assert outside.next_hop == ip("192.0.2.1")
-    assert outside.outside.ports == (range(61000, 65536),)
+    _, network = outside(LEARNING)
+    assert own(network) == Interface(MAC, IpInterface.parse("192.0.2.5/24"), is_shared=True)
+    assert (network.next_hop, network.outside.ports) == (ip("192.0.2.1"), HIGH)
+
+
+def test_address_by_dhcp_is_the_switchs_alone_and_every_port_of_it() -> None:
+    _, network = outside(LEARNING.replace("host", "dhcp"))
+    assert own(network) == Interface(MAC, IpInterface.parse("192.0.2.5/24"))
+    assert network.outside.ports == Outside().ports
 
 
 def test_what_the_configuration_says_comes_before_what_was_learnt() -> None:
-    text = f'{LEARNING}gateway = "192.0.2.9"\nports = ["2000"]'
-    outside = learnt(text, (range(61000, 65536),))
-    assert outside.next_hop == ip("192.0.2.9")
-    assert outside.outside.ports == (range(2000, 2001),)
+    _, network = outside(f'{LEARNING}gateway = "192.0.2.9"\nports = ["2000"]')
+    assert network.next_hop == ip("192.0.2.9")
+    assert network.outside.ports == (range(2000, 2001),)
 
 
-def test_address_by_dhcp_may_give_away_every_port() -> None:
-    assert learnt(LEARNING.replace("host", "dhcp")).outside.ports == Outside().ports
+def test_ports_that_are_to_be_chosen_have_to_be() -> None:
+    with pytest.raises(ValueError, match="the uplink needs ports to give away"):
+        outside(LEARNING, ports=None)
 
 
-def test_uplink_is_not_made_of_what_is_not_known() -> None:
-    lab = Lab(LEARNING)
+def test_address_that_is_learnt_may_come_late_change_and_go() -> None:
+    lab, network = outside(LEARNING.replace("host", "dhcp"), learnt=None)
     uplink = lab.configuration.uplink
     assert uplink is not None
-    with pytest.raises(ValueError, match="the address of the uplink is not known"):
-        assembly.add_outside(lab.switch, lab.inventory, uplink, 1500)
-    with pytest.raises(ValueError, match="the uplink needs ports to give away"):
-        learnt(LEARNING)
+    assert (network.interface, network.next_hop) == (None, None)
+    later = Learnt(IpInterface.parse("192.0.2.6/24"), None)
+    for found in (FOUND, later):
+        assembly.change_address(lab.switch, uplink, network.number, MAC, found, now=1)
+        assert own(network).address == found.address
+        assert network.next_hop == found.gateway
+        assert lab.switch.tables.owner(found.address.address) is network
+    assembly.change_address(lab.switch, uplink, network.number, MAC, None, now=2)
+    assert network.interface is None
+    assert lab.switch.tables.owner(later.address.address) is None
 
 
 def test_publications_lead_to_the_endpoint() -> None:
@@ -183,51 +204,36 @@ def test_publications_lead_to_the_endpoint() -> None:
     assert publication.endpoint == web.address
 
 
-class Told(Switch):
-    """Writes down what it is told, in order."""
+class Told:
+    """Stands for a switch's changes, and writes down what it is told."""
 
     def __init__(self) -> None:
-        super().__init__(Random(1))
         self.told: list[tuple[object, ...]] = []
 
-    def publish(self, publication: object) -> None:
-        self.told.append(("publish", publication))
-
-    def unpublish(self, publication: object) -> None:
-        self.told.append(("unpublish", publication))
-
-    def map_statically(self, internal: Internal, external: External) -> None:
-        self.told.append(("map", internal, external))
-
-    def unmap_statically(self, external: External) -> None:
-        self.told.append(("unmap", external))
-
-    def translate_one_to_one(self, network: int, internal: IpAddress, external: IpAddress) -> None:
-        self.told.append(("one to one", network, internal, external))
-
-    def forget_one_to_one(self, external: IpAddress) -> None:
-        self.told.append(("forget", external))
+    def __getattr__(self, change: str) -> Callable[..., None]:
+        return lambda *what: self.told.append((change, *what))
 
 
 def exposed(name: str) -> tuple[list[tuple[object, ...]], int, IpAddress]:
     """What a switch is told when an endpoint comes and goes, its network and its address."""
-    lab = Lab()
-    lab.switch = switch = Told()
-    lab.assemble()
+    lab = Lab().assemble()
+    told = Told()
+    lab.switch.changes = cast(Changes, told)
     endpoint = lab.inventory.endpoint(name)
     network = lab.inside[endpoint.network].number
-    assembly.conceal(switch, assembly.expose(switch, endpoint, network))
-    return switch.told, network, endpoint.address
+    assembly.expose(lab.switch, endpoint, network, 1)
+    assembly.conceal(lab.switch, endpoint, network, 2)
+    return told.told, network, endpoint.address
 
 
 def test_endpoint_comes_with_its_publications_and_its_external_address() -> None:
     told, network, address = exposed("web")
     (publication,) = assembly.publications(Lab().inventory.endpoint("web"), network)
     assert told == [
-        ("publish", publication),
-        ("one to one", network, address, ip("198.51.100.7")),
-        ("forget", ip("198.51.100.7")),
-        ("unpublish", publication),
+        ("publish", publication, 1),
+        ("translate_one_to_one", network, address, ip("198.51.100.7"), 1),
+        ("forget_one_to_one", ip("198.51.100.7"), 2),
+        ("unpublish", publication, 2),
     ]
 
 
@@ -239,17 +245,48 @@ def test_endpoint_comes_with_its_mappings_port_by_port_on_its_uplinks_address() 
         (Protocol.UDP, 6001, 5001),
         (Protocol.TCP, 81, 80),
     ]
-    mapped = [
-        ("map", Internal(network, protocol, address, inner), External(protocol, wan, outer))
-        for protocol, inner, outer in pairs
+    assert told == [
+        *(
+            (
+                "map_statically",
+                Internal(network, protocol, address, inner),
+                External(protocol, wan, outer),
+                1,
+            )
+            for protocol, inner, outer in pairs
+        ),
+        *(("unmap_statically", External(protocol, wan, outer), 2) for protocol, _, outer in pairs),
     ]
-    assert told == [*mapped, *(("unmap", external) for _, _, external in mapped)]
 
 
 def test_mappings_are_on_the_networks_own_external_address() -> None:
     told, network, address = exposed("db")
     external = External(Protocol.TCP, ip("198.51.100.8"), 7000)
     assert told == [
-        ("map", Internal(network, Protocol.TCP, address, 7000), external),
-        ("unmap", external),
+        ("map_statically", Internal(network, Protocol.TCP, address, 7000), external, 1),
+        ("unmap_statically", external, 2),
     ]
+
+
+def test_mappings_are_made_anew_on_the_address_that_was_learnt() -> None:
+    text = f'{LEARNING.replace("host", "dhcp")}[endpoints.app]\nmappings = ["5000:6000/udp"]'
+    lab, network = outside(text, learnt=None)
+    uplink, app = lab.configuration.uplink, lab.inventory.endpoint("app")
+    assert uplink is not None
+    (bridge,) = lab.inventory.networks
+    numbers = {"uplink": network.number}
+    inside = assembly.add_inside(lab.switch, lab.inventory, bridge, numbers).number
+    assembly.expose(lab.switch, app, inside, 0)
+    internal = Internal(inside, Protocol.UDP, app.address, 6000)
+    mappings = lab.switch.tables.mappings
+    assert list(mappings) == []
+    for address in ("192.0.2.5", "192.0.2.6"):
+        learnt = Learnt(IpInterface.parse(f"{address}/24"), None)
+        assembly.change_address(lab.switch, uplink, network.number, MAC, learnt, now=1)
+        assert list(mappings) == []
+        assembly.map_ports(lab.switch, app, inside, 1)
+        (made,) = mappings
+        external = External(Protocol.UDP, ip(address), 5000)
+        assert (made.internal, made.external, made.is_static) == (internal, external, True)
+    assembly.conceal(lab.switch, app, inside, 2)
+    assert list(mappings) == []

@@ -1,4 +1,7 @@
-"""Every case in pcaps/: what comes out is what is expected, and the same bytes each time."""
+"""Every case in pcaps/: what comes out is what is expected, and the same bytes each time.
+
+While it is replayed, each frame that a case's switch sends is held against both invariants.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,17 @@ import shutil
 import subprocess
 from io import BytesIO
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from vswitch.debug.cases import case, trial
+from tests import invariants
+from vswitch.dataplane.switch import Switch
+from vswitch.dataplane.topology import Network
+from vswitch.debug.cases import case, replay, trial
 from vswitch.debug.cases.making import built
 from vswitch.debug.files.reading import CaptureReader
+from vswitch.translation import Limits
 
 PCAPS = Path(__file__).parents[1] / "pcaps"
 CASES = sorted(file.parent for file in PCAPS.glob("*/case.toml"))
@@ -21,12 +29,42 @@ FILES = {"README.md", "case.toml", "expected.pcapng", "in.pcapng", "make.py"}
 every_case = pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
 
 
+class Watch:
+    """What the invariants were asked about."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def check(self, switch: Switch, network: Network, raw: bytes) -> None:
+        self.frames += 1
+        check_invariants(switch, network, raw)
+
+
+check_invariants = invariants.check
+
+
+@pytest.fixture(autouse=True)
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """Let every switch that is replayed be watched from its first frame on."""
+
+    class Watched(Switch):
+        def __init__(self, random: Random, limits: Limits) -> None:
+            super().__init__(random, limits)
+            invariants.watch(self)
+
+    watch = Watch()
+    monkeypatch.setattr(replay, "Switch", Watched)
+    monkeypatch.setattr(invariants, "check", watch.check)
+    return watch
+
+
 @every_case
-def test_case_comes_out_as_expected(folder: Path) -> None:
+def test_case_comes_out_as_expected(folder: Path, watched: Watch) -> None:
     loaded = case.load(folder)
     assert loaded.counts is not None
-    difference = trial.check(loaded).difference
-    assert not difference, "\n".join(difference.lines())
+    report = trial.check(loaded)
+    assert not report.difference, "\n".join(report.difference.lines())
+    assert (watched.frames > 0) is (report.left > 0)
 
 
 @every_case

@@ -21,6 +21,7 @@ from vswitch.dataplane.topology import Interface, Network, Side
 from vswitch.network import model
 from vswitch.network.inventory import Inventory
 from vswitch.translation import Outside
+from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
 
 UPLINK = model.DEFAULT_UPLINK
@@ -31,55 +32,67 @@ UPLINK = model.DEFAULT_UPLINK
 class Learnt:
     """What an uplink turns out to have where its configuration leaves it open."""
 
-    mac: MacAddress
     address: IpInterface
     gateway: IpAddress | None
-    ports: tuple[range, ...] | None = None
-    """External ports that may be given away, where they are to be chosen."""
 
 
 class StaticMapping(NamedTuple):
-    """What `Switch.map_statically` wants: one port on either side."""
+    """One port on either side of a static mapping."""
 
     internal: Internal
     external: External
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """What the outside reaches an endpoint by, as the switch was told."""
-
-    publications: tuple[Publication, ...]
-    mappings: tuple[StaticMapping, ...]
-    external: IpAddress | None
-
-
 def add_outside(
     switch: Switch,
-    inventory: Inventory,
     uplink: model.Uplink,
+    mac: MacAddress,
     mtu: int,
     learnt: Learnt | None = None,
+    *,
+    ports: tuple[range, ...] | None = None,
 ) -> Network:
-    """Let the network behind `uplink` exist on the switch; `mtu` is the interface's, in bytes.
+    """Let the network behind `uplink` exist on the switch, which has the station `mac` there; `mtu`
+    is the interface's, in bytes.
 
-    `learnt` is for an uplink that learns its address, and only for one.
+    An uplink that learns its address has what was `learnt`, or no address while that is None. One
+    whose ports are to be chosen gives away `ports`.
     """
-    interface = _interface(inventory, uplink, learnt)
-    ports = uplink.ports or (learnt.ports if learnt else None)
-    if ports is None:
+    given_away = uplink.ports or ports
+    if given_away is None:
         raise ValueError(f"{uplink} needs ports to give away")
+    if isinstance(uplink.address, IpInterface):
+        interface: Interface | None = Interface(mac, uplink.address, uplink.also)
+    else:
+        interface = _learnt_interface(uplink, mac, learnt)
     domain = Network(
         switch.new_network_number(),
         uplink.name,
         Side.OUTSIDE,
         interface,
-        uplink.gateway or (learnt.gateway if learnt else None),
+        _next_hop(uplink, learnt),
         mtu,
-        outside=Outside(ports, uplink.unsolicited, clamps_mss=uplink.clamps_mss),
+        outside=Outside(given_away, uplink.unsolicited, clamps_mss=uplink.clamps_mss),
     )
     switch.add_network(domain)
     return domain
+
+
+def change_address(
+    switch: Switch,
+    uplink: model.Uplink,
+    network: int,
+    mac: MacAddress,
+    learnt: Learnt | None,
+    now: Nanoseconds,
+) -> None:
+    """Let an uplink that learns its address have another one, or none.
+
+    The network behind it is known by number. Static mappings on an address that is gone are gone,
+    and `map_ports` makes them anew.
+    """
+    interface = _learnt_interface(uplink, mac, learnt)
+    switch.changes.set_interface(network, interface, _next_hop(uplink, learnt), now)
 
 
 def add_inside(
@@ -106,34 +119,33 @@ def add_inside(
     return domain
 
 
-def expose(switch: Switch, endpoint: model.Endpoint, network: int) -> Exposure:
+def expose(switch: Switch, endpoint: model.Endpoint, network: int, now: Nanoseconds) -> None:
     """Let the outside reach an endpoint by what it has there. Its network is known by number."""
-    exposure = Exposure(
-        tuple(publications(endpoint, network)),
-        tuple(_static_mappings(switch, endpoint, network)),
-        endpoint.external,
-    )
-    for publication in exposure.publications:
-        switch.publish(publication)
-    for mapping in exposure.mappings:
-        switch.map_statically(mapping.internal, mapping.external)
-    if exposure.external is not None:
-        switch.translate_one_to_one(network, endpoint.address, exposure.external)
-    return exposure
+    for publication in publications(endpoint, network):
+        switch.changes.publish(publication, now)
+    map_ports(switch, endpoint, network, now)
+    if endpoint.external is not None:
+        switch.changes.translate_one_to_one(network, endpoint.address, endpoint.external, now)
 
 
-def conceal(switch: Switch, exposure: Exposure) -> None:
+def conceal(switch: Switch, endpoint: model.Endpoint, network: int, now: Nanoseconds) -> None:
     """Let it do so no longer."""
-    if exposure.external is not None:
-        switch.forget_one_to_one(exposure.external)
-    for mapping in exposure.mappings:
-        switch.unmap_statically(mapping.external)
-    for publication in exposure.publications:
-        switch.unpublish(publication)
+    if endpoint.external is not None:
+        switch.changes.forget_one_to_one(endpoint.external, now)
+    for mapping in _static_mappings(switch, endpoint, network):
+        switch.changes.unmap_statically(mapping.external, now)
+    for publication in publications(endpoint, network):
+        switch.changes.unpublish(publication, now)
+
+
+def map_ports(switch: Switch, endpoint: model.Endpoint, network: int, now: Nanoseconds) -> None:
+    """Make an endpoint's static mappings, on the address that its network is translated to now."""
+    for mapping in _static_mappings(switch, endpoint, network):
+        switch.changes.map_statically(mapping.internal, mapping.external, now)
 
 
 def publications(endpoint: model.Endpoint, network: int) -> list[Publication]:
-    """What `Switch.publish` wants for an endpoint, whose network it knows by number."""
+    """What `Changes.publish` wants for an endpoint, whose network it knows by number."""
     return [
         Publication(
             protocol=each.protocol,
@@ -147,21 +159,26 @@ def publications(endpoint: model.Endpoint, network: int) -> list[Publication]:
     ]
 
 
-def _interface(inventory: Inventory, uplink: model.Uplink, learnt: Learnt | None) -> Interface:
-    if isinstance(uplink.address, model.LearntAddress):
-        if learnt is None:
-            raise ValueError(f"the address of {uplink} is not known")
-        return Interface(learnt.mac, learnt.address)
-    return Interface(uplink.mac or inventory.allocate_mac(), uplink.address, uplink.also)
+def _learnt_interface(
+    uplink: model.Uplink, mac: MacAddress, learnt: Learnt | None
+) -> Interface | None:
+    if learnt is None:
+        return None
+    is_shared = uplink.address is model.LearntAddress.HOST
+    return Interface(mac, learnt.address, is_shared=is_shared)
+
+
+def _next_hop(uplink: model.Uplink, learnt: Learnt | None) -> IpAddress | None:
+    return uplink.gateway or (learnt.gateway if learnt else None)
 
 
 def _static_mappings(
     switch: Switch, endpoint: model.Endpoint, network: int
 ) -> Iterator[StaticMapping]:
-    """Port by port, on the address that the endpoint's network is translated to."""
-    if not endpoint.mappings:
-        return
+    """Port by port; none while the uplink has no address."""
     address = _translated_to(switch, switch.tables.networks[network])
+    if address is None:
+        return
     for each in endpoint.mappings:
         for outer, inner in zip(each.external_ports, each.endpoint_ports, strict=True):
             yield StaticMapping(
@@ -170,13 +187,9 @@ def _static_mappings(
             )
 
 
-def _translated_to(switch: Switch, network: Network) -> IpAddress:
+def _translated_to(switch: Switch, network: Network) -> IpAddress | None:
     """The external address of a network's own, or the first of its uplink."""
-    if network.translation.external is not None:
+    if network.translation.external is not None or network.uplink is None:
         return network.translation.external
-    if network.uplink is None:
-        raise ValueError(f"{network.name} has no uplink")
     interface = switch.tables.networks[network.uplink].interface
-    if interface is None:
-        raise ValueError(f"the uplink of {network.name} has no address")
-    return interface.address.address
+    return interface.address.address if interface else None

@@ -152,7 +152,8 @@ class Translation:
     window_tracking: bool = True
     """Whether a TCP segment has to be within its window to change a connection's state."""
     keeps_parity: bool = True
-    """Whether an even port stays even, an odd one odd (RFC 4787, REQ-4; RFC 7857, 8: may be off)."""
+    """Whether an even port stays even and an odd one odd (RFC 4787, REQ-4; may be off: RFC 7857, 8).
+    """
     external: IpAddress | None = None
     """The one address of the uplink that stands for all of the network; None: any of them."""
     untranslated: tuple[IpNetwork, ...] = ()

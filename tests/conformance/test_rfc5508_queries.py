@@ -169,7 +169,7 @@ aside(
 
 @requirement("RFC 5508", "REQ-10 by RFC 1812, 4.3.2.1", Level.MUST, "unknown types are discarded")
 @pytest.mark.parametrize("kind", [1, 2, 6, 7, 19, 30, 41, 200, 255])
-def test_rfc5508_req10_by_rfc1812_4_3_2_1_message_of_unknown_type_is_discarded(kind: int) -> None:
+def test_rfc5508_req10_by_rfc_1812_4_3_2_1_message_of_unknown_type_is_discarded(kind: int) -> None:
     made = lab()
     assert nothing(made.exchange(made.a, ping(A, GATEWAY, type=kind)))
     assert nothing(into(made, ping(S1, X, type=kind)))
@@ -177,7 +177,7 @@ def test_rfc5508_req10_by_rfc1812_4_3_2_1_message_of_unknown_type_is_discarded(k
 
 
 @requirement("RFC 5508", "REQ-10 by RFC 1812, 4.3.2.2", Level.MUST, "own time to live")
-def test_rfc5508_req10_by_rfc1812_4_3_2_2_time_to_live_is_not_the_senders() -> None:
+def test_rfc5508_req10_by_rfc_1812_4_3_2_2_time_to_live_is_not_the_senders() -> None:
     made = lab()
     expired = udp(A, 5000, S1, 7000, ttl=1)
     refused = udp(A, 5000, GATEWAY, 69, ttl=200)
@@ -187,7 +187,7 @@ def test_rfc5508_req10_by_rfc1812_4_3_2_2_time_to_live_is_not_the_senders() -> N
 
 @requirement("RFC 5508", "REQ-10 by RFC 1812, 4.3.2.3", Level.SHOULD, "quotes up to 576 bytes")
 @pytest.mark.parametrize(("length", "quoted"), [(0, 28), (100, 128), (520, 548), (1400, 548)])
-def test_rfc5508_req10_by_rfc1812_4_3_2_3_as_much_is_quoted_as_may_be(
+def test_rfc5508_req10_by_rfc_1812_4_3_2_3_as_much_is_quoted_as_may_be(
     length: int, quoted: int
 ) -> None:
     made = lab()
@@ -199,7 +199,7 @@ def test_rfc5508_req10_by_rfc1812_4_3_2_3_as_much_is_quoted_as_may_be(
 
 
 @requirement("RFC 5508", "REQ-10 by RFC 1812, 4.3.2.4", Level.MUST, "source: its own there")
-def test_rfc5508_req10_by_rfc1812_4_3_2_4_source_is_the_address_on_that_side() -> None:
+def test_rfc5508_req10_by_rfc_1812_4_3_2_4_source_is_the_address_on_that_side() -> None:
     made = lab()
     for host, source in ((made.a, GATEWAY), (made.c, "10.1.0.1")):
         packet = udp(host.ip, 5000, S1, 7000, ttl=1)
@@ -213,7 +213,7 @@ TOS = "a reply has the TOS of its query, an error precedence 6"
 
 @requirement("RFC 5508", "REQ-10 by RFC 1812, 4.3.2.5", Level.SHOULD, TOS)
 @pytest.mark.parametrize("tos", [0x00, 0x10, 0xB8])
-def test_rfc5508_req10_by_rfc1812_4_3_2_5_type_of_service_is_the_querys(tos: int) -> None:
+def test_rfc5508_req10_by_rfc_1812_4_3_2_5_type_of_service_is_the_querys(tos: int) -> None:
     made = lab()
     query = ping(A, GATEWAY)
     query.tos = tos
@@ -254,7 +254,7 @@ def never_answered() -> dict[str, Packet]:
 
 @requirement("RFC 5508", "REQ-10 by RFC 1812, 4.3.2.7", Level.MUST, "when not to send an error")
 @pytest.mark.parametrize("what", never_answered())
-def test_rfc5508_req10_by_rfc1812_4_3_2_7_what_must_not_be_answered_is_not(what: str) -> None:
+def test_rfc5508_req10_by_rfc_1812_4_3_2_7_what_must_not_be_answered_is_not(what: str) -> None:
     made = lab()
     made.send(made.a, never_answered()[what])
     made.pass_time(2 * SECOND)
@@ -263,7 +263,7 @@ def test_rfc5508_req10_by_rfc1812_4_3_2_7_what_must_not_be_answered_is_not(what:
 
 
 @requirement("RFC 5508", "REQ-10 by RFC 1812, 4.3.2.8", Level.SHOULD, "errors are rate limited")
-def test_rfc5508_req10_by_rfc1812_4_3_2_8_errors_are_limited_by_rate() -> None:
+def test_rfc5508_req10_by_rfc_1812_4_3_2_8_errors_are_limited_by_rate() -> None:
     made = lab(limits=Limits(errors_per_second=10))
 
     def answered(host: str, packets: int) -> int:

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from vswitch.daemon.guard import clsact
 from vswitch.daemon.journal import (
     AlreadyRunning,
     Journal,
     MadeDirectory,
     MadeFile,
+    MadeFilter,
     MadeNamespace,
+    MadeQdisc,
     Swept,
     Undone,
     Written,
@@ -104,6 +107,52 @@ def test_thing_is_recorded_before_it_is_made(tmp_path: Path) -> None:
             assert '"name": "web"' in (journal.directory / "journal").read_text()
         assert journal.made == (thing,)
         journal.forget(thing)
+
+
+def test_filter_of_a_killed_switch_is_removed_before_its_qdisc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the index of the interface, which may be called otherwise by now."""
+    present = ["qdisc of 7", "filter of 7"]
+
+    def remove(thing: str) -> clsact.Removed:
+        if thing not in present:
+            return clsact.Removed.KEPT
+        present.remove(thing)
+        return clsact.Removed.REMOVED
+
+    monkeypatch.setattr(clsact, "remove_qdisc", lambda index: remove(f"qdisc of {index}"))
+    monkeypatch.setattr(clsact, "remove_filter", lambda index: remove(f"filter of {index}"))
+    with closing(Journal.open("lab", tmp_path)) as journal:
+        for thing in (MadeQdisc(7, "eth0"), MadeFilter(7, "eth0"), MadeFilter(8, "eth1")):
+            with journal.making(thing):
+                pass
+    with closing(Journal.open("lab", tmp_path)) as journal:
+        assert [(str(each.thing), each.ending) for each in journal.sweep()] == [
+            ("ingress filter of eth1", Undone.KEPT),
+            ("ingress filter of eth0", Undone.REMOVED),
+            ("clsact qdisc of eth0", Undone.REMOVED),
+        ]
+    assert present == []
+
+
+@pytest.mark.parametrize("was_there", [True, False], ids=["was there", "came meanwhile"])
+def test_qdisc_of_somebody_else_never_becomes_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, was_there: bool
+) -> None:
+    recorded: list[bool] = []
+
+    def make_qdisc(_: int) -> None:
+        recorded.append(True)
+        raise clsact.QdiscExists
+
+    monkeypatch.setattr(clsact, "has_qdisc", lambda _: was_there)
+    monkeypatch.setattr(clsact, "make_qdisc", make_qdisc)
+    with closing(Journal.open("lab", tmp_path)) as journal:
+        with pytest.raises(clsact.QdiscExists):
+            journal.make_qdisc(7, "eth0")
+        assert journal.made == ()
+        assert recorded == ([] if was_there else [True])
 
 
 def test_step_that_failed_made_nothing(tmp_path: Path) -> None:

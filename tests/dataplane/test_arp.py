@@ -6,6 +6,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
+from tests.dataplane.conversation import Conversation, quiet_lab
 from tests.harness import Lab, assert_checksums_right, only
 from vswitch.dataplane.conntrack import State
 from vswitch.dataplane.drops import DropReason
@@ -245,17 +246,20 @@ def test_answer_that_comes_after_the_end_of_a_connection_revives_nothing() -> No
 
 def test_frame_that_waited_past_a_reset_brings_no_program_back() -> None:
     """After a reset the state machine has to see every segment, also if one waited before it."""
-    lab = Lab().meet_everyone()
+    lab = quiet_lab()
     lab.publish(8080, lab.b, 80)
-    into, back = IP(src=S1, dst="203.0.113.1"), IP(src=lab.b.ip, dst=S1)
-    lab.exchange(lab.outside, into / TCP(sport=4000, dport=8080, flags="S"))
-    lab.exchange(lab.b, back / TCP(sport=80, dport=4000, flags="SA"))
+    talk = Conversation.inwards(lab)
+    talk.client("S")
+    talk.server("SA")
     lab.network("front").neighbours.forget(IpAddress.parse(lab.b.ip))
-    lab.exchange(lab.outside, into / TCP(sport=4000, dport=8080, flags="A"))
-    lab.exchange(lab.outside, into / TCP(sport=4000, dport=8080, flags="R"))
+    talk.client("A")
+    talk.client("R")
     lab.send(lab.b, answer_of_b(lab))
-    assert [packet[TCP].flags for packet in lab.received(lab.b)] == ["A", "R"]
-    lab.exchange(lab.outside, into / TCP(sport=4000, dport=8080, flags="A"))
+    waited = [packet for packet in lab.received(lab.b) if TCP in packet]
+    assert [packet[TCP].flags for packet in waited] == ["A", "R"]
+    hits = lab.hits()
+    talk.client("A")
+    assert lab.hits() == hits
     (connection,) = lab.switch.tables.connections
     assert connection.state is State.ESTABLISHED
 

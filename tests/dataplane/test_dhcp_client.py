@@ -85,9 +85,10 @@ def test_lease_that_is_over_is_lost_in_every_state_and_the_search_begins_at_once
     state: State,
 ) -> None:
     line = line_in(state)
-    lease = line.lease
+    lease, said = line.lease, len(line.sent)
     line.sleep_until(lease.expires_at)
     assert line.news[-1] == Lost(lease, Reason.EXPIRED)
+    assert len(line.sent) == said + 1
     assert line.client.lease is None
     assert line.client.state is State.SELECTING
     assert kind(line.last) == "discover"
@@ -329,6 +330,14 @@ def test_rebinding_asks_everybody() -> None:
     assert kind(line.last) == "discover"
 
 
+def test_who_slept_through_the_time_to_renew_asks_everybody_at_once() -> None:
+    line = line_in(State.BOUND)
+    said = len(line.sent)
+    line.sleep_until(line.lease.rebind_at)
+    assert line.client.state is State.REBINDING
+    assert [packet.dst for packet in line.sent[said:]] == ["ff:ff:ff:ff:ff:ff"]
+
+
 def test_another_server_may_take_over_and_is_asked_from_then_on() -> None:
     line = line_in(State.REBINDING)
     line.hear("ack", server_id=str(OTHER_SERVER), station=str(STRANGER))
@@ -370,6 +379,14 @@ def test_remembered_address_is_asked_for_first() -> None:
     line.hear("ack", server_id=str(OTHER_SERVER))
     line.wait_until(line.now + 2 * SECOND)
     assert line.lease.server == OTHER_SERVER
+
+
+def test_remembered_address_that_is_refused_gives_way_to_a_search() -> None:
+    line = line_in(State.REBOOTING)
+    line.hear("nak", server_id=str(OTHER_SERVER))
+    line.wait()
+    assert [kind(packet) for packet in line.sent] == ["request", "discover"]
+    assert line.news == []
 
 
 def test_remembered_address_that_nobody_knows_gives_way_to_a_search() -> None:

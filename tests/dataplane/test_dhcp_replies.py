@@ -146,6 +146,7 @@ def test_offer_that_no_uplink_can_live_with_is_passed_over(said: dict[str, Any])
     [
         ({"router": None}, "gateway", None),
         ({"router": "0.0.0.0"}, "gateway", None),
+        ({"router": "255.255.255.255"}, "gateway", None),
         ({"router": str(ADDRESS)}, "gateway", None),
         ({"interface-mtu": 575}, "mtu", None),
         ({"interface-mtu": 576}, "mtu", 576),

@@ -6,20 +6,11 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
 from scapy.packet import Packet
 
+from tests.dataplane.conversation import S1, S2, Conversation, quiet_lab
 from tests.harness import UPLINK_ADDRESS, Host, Lab, assert_checksums_right, only
 from vswitch.dataplane.drops import DropReason
 from vswitch.units import SECOND
 from vswitch.wire.values import IpAddress, Protocol
-
-S1, S2 = "198.51.100.1", "198.51.100.2"
-
-
-def lab() -> Lab:
-    made = Lab().meet_everyone()
-    made.answering = True
-    for host in made.hosts.values():
-        made.received(host)
-    return made
 
 
 def udp(lab: Lab, host: Host, ports: tuple[int, int], to: str) -> dict[str, list[Packet]]:
@@ -40,7 +31,7 @@ def tcp(
 
 
 def test_client_reaches_the_endpoint_with_its_own_address() -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(8080, made.b, 80)
     seen = only(tcp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)["b"])
     assert (seen[IP].src, seen[TCP].sport) == (S1, 4000)
@@ -50,7 +41,7 @@ def test_client_reaches_the_endpoint_with_its_own_address() -> None:
 
 
 def test_endpoints_answer_carries_the_published_port() -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(8080, made.b, 80)
     tcp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
     answers = tcp(made, made.b, (80, 4000), S1, "SA")
@@ -61,21 +52,17 @@ def test_endpoints_answer_carries_the_published_port() -> None:
 
 
 def test_conversation_with_a_published_port_goes_the_short_way() -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(8080, made.b, 80)
-    tcp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
-    tcp(made, made.b, (80, 4000), S1, "SA")
-    for flags in ("A", "PA"):
-        tcp(made, made.outside, (4000, 8080), UPLINK_ADDRESS, flags)
-        tcp(made, made.b, (80, 4000), S1, flags)
+    talk = Conversation.inwards(made).talks()
     before = made.hits()
-    assert len(tcp(made, made.outside, (4000, 8080), UPLINK_ADDRESS, "A")["b"]) == 1
-    assert len(tcp(made, made.b, (80, 4000), S1, "A")["outside"]) == 1
+    assert len(talk.client("A")) == 1
+    assert len(talk.server("PA", b"more")) == 1
     assert made.hits() == before + 2
 
 
 def test_range_of_ports_leads_to_the_same_place_in_the_range() -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(9000, made.b, 100, Protocol.UDP, count=5)
     for offset in (0, 4):
         seen = only(udp(made, made.outside, (4000, 9000 + offset), UPLINK_ADDRESS)["b"])
@@ -86,21 +73,21 @@ def test_range_of_ports_leads_to_the_same_place_in_the_range() -> None:
 
 
 def test_publication_of_one_protocol_opens_no_other() -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(53, made.b, 53, Protocol.UDP)
     assert not any(tcp(made, made.outside, (4000, 53), UPLINK_ADDRESS).values())
     assert len(udp(made, made.outside, (4000, 53), UPLINK_ADDRESS)["b"]) == 1
 
 
 def test_segment_without_a_connection_does_not_reach_a_published_port() -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(8080, made.b, 80)
     assert not any(tcp(made, made.outside, (4000, 8080), UPLINK_ADDRESS, "A").values())
     assert made.drops == {DropReason.NO_CONNECTION: 1}
 
 
 def test_closed_port_behind_a_publication_refuses_in_the_uplinks_name() -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(8080, made.b, 80)
     tcp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
     reset = only(tcp(made, made.b, (80, 4000), S1, "RA")["outside"])
@@ -112,7 +99,7 @@ def test_closed_port_behind_a_publication_refuses_in_the_uplinks_name() -> None:
 
 @pytest.mark.parametrize("transport", [udp, tcp])
 def test_endpoint_can_not_take_a_published_port_for_itself(transport: object) -> None:
-    made = lab()
+    made = quiet_lab()
     protocol = Protocol.UDP if transport is udp else Protocol.TCP
     made.publish(8080, made.b, 80, protocol)
     send = udp if transport is udp else tcp
@@ -124,7 +111,7 @@ def test_endpoint_can_not_take_a_published_port_for_itself(transport: object) ->
 
 
 def test_port_that_an_endpoint_has_taken_before_is_taken_back_by_publishing_it() -> None:
-    made = lab()
+    made = quiet_lab()
     for _ in range(2):
         assert only(udp(made, made.a, (8080, 4444), S1)["outside"]).sport == 8080
     made.publish(8080, made.b, 80, Protocol.UDP)
@@ -135,7 +122,7 @@ def test_port_that_an_endpoint_has_taken_before_is_taken_back_by_publishing_it()
 
 
 def test_hairpin_to_a_port_that_is_published_since_ends() -> None:
-    made = lab()
+    made = quiet_lab()
     udp(made, made.a, (8080, 4444), S1)
     assert len(udp(made, made.b, (6000, 8080), UPLINK_ADDRESS)["a"]) == 1
     made.publish(8080, made.c, 80, Protocol.UDP)
@@ -145,14 +132,14 @@ def test_hairpin_to_a_port_that_is_published_since_ends() -> None:
 
 
 def test_publishing_leaves_other_mappings_alone() -> None:
-    made = lab()
+    made = quiet_lab()
     udp(made, made.a, (5000, 4444), S1)
     made.publish(8080, made.b, 80, Protocol.UDP)
     assert len(udp(made, made.outside, (4444, 5000), UPLINK_ADDRESS)["a"]) == 1
 
 
 def test_unpublished_port_lets_nobody_in_any_more() -> None:
-    made = lab()
+    made = quiet_lab()
     publication = made.publish(8080, made.b, 80, Protocol.UDP)
     for _ in range(3):
         udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
@@ -164,7 +151,7 @@ def test_unpublished_port_lets_nobody_in_any_more() -> None:
 
 
 def test_port_that_is_pointed_elsewhere_leads_there_with_the_next_frame() -> None:
-    made = lab()
+    made = quiet_lab()
     publication = made.publish(8080, made.b, 80, Protocol.UDP)
     for _ in range(3):
         udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
@@ -176,14 +163,14 @@ def test_port_that_is_pointed_elsewhere_leads_there_with_the_next_frame() -> Non
 
 
 def test_silence_before_publishing_is_not_remembered() -> None:
-    made = lab()
+    made = quiet_lab()
     udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
     made.publish(8080, made.b, 80, Protocol.UDP)
     assert len(udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)["b"]) == 1
 
 
 def test_publication_of_an_endpoint_that_is_gone_ends_its_connections() -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(8080, made.b, 80, Protocol.UDP)
     udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)
     made.switch.changes.forget_address(
@@ -194,7 +181,7 @@ def test_publication_of_an_endpoint_that_is_gone_ends_its_connections() -> None:
 
 def test_endpoint_that_has_spoken_first_is_not_confused_with_its_publication() -> None:
     """b:80 talks to S1:4000 by itself: that the client's answers are b's own is not decidable."""
-    made = lab()
+    made = quiet_lab()
     made.publish(8080, made.b, 80, Protocol.UDP)
     udp(made, made.b, (80, 4000), S1)
     assert udp(made, made.outside, (4000, 8080), UPLINK_ADDRESS)["b"] == []
@@ -206,7 +193,7 @@ def test_endpoint_that_has_spoken_first_is_not_confused_with_its_publication() -
 
 @pytest.mark.parametrize("client", ["a", "c", "b"])
 def test_published_port_is_reached_from_the_inside_by_the_uplinks_address(client: str) -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(8080, made.b, 80)
     host = made.hosts[client]
     seen = only(tcp(made, host, (5000, 8080), UPLINK_ADDRESS)["b"])
@@ -220,29 +207,27 @@ def test_published_port_is_reached_from_the_inside_by_the_uplinks_address(client
 
 
 def test_hairpinned_connection_opens_carries_data_and_ends() -> None:
-    made = lab()
+    made = quiet_lab()
     made.publish(8080, made.b, 80)
-    forth, back = (5000, 8080), (80, 5000)
-    for flags, host, ports, name in (
-        ("S", made.a, forth, "b"),
-        ("SA", made.b, back, "a"),
-        ("A", made.a, forth, "b"),
-        ("PA", made.a, forth, "b"),
-        ("PA", made.b, back, "a"),
-        ("PA", made.a, forth, "b"),
-        ("FA", made.b, back, "a"),
-        ("FA", made.a, forth, "b"),
-        ("A", made.b, back, "a"),
+    talk = Conversation.hairpinned(made).talks()
+    hits = made.hits()
+    for speak, flags in (
+        (talk.client, "PA"),
+        (talk.server, "PA"),
+        (talk.client, "A"),
+        (talk.server, "FA"),
+        (talk.client, "FA"),
+        (talk.server, "A"),
     ):
-        assert len(tcp(made, host, ports, UPLINK_ADDRESS, flags)[name]) == 1
-    assert made.hits() == 2
+        assert len(speak(flags)) == 1
+    assert made.hits() == hits + 3
     made.pass_time(241 * SECOND)
     assert len(made.switch.tables.connections) == 0
 
 
 def test_hairpin_to_a_mapping_comes_from_the_senders_external_port() -> None:
     """RFC 4787, REQ-9a."""
-    made = lab()
+    made = quiet_lab()
     external = only(udp(made, made.b, (6000, 7000), S1)["outside"]).sport
     udp(made, made.c, (5000, 7000), S1)
     seen = only(udp(made, made.a, (5000, external), UPLINK_ADDRESS)["b"])
@@ -257,7 +242,7 @@ def test_hairpin_to_a_mapping_comes_from_the_senders_external_port() -> None:
 
 
 def test_hairpin_to_ones_own_mapping_comes_back() -> None:
-    made = lab()
+    made = quiet_lab()
     udp(made, made.a, (5000, 7000), S1)
     seen = only(udp(made, made.a, (5001, 5000), UPLINK_ADDRESS)["a"])
     assert (seen[IP].src, seen[UDP].sport, seen[UDP].dport) == (UPLINK_ADDRESS, 5001, 5000)
@@ -265,7 +250,7 @@ def test_hairpin_to_ones_own_mapping_comes_back() -> None:
 
 def test_endpoint_that_talks_to_its_own_mapping_from_the_same_port_breaks_nothing() -> None:
     """The answers would look just like the questions, so there is no such connection."""
-    made = lab()
+    made = quiet_lab()
     udp(made, made.a, (5000, 7000), S1)
     assert not any(udp(made, made.a, (5000, 5000), UPLINK_ADDRESS).values())
     assert made.drops == {DropReason.ANSWERS_AMBIGUOUS: 1}
@@ -274,14 +259,14 @@ def test_endpoint_that_talks_to_its_own_mapping_from_the_same_port_breaks_nothin
 
 
 def test_port_that_nobody_has_is_refused_to_the_inside() -> None:
-    made = lab()
+    made = quiet_lab()
     error = only(udp(made, made.a, (5000, 9999), UPLINK_ADDRESS)["a"])
     assert (error[ICMP].type, error[ICMP].code) == (3, 3)
     assert error[IPerror].dst == UPLINK_ADDRESS
 
 
 def test_publication_on_one_address_is_not_found_on_another() -> None:
-    made = lab()
+    made = quiet_lab()
     publication = made.publish(8080, made.b, 80, Protocol.UDP)
     made.switch.changes.unpublish(publication, made.now)
     only_uplink = type(publication)(

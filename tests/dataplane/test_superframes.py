@@ -7,6 +7,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
+from tests.dataplane.conversation import S1, Conversation, quiet_lab
 from tests.harness import (
     UPLINK_ADDRESS,
     Host,
@@ -28,16 +29,8 @@ from vswitch.wire.offload import (
 )
 from vswitch.wire.values import IpAddress
 
-S1 = "198.51.100.1"
 TCP_UNFINISHED = OffloadHeader(NEEDS_CSUM, 0, 54, 0, 34, 16).pack()
 UDP_UNFINISHED = OffloadHeader(NEEDS_CSUM, 0, 42, 0, 34, 6).pack()
-
-
-def lab(offloads: Offloads = Offloads.ALL, uplink_mtu: int = 1500) -> Lab:
-    made = Lab(offloads=offloads, uplink_mtu=uplink_mtu).meet_everyone()
-    for host in made.hosts.values():
-        made.received(host)
-    return made
 
 
 def unfinished(packet: Packet) -> Packet:
@@ -49,8 +42,8 @@ def unfinished(packet: Packet) -> Packet:
 
 
 def segment(host: Host, payload: bytes, flags: str = "A") -> Packet:
-    packet = IP(src=host.ip, dst=S1, flags="DF") / TCP(sport=5000, dport=80, flags=flags, seq=1000)
-    return unfinished(packet / payload)
+    header = TCP(sport=5000, dport=80, flags=flags, seq=1000, ack=7000)
+    return unfinished(IP(src=host.ip, dst=S1, flags="DF") / header / payload)
 
 
 def tcp_super(size: int) -> bytes:
@@ -59,17 +52,15 @@ def tcp_super(size: int) -> bytes:
 
 def open_connection(lab: Lab) -> None:
     """a:5000 has a connection to S1:80, and the fast path knows both directions."""
-    packet = IP(src=lab.a.ip, dst=S1) / TCP(sport=5000, dport=80, flags="S")
-    lab.exchange(lab.a, packet)
-    for flags in ("SA", "A"):
-        back = IP(src=S1, dst=UPLINK_ADDRESS) / TCP(sport=80, dport=5000, flags=flags)
-        lab.exchange(lab.outside, back)
-    lab.exchange(lab.a, IP(src=lab.a.ip, dst=S1) / TCP(sport=5000, dport=80, flags="A"))
+    talk = Conversation.outwards(lab)
+    talk.next = [999, 6999]
+    talk.opens()
+    talk.server("A")
 
 
 @pytest.mark.parametrize("known", [False, True])
 def test_unfinished_checksum_leaves_unfinished_and_comes_out_right(known: bool) -> None:
-    made = lab()
+    made = quiet_lab()
     for _ in range(1 + known):
         made.received(made.outside)
         packet = unfinished(IP(src=made.a.ip, dst=S1) / UDP(sport=5000, dport=53) / b"question")
@@ -82,7 +73,7 @@ def test_unfinished_checksum_leaves_unfinished_and_comes_out_right(known: bool) 
 
 
 def test_device_without_offloads_gets_a_finished_checksum() -> None:
-    made = lab(Offloads.NONE)
+    made = quiet_lab(offloads=Offloads.NONE)
     packet = unfinished(IP(src=made.a.ip, dst=S1) / UDP(sport=5000, dport=53) / b"question")
     made.send(made.a, made.routed(made.a, packet), UDP_UNFINISHED)
     (raw,) = made.received_raw(made.outside)
@@ -91,7 +82,7 @@ def test_device_without_offloads_gets_a_finished_checksum() -> None:
 
 
 def test_super_frame_passes_the_nat_in_one_piece() -> None:
-    made = lab()
+    made = quiet_lab()
     open_connection(made)
     payload = bytes(range(256)) * 100
     before = made.hits()
@@ -107,7 +98,7 @@ def test_super_frame_passes_the_nat_in_one_piece() -> None:
 
 
 def test_device_without_offloads_gets_segments_of_the_translated_packet() -> None:
-    made = lab(Offloads.NONE)
+    made = quiet_lab(offloads=Offloads.NONE)
     open_connection(made)
     payload = bytes(range(256)) * 100
     made.send(made.a, made.routed(made.a, segment(made.a, payload, "PA")), tcp_super(1000))
@@ -121,9 +112,10 @@ def test_device_without_offloads_gets_segments_of_the_translated_packet() -> Non
 
 
 def test_super_frame_comes_back_in_to_who_asked() -> None:
-    made = lab(Offloads.NONE)
+    made = quiet_lab(offloads=Offloads.NONE)
     open_connection(made)
-    packet = IP(src=S1, dst=UPLINK_ADDRESS) / TCP(sport=80, dport=5000, flags="A", seq=1)
+    header = TCP(sport=80, dport=5000, flags="A", seq=7000, ack=1000)
+    packet = IP(src=S1, dst=UPLINK_ADDRESS) / header
     made.send(
         made.outside, made.routed(made.outside, unfinished(packet / bytes(4000))), tcp_super(1448)
     )
@@ -136,7 +128,7 @@ def test_super_frame_comes_back_in_to_who_asked() -> None:
 
 @pytest.mark.parametrize("offloads", [Offloads.ALL, Offloads.NONE])
 def test_super_frame_of_datagrams_arrives_as_datagrams(offloads: Offloads) -> None:
-    made = lab(offloads)
+    made = quiet_lab(offloads=offloads)
     packet = unfinished(IP(src=made.a.ip, dst=S1) / UDP(sport=5000, dport=443) / bytes(3000))
     header = OffloadHeader(NEEDS_CSUM, GSO_UDP_L4, 42, 1200, 34, 6).pack()
     made.send(made.a, made.routed(made.a, packet), header)
@@ -148,7 +140,7 @@ def test_super_frame_of_datagrams_arrives_as_datagrams(offloads: Offloads) -> No
 
 
 def test_super_frame_is_bridged_whole_where_it_can_be_and_cut_where_not() -> None:
-    made = lab()
+    made = quiet_lab()
     plain = made.add_host("plain", "front", "10.0.0.9", Offloads.NONE)
     packet = IP(src=made.a.ip, dst=plain.ip) / TCP(sport=1, dport=2, flags="A")
     packet = unfinished(packet / bytes(3000))
@@ -162,7 +154,7 @@ def test_super_frame_is_bridged_whole_where_it_can_be_and_cut_where_not() -> Non
 
 
 def test_segments_that_do_not_fit_the_mtu_are_refused_with_it() -> None:
-    made = lab(uplink_mtu=1280)
+    made = quiet_lab(uplink_mtu=1280)
     open_connection(made)
     made.send(made.a, made.routed(made.a, segment(made.a, bytes(20000))), tcp_super(1241))
     error = only(made.received(made.a))
@@ -188,7 +180,7 @@ def test_offload_header_that_would_write_over_the_rewritten_addresses_is_refused
     header: OffloadHeader, known: bool
 ) -> None:
     """Who finishes the checksum writes it where the header says, behind the switch's back."""
-    made = lab(Offloads.NONE)
+    made = quiet_lab(offloads=Offloads.NONE)
     packet = IP(src=made.a.ip, dst=S1) / UDP(sport=5000, dport=53) / bytes(40)
     if known:
         made.exchange(made.a, packet)
@@ -199,14 +191,14 @@ def test_offload_header_that_would_write_over_the_rewritten_addresses_is_refused
 
 
 def test_unfinished_checksum_of_an_echo_is_refused() -> None:
-    made = lab(Offloads.NONE)
+    made = quiet_lab(offloads=Offloads.NONE)
     packet = IP(src=made.a.ip, dst=S1) / ICMP(type=8, id=1) / bytes(40)
     made.send(made.a, made.routed(made.a, packet), OffloadHeader(NEEDS_CSUM, 0, 0, 0, 34, 2).pack())
     assert made.drops == {Malformed.BAD_OFFLOAD_HEADER: 1}
 
 
 def test_unfinished_checksum_behind_ip_options_is_in_its_place() -> None:
-    made = lab(Offloads.NONE)
+    made = quiet_lab(offloads=Offloads.NONE)
     packet = IP(src=made.a.ip, dst=S1, options=[(b"\x94\x04\x00\x00")])
     packet /= UDP(sport=5000, dport=53) / b"question"
     addresses = IpAddress.parse(made.a.ip), IpAddress.parse(S1)
@@ -219,7 +211,7 @@ def test_unfinished_checksum_behind_ip_options_is_in_its_place() -> None:
 
 
 def test_super_frame_to_a_closed_port_is_reset() -> None:
-    made = lab()
+    made = quiet_lab()
     packet = IP(src=made.a.ip, dst="10.0.0.1") / TCP(sport=5000, dport=22, flags="A", ack=7)
     made.send(made.a, made.routed(made.a, unfinished(packet / bytes(4000))), tcp_super(1000))
     assert only(made.received(made.a))[TCP].seq == 7

@@ -13,15 +13,15 @@ from tests.harness import assert_checksums_right
 from vswitch.fastpath.program import (
     Action,
     DecrementTtl,
-    FitMtu,
     Output,
     Program,
     SetDestination,
     SetSource,
     SetStations,
+    TrackWindow,
 )
 from vswitch.fastpath.reference import ReferenceFastPath
-from vswitch.fastpath.routine import longest_packet, prepare
+from vswitch.fastpath.routine import longest_packet
 from vswitch.wire.adapt import adapt
 from vswitch.wire.checksum import pseudo_header_sum
 from vswitch.wire.offload import (
@@ -230,21 +230,16 @@ def test_program_names_the_ports_that_a_frame_leaves_by() -> None:
     assert tuple(outputs) == (3, 5)
 
 
+def test_segment_that_a_program_is_made_for_is_not_tracked_again() -> None:
+    fastpath = ReferenceFastPath()
+    before = bytes(fastpath.open_window(7))
+    packet = IP(src="10.0.0.2", dst="198.51.100.1") / TCP(flags="A", seq=1000, ack=1)
+    buffer = bytearray(bytes(HEADER_LENGTH) + bytes(ethernet(packet)))
+    assert tuple(fastpath.execute(Program((TrackWindow(7, 0), Output(3))), buffer)) == (3,)
+    assert bytes(fastpath.windows[7]) == before
+
+
 # What fits
-
-
-def sized(length: int) -> Packet:
-    """A frame whose IPv4 packet has `length` bytes."""
-    return ethernet(IP(src="10.0.0.2", dst="198.51.100.1") / UDP() / bytes(length - 28))
-
-
-@pytest.mark.parametrize(("length", "fits"), [(1399, True), (1400, True), (1401, False)])
-def test_packet_fits_up_to_the_mtu(length: int, fits: bool) -> None:
-    frame = bytes(HEADER_LENGTH) + bytes(sized(length))
-    routed = Program((FitMtu(1400), DecrementTtl(), Output(1)))
-    bridged = Program((FitMtu(1400), SetStations(NEXT, OURS), Output(1)))
-    assert prepare(routed, frame).fits(frame) is fits
-    assert prepare(bridged, frame).fits(frame) is fits
 
 
 def super_frame(header: OffloadHeader, payload: int = 6000) -> bytes:

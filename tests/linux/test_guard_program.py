@@ -99,9 +99,10 @@ def test_first_fragment_is_taken_and_later_ones_are_left_alone(program: Program)
         to_host(SCTP(dport=61000)),
         bytes(Ether() / IPv6(dst="::ffff:198.51.100.3") / TCP(dport=61000)),
         bytes(Ether() / ARP(pdst=HOST)),
+        bytes(Ether(type=0x88B5) / bytes(IP(dst=HOST) / TCP(dport=61000))),
         bytes(Ether() / Dot1Q(vlan=7) / IP(dst=HOST) / TCP(dport=61000)),
     ],
-    ids=["another host", "from us", "ICMP", "SCTP", "IPv6", "ARP", "tagged"],
+    ids=["another host", "from us", "ICMP", "SCTP", "IPv6", "ARP", "another type", "tagged"],
 )
 def test_what_is_not_ours_is_left_alone(program: Program, frame: bytes) -> None:
     assert program.answer(frame) == NO_OPINION

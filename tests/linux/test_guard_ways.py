@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
+from vswitch.daemon.guard import clsact
 from vswitch.daemon.guard.address import host_link
+from vswitch.daemon.guard.clsact import QdiscExists
 from vswitch.daemon.guard.holds import Holds
 from vswitch.daemon.guard.ways import Guard, Guarded, Way, choose
 from vswitch.daemon.journal import Journal, MadeFilter, MadeQdisc, Swept, Undone
@@ -89,8 +91,8 @@ class World:
         made = self.namespaces.call(name, lambda: PacketDevice.open(interface))
         return self._undo.enter_context(closing(made))
 
-    def socket(self, name: str, kind: int) -> socket.socket:
-        made = self.namespaces.call(name, lambda: socket.socket(socket.AF_INET, kind))
+    def socket(self, name: str, kind: int, protocol: int = 0) -> socket.socket:
+        made = self.namespaces.call(name, lambda: socket.socket(socket.AF_INET, kind, protocol))
         made.settimeout(PATIENCE)
         return self._undo.enter_context(made)
 
@@ -130,14 +132,11 @@ class World:
                 assert process.stdout is not None
                 said = process.stdout.readline().strip()
                 if said:
-                    self.while_guarded_by_process()
+                    assert self.answers_to(knock_by_tcp) == []
             finally:
                 process.kill()
         assert process.returncode == -signal.SIGKILL
         return said
-
-    def while_guarded_by_process(self) -> None:
-        assert self.answers_to(knock_by_tcp(self)) == []
 
     def sweep(self) -> tuple[Swept, ...]:
         def work() -> tuple[Swept, ...]:
@@ -148,30 +147,34 @@ class World:
 
     # What is on the wire
 
-    def answers_to(self, knock: Packet_) -> list[Ether]:
+    def answers_to(self, knock: Knock, port: int = OURS) -> list[Ether]:
         """What the host's kernel sends back when `knock` has arrived at it.
 
         The end is a connection to the host's own service: its answer is sent after all others.
         """
-        with knock():
-            return self._answers()
+        self.forget_frames()
+        with knock(self, port):
+            client = self.connect_to_service()
+            return [each for each in self._frames_until_answer_to(client) if is_answer(each)]
 
-    def _answers(self) -> list[Ether]:
-        self.connect_to_service()
-        seen: list[Ether] = []
+    def _frames_until_answer_to(self, client: int) -> Iterator[Ether]:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             select.select([self.far.fileno()], [], [], 0.1)
             for frame in self.far.receive(64):
                 packet = Ether(bytes(frame[10:]))
-                if TCP in packet and packet[TCP].sport == SERVICE:
-                    return [each for each in seen if ICMP in each or TCP in each or UDP in each]
-                seen.append(packet)
+                if TCP not in packet or packet[TCP].sport != SERVICE:
+                    yield packet
+                elif packet[TCP].dport == client:
+                    return
         raise AssertionError("the host's service never answered")
 
-    def connect_to_service(self) -> None:
+    def connect_to_service(self) -> int:
+        """The port that the client did it from."""
         with self.socket(self.out, socket.SOCK_STREAM) as client:
             client.connect((HOST, SERVICE))
+            port: int = client.getsockname()[1]
+            return port
 
     def forget_frames(self) -> None:
         for device in (self.near, self.far):
@@ -189,35 +192,34 @@ class World:
         return False
 
 
-Packet_ = Callable[[], None]
+Knock: TypeAlias = Callable[[World, int], socket.socket]
+"""Sends something to a port of the host; the socket ends the matter when it is closed."""
 
 
-def knock_by_tcp(world: World, port: int = OURS) -> Packet_:
+def knock_by_tcp(world: World, port: int) -> socket.socket:
     """A real client begins to connect."""
-
-    def knock() -> None:
-        client = world.socket(world.out, socket.SOCK_STREAM)
-        client.setblocking(False)
-        client.connect_ex((HOST, port))
-        return client
-
-    return knock
+    client = world.socket(world.out, socket.SOCK_STREAM)
+    client.setblocking(False)
+    client.connect_ex((HOST, port))
+    return client
 
 
-def knock_by_udp(world: World, port: int = OURS) -> Packet_:
-    def knock() -> None:
-        world.socket(world.out, socket.SOCK_DGRAM).sendto(b"knock", (HOST, port))
+def knock_by_udp(world: World, port: int) -> socket.socket:
+    client = world.socket(world.out, socket.SOCK_DGRAM)
+    client.sendto(b"knock", (HOST, port))
+    return client
 
-    return knock
 
-
-def knock_by_segment(world: World, port: int = OURS) -> Packet_:
+def knock_by_segment(world: World, port: int) -> socket.socket:
     """A segment in the middle of a connection that the kernel knows nothing of."""
+    client = world.socket(world.out, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    segment = IP(src=OUTSIDE, dst=HOST) / TCP(sport=80, dport=port, flags="A")
+    client.sendto(bytes(segment)[20:], (HOST, port))
+    return client
 
-    def knock() -> None:
-        world.far.send(HEADER + bytes(addressed(world) / TCP(sport=80, dport=port, flags="A")))
 
-    return knock
+def is_answer(packet: Ether) -> bool:
+    return any(layer in packet for layer in (ICMP, TCP, UDP))
 
 
 def addressed(world: World, tag: int | None = None) -> Ether:
@@ -240,8 +242,8 @@ def world(namespaces: Namespaces, tmp_path: Path) -> Iterator[World]:
 
 
 @KNOCKS
-def test_unguarded_kernel_spoils_our_flows(world: World, knock: Callable[[World], Packet_]) -> None:
-    (answer,) = world.answers_to(knock(world))
+def test_unguarded_kernel_spoils_our_flows(world: World, knock: Knock) -> None:
+    (answer,) = world.answers_to(knock)
     if knock is knock_by_udp:
         assert (answer[ICMP].type, answer[ICMP].code) == (3, 3)
     else:
@@ -251,13 +253,10 @@ def test_unguarded_kernel_spoils_our_flows(world: World, knock: Callable[[World]
 @EACH_WAY
 @KNOCKS
 def test_guarded_kernel_says_nothing_and_the_switch_sees_the_frame(
-    world: World, way: Way, knock: Callable[[World], Packet_]
+    world: World, way: Way, knock: Knock
 ) -> None:
-    if way is Way.SOCKETS and knock is knock_by_segment:
-        world.guard(way)
-    else:
-        assert world.guard(way).way is way
-    assert world.answers_to(knock(world)) == []
+    assert world.guard(way).way is way
+    assert world.answers_to(knock) == []
     assert world.is_seen(OURS)
 
 
@@ -276,7 +275,7 @@ def test_client_goes_on_waiting_for_an_answer(world: World, way: Way) -> None:
 def test_ports_beside_the_range_are_the_hosts_as_before(world: World, way: Way) -> None:
     world.guard(way)
     for port in (OURS - 1, PORTS[0].stop):
-        (refusal,) = world.answers_to(knock_by_tcp(world, port))
+        (refusal,) = world.answers_to(knock_by_tcp, port)
         assert "R" in refusal[TCP].flags
 
 
@@ -299,9 +298,9 @@ def test_connections_of_the_host_itself_go_on(world: World, way: Way) -> None:
 @EACH_WAY
 def test_closed_guard_gives_the_ports_back(world: World, way: Way) -> None:
     guard = world.guard(way)
-    assert world.answers_to(knock_by_tcp(world)) == []
+    assert world.answers_to(knock_by_tcp) == []
     world.on_host(guard.close)
-    (refusal,) = world.answers_to(knock_by_tcp(world))
+    (refusal,) = world.answers_to(knock_by_tcp)
     assert "R" in refusal[TCP].flags
     assert "clsact" not in world.tc("qdisc", "show", "dev", "up0")
 
@@ -320,7 +319,7 @@ def test_tagged_frames_are_the_hosts(world: World, way: Way) -> None:
 def test_best_way_of_this_kernel_is_chosen_by_itself(world: World) -> None:
     guard = world.guard()
     assert (guard.way, guard.why_not) == (Way.TCX, ())
-    assert world.answers_to(knock_by_tcp(world)) == []
+    assert world.answers_to(knock_by_tcp) == []
     assert world.tc("filter", "show", "dev", "up0", "ingress") == ""
 
 
@@ -351,7 +350,7 @@ def test_held_range_is_what_ss_shows(world: World) -> None:
 def test_killed_process_leaves_nothing(world: World, way: Way) -> None:
     assert world.guard_in_a_process(way.value) == way.value
     assert world.sweep() == ()
-    (refusal,) = world.answers_to(knock_by_tcp(world))
+    (refusal,) = world.answers_to(knock_by_tcp)
     assert "R" in refusal[TCP].flags
     assert f"{HOST}:{OURS}" not in world.namespaces.run(world.host, "ss", "-tuln").stdout
 
@@ -359,14 +358,14 @@ def test_killed_process_leaves_nothing(world: World, way: Way) -> None:
 def test_filter_of_a_killed_process_is_swept_by_the_next(world: World) -> None:
     assert world.guard_in_a_process(Way.CLSACT.value) == "clsact"
     assert "vswitch_guard" in world.tc("filter", "show", "dev", "up0", "ingress")
-    assert world.answers_to(knock_by_tcp(world)) == []
+    assert world.answers_to(knock_by_tcp) == []
     index = world.on_host(world.guarded).index
     assert world.sweep() == (
         Swept(MadeFilter(index, "up0"), Undone.REMOVED),
         Swept(MadeQdisc(index, "up0"), Undone.REMOVED),
     )
     assert "clsact" not in world.tc("qdisc", "show", "dev", "up0")
-    (refusal,) = world.answers_to(knock_by_tcp(world))
+    (refusal,) = world.answers_to(knock_by_tcp)
     assert "R" in refusal[TCP].flags
 
 
@@ -401,6 +400,21 @@ def test_filter_of_somebody_else_in_our_place_is_not_ours_to_remove(world: World
     add_filter(world, "ingress", "1", handle="0x7673")
     assert [each.ending for each in world.sweep()] == [Undone.KEPT]
     assert "pref 1" in world.tc("filter", "show", "dev", "up0", "ingress")
+
+
+@pytest.mark.parametrize("kind", ["clsact", "ingress"])
+def test_qdisc_is_found_before_anything_is_written_down(world: World, kind: str) -> None:
+    index = world.on_host(world.guarded).index
+    assert not world.on_host(lambda: clsact.has_qdisc(index))
+    world.tc("qdisc", "add", "dev", "up0", kind)
+    assert world.on_host(lambda: clsact.has_qdisc(index))
+
+
+def test_second_qdisc_of_an_interface_is_refused(world: World) -> None:
+    index = world.on_host(world.guarded).index
+    world.on_host(lambda: clsact.make_qdisc(index))
+    with pytest.raises(QdiscExists):
+        world.on_host(lambda: clsact.make_qdisc(index))
 
 
 def test_place_that_is_taken_is_a_reason_for_the_next_way(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -229,7 +230,7 @@ def test_interface_set_down_is_down_and_not_gone(wire: Wire, interface: str) -> 
 @pytest.mark.parametrize("interface", ["vsm0", "up0"], ids=["itself", "with its parent"])
 def test_deleted_interface_is_gone(wire: Wire, interface: str) -> None:
     wire.on_host("ip", "link", "delete", interface)
-    assert select.select([wire.device.fileno()], [], [], PATIENCE)[0]
+    assert is_readable(wire.device, PATIENCE)
     for _ in range(2):
         with pytest.raises(DeviceGone, match="vsm0"):
             list(wire.device.receive(64))
@@ -274,9 +275,9 @@ def test_link_events_elsewhere_let_the_event_loop_sleep_again(wire: Wire) -> Non
         wire.on_host("sysctl", "-qw", f"net.ipv6.conf.{setting}.disable_ipv6=1")
     list(wire.device.receive(64))
     wire.on_host("ip", "link", "set", "lo", "mtu", "2000")
-    assert select.select([wire.device.fileno()], [], [], PATIENCE)[0]
+    assert is_readable(wire.device, PATIENCE)
     list(wire.device.receive(64))
-    assert not select.select([wire.device.fileno()], [], [], 0.2)[0]
+    assert not is_readable(wire.device, 0.2)
 
 
 def test_closed_device_has_no_frames_and_leaves_its_interface(wire: Wire) -> None:
@@ -305,10 +306,33 @@ def test_two_namespaces_whose_interfaces_have_one_index_are_told_apart(
         assert first_frame(second.device, carries(b"to the"), [])[24:] == b"to the second"
 
 
+OPENING = """
+from pathlib import Path
+from vswitch.devices.macvtap import MacvtapDevice
+mounts = Path("/proc/self/mounts")
+before = mounts.read_text()
+MacvtapDevice.open("vsm0").close()
+print("as before" if mounts.read_text() == before else mounts.read_text())
+"""
+
+
 def test_opening_leaves_no_mount_behind(wire: Wire) -> None:
-    mounts = Path("/proc/self/mounts").read_text()
-    wire.namespaces.call(wire.host, lambda: MacvtapDevice.open("vsm0")).close()
-    assert Path("/proc/self/mounts").read_text() == mounts
+    """Not even where mounts are shared, as systemd has them."""
+    shared = ("unshare", "--mount", "--propagation", "shared")
+    done = wire.namespaces.run(wire.host, *shared, sys.executable, "-c", OPENING)
+    assert done.stdout == "as before\n"
+
+
+def test_frame_that_arrives_wakes_the_event_loop(wire: Wire) -> None:
+    while is_readable(wire.device, 0.2):
+        list(wire.device.receive(64))
+    wire.far.send(probe(b"wake up", to=OURS, source=THEIRS))
+    assert is_readable(wire.device, PATIENCE)
+    assert any(b"wake up" in bytes(frame) for frame in wire.device.receive(64))
+
+
+def is_readable(device: MacvtapDevice, patience: float) -> bool:
+    return bool(select.select([device.fileno()], [], [], patience)[0])
 
 
 @pytest.mark.parametrize(

@@ -371,6 +371,7 @@ def test_further_uplinks_need_a_default_one() -> None:
 def test_name_of_the_default_uplink_is_no_name_for_another() -> None:
     words = "allowed is another name: that is the default one's, [uplink]"
     text = LAB.replace("uplinks.wan", "uplinks.uplink").replace('uplink = "wan"', "")
+    text = text.replace('"8080:80"', '"198.51.100.2:8080:80"')
     assert lines(text) == [f"lab.toml: uplinks.uplink: {words}"]
 
 

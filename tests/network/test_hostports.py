@@ -260,4 +260,5 @@ def test_address_of_which_a_port_is_taken_is_not_whole() -> None:
         "Address already in use (by a published or mapped port of endpoint db)"
     )
     ports.release("db")
+    take(ports, "80:80", holder="app")
     ports.take_address(FURTHER, "web")

@@ -15,7 +15,7 @@ from scapy.layers.inet import (
     defragment,
     fragment,
 )
-from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 from scapy.plist import PacketList
 
@@ -61,12 +61,12 @@ def with_options(options: bytes, data: bytes) -> bytes:
     assert len(options) % 4 == 0
     packet = bytearray(bytes(V4 / Raw(options + data)))
     packet[0] = 0x45 + len(options) // 4
-    return frame_of(LINK / Raw(b""))[:10] + bytes(LINK / V4)[:14] + bytes(packet)
+    return FINISHED + bytes(LINK / V4)[:14] + bytes(packet)
 
 
 @given(
-    data=st.binary(min_size=1, max_size=5000),
-    limit=st.integers(SMALLEST_LIMIT, 1500),
+    data=st.binary(min_size=200, max_size=3000),
+    limit=st.integers(SMALLEST_LIMIT, 400),
     tagged=st.booleans(),
     df=st.booleans(),
 )
@@ -88,8 +88,8 @@ def test_scapy_puts_our_fragments_together_again(data: bytes, limit: int) -> Non
 
 
 @given(
-    data=st.binary(min_size=1, max_size=2000),
-    limit=st.integers(SMALLEST_LIMIT, 1500),
+    data=st.binary(min_size=300, max_size=2000),
+    limit=st.integers(SMALLEST_LIMIT, 350),
     words=st.integers(0, 10),
     offset=st.integers(0, 0x1FFF),
     more=st.booleans(),
@@ -125,6 +125,13 @@ def test_packet_that_fits_comes_back_as_it_is_padding_included() -> None:
     assert pieces(frame, 68) == [frame]
     assert isinstance(pieces(frame, 68)[0], bytearray)
     assert len(pieces(frame, 67)) == 2
+
+
+def test_fragment_behind_the_last_offset_there_is_is_refused() -> None:
+    at_the_end = IP(src="10.0.0.2", dst="10.0.0.3", frag=0x1FFF) / Raw(bytes(49))
+    before_it = IP(src="10.0.0.2", dst="10.0.0.3", frag=0x1FFF - 6) / Raw(bytes(49))
+    assert cut(frame_of(LINK / at_the_end), 68) is Malformed.IPV4_BAD_TOTAL_LENGTH
+    assert ip(pieces(frame_of(LINK / before_it), 68)[1]).fragment_offset == 0x1FFF * 8
 
 
 def test_padding_is_in_no_fragment() -> None:
@@ -171,7 +178,7 @@ def test_option_that_is_cut_off_after_its_type_is_not_copied() -> None:
 
 
 def test_list_of_options_ends_where_it_says() -> None:
-    frame = with_options(b"\x01\x01\x01\x00" + ROUTER_ALERT, bytes(100))
+    frame = with_options(b"\x01\x01\x00\x02" + ROUTER_ALERT, bytes(100))
     assert ip(pieces(frame, 68)[1]).options == b""
 
 
@@ -182,7 +189,8 @@ def test_longest_header_and_the_smallest_link_make_pieces_of_eight_bytes() -> No
 
 def test_datagram_leaves_in_pieces_of_eight_bytes_where_that_is_asked_for() -> None:
     frame = frame_of(LINK / V4 / Raw(bytes(129 * 8)))
-    assert len(pieces(frame, 28)) == 129
+    fragments = pieces(frame, 28)
+    assert [ip(fragment).more_fragments for fragment in fragments] == [True] * 128 + [False]
 
 
 def test_limit_without_room_for_a_unit_is_the_caller_s_error() -> None:
@@ -195,7 +203,8 @@ def test_what_is_not_a_finished_ipv4_frame_is_not_cut() -> None:
     unfinished = OffloadHeader(NEEDS_CSUM, checksum_start=34, checksum_offset=6).pack()
     assert cut(unfinished + whole, 68) is Malformed.BAD_OFFLOAD_HEADER
     assert cut(OffloadHeader(DATA_VALID).pack() + whole, 68) is Malformed.BAD_OFFLOAD_HEADER
-    assert cut(frame_of(LINK / ARP()), 68) is Malformed.IPV4_BAD_VERSION
+    other_type = Ether(src=LINK.src, dst=LINK.dst, type=0x88B5)
+    assert cut(FINISHED + bytes(other_type) + whole[14:], 68) is Malformed.IPV4_BAD_VERSION
     assert cut(FINISHED + whole[:13], 68) is Malformed.TRUNCATED_ETHERNET
     assert cut(FINISHED + whole[:33], 68) is Malformed.TRUNCATED_IPV4
     assert cut(FINISHED + whole[:-1], 68) is Malformed.IPV4_BAD_TOTAL_LENGTH

@@ -23,7 +23,6 @@ from typing import BinaryIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vswitch.assembly import UPLINK
 from vswitch.cli.problem import Problem
 from vswitch.debug.cases import case as cases
 from vswitch.debug.cases import trial
@@ -178,10 +177,9 @@ class _Source:
 
 def _source(capture: str, setup: Setup) -> _Source:
     """`PORT=FILE`, or a file whose interfaces are named after ports."""
-    uplink = setup.configuration.uplink
     names = {name: name for name in setup.ports}
-    if uplink is not None:
-        names.setdefault(uplink.interface, UPLINK)
+    for uplink in setup.configuration.uplinks:
+        names.setdefault(uplink.interface, uplink.name)
     name, sign, file = capture.partition("=")
     if not sign:
         return _Source(Path(capture), lambda interface: names.get(interface.name))

@@ -15,7 +15,16 @@ from rich.text import Text
 from rich.tree import Tree
 
 from vswitch.cli.client import Client
-from vswitch.daemon.messages import FdbRow, FlowRow, NeighbourRow, PortRow, StatusRow, WhyRow
+from vswitch.daemon.messages import (
+    FdbRow,
+    FlowRow,
+    NeighbourRow,
+    PortRow,
+    StatusRow,
+    UplinkRow,
+    WhyRow,
+)
+from vswitch.network.model import DEFAULT_UPLINK
 
 _WIDEST_LINE = 100_000
 """Columns for a table in a pipe: what reads it wants each row on one line, however long."""
@@ -145,16 +154,37 @@ def status(switch: str | None, *, json: bool) -> None:
     for name, value in (
         ("switch", f"{row.name} (vswitch {row.version}, pid {row.pid})"),
         ("fast path", row.fastpath),
-        ("uplink", row.uplink or "none"),
+        *((_uplink_name(uplink), _uplink_words(uplink)) for uplink in row.uplinks),
         ("networks", ", ".join(row.networks)),
         ("endpoints", ", ".join(row.endpoints) or "none"),
-        ("connections", str(row.connections)),
+        ("connections", f"{row.connections} of at most {row.connections_at_most}"),
         ("mappings", str(row.mappings)),
+        ("held SYNs", str(row.held_syns or "none")),
+        ("incomplete datagrams", str(row.incomplete_datagrams or "none")),
+        ("errors withheld", str(row.errors_withheld or "none")),
         ("captures", str(row.captures or "none")),
         ("dropped", _counts(row.drops)),
     ):
         table.add_row(name, value)
     print_table(table)
+
+
+def _uplink_name(row: UplinkRow) -> str:
+    return row.name if row.name == DEFAULT_UPLINK else f"uplink {row.name}"
+
+
+def _uplink_words(row: UplinkRow) -> str:
+    """The uplink in a few lines: where, as whom, and what keeps its address."""
+    addresses = ", ".join((row.address, *row.also))
+    lines = [f"{addresses} at {row.interface} ({row.device}, {row.mac}), gateway {row.gateway}"]
+    lines.append(f"ports {row.ports}")
+    if row.dhcp is not None:
+        left = f", {row.expires_in_seconds:.0f} s left" if row.expires_in_seconds else ""
+        lines.append(f"by DHCP: {row.dhcp}{left}")
+    if row.guard is not None:
+        lines.append(f"shared with the host, guarded by {row.guard}")
+        lines += [f"not by {reason}" for reason in row.why_not]
+    return "\n".join(lines)
 
 
 def print_table(table: Table) -> None:

@@ -28,6 +28,7 @@ from vswitch.daemon.links import EndpointLink
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.daemon.resolver import Resolver, install_resolv_conf, remove_resolv_conf
 from vswitch.daemon.runtime import Runtime
+from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.responders.dns import Names
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port
@@ -35,7 +36,7 @@ from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import Device
 from vswitch.devices.tap import TapDevice
 from vswitch.network.model import Endpoint, EndpointKind, Network
-from vswitch.wire.values import IpInterface
+from vswitch.wire.values import IpAddress, IpInterface
 
 INTERFACE = "eth0"
 """What an endpoint finds in its namespace, as in a container."""
@@ -58,12 +59,14 @@ class Attacher:
         self,
         switch: Switch,
         runtime: Runtime,
+        uplinks: Uplinks,
         resolver: Resolver,
         journal: Journal,
         resolv_conf: str,
     ) -> None:
         self._switch = switch
         self._runtime = runtime
+        self._uplinks = uplinks
         self._resolver = resolver
         self._journal = journal
         self._resolv_conf = resolv_conf
@@ -79,16 +82,14 @@ class Attacher:
         """Bring `endpoint` up on `network`, which the dataplane knows by `number`.
 
         `namespace` is None for the one that the endpoint names, which is made where it is missing.
-        Raises NamespaceError, LinkError, OpenError, ResolverError or OSError.
+        Raises NamespaceError, LinkError, OpenError, PortTakenError, ResolverError or OSError.
         """
         async with AsyncExitStack() as undo:
             namespace = namespace or await self._named_namespace(endpoint, undo)
             _refuse_our_own(namespace)
             device = await self._make_device(endpoint, network, namespace, undo)
             port = self._connect(endpoint, number, device, undo)
-            for publication in assembly.publications(endpoint, number):
-                self._switch.publish(publication)
-                undo.callback(self._switch.unpublish, publication)
+            self._expose(endpoint, number, undo)
             await self._resolver.attach(namespace, names)
             undo.push_async_callback(self._resolver.detach, namespace)
             self._runtime.watch(port)
@@ -139,9 +140,21 @@ class Attacher:
     ) -> Port:
         port = self._switch.add_port(endpoint.name, number, device)
         self._switch.impair(port.number, endpoint.impairments, self._runtime.now())
-        undo.callback(self._switch.forget_address, number, endpoint.address)
+        undo.callback(self._forget_address, number, endpoint.address)
         undo.callback(self._switch.remove_port, port.number)
         return port
+
+    def _forget_address(self, number: int, address: IpAddress) -> None:
+        self._switch.changes.forget_address(number, address, self._runtime.now())
+
+    def _expose(self, endpoint: Endpoint, number: int, undo: AsyncExitStack) -> None:
+        """Publish what it publishes, after the host's own ports for that are held."""
+        undo.enter_context(self._uplinks.reserve(endpoint))
+        assembly.expose(self._switch, endpoint, number, self._runtime.now())
+        undo.callback(self._conceal, endpoint, number)
+
+    def _conceal(self, endpoint: Endpoint, number: int) -> None:
+        assembly.conceal(self._switch, endpoint, number, self._runtime.now())
 
 
 def _refuse_our_own(namespace: Namespace) -> None:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
-from vswitch.daemon import impairments, links, messages, netns
+from vswitch.daemon import impairments, messages, netns
 from vswitch.daemon.attachment import Attacher, Attachment
 from vswitch.daemon.captures import Captures
 from vswitch.daemon.journal import Journal, Undone
@@ -25,12 +26,12 @@ from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
 from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.resolver import Resolver, ResolverError, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
+from vswitch.daemon.uplinks import PortTakenError, UplinkError, Uplinks
 from vswitch.dataplane.responders.dns import Host, Names
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port
 from vswitch.debug.live import triggers
 from vswitch.debug.live.triggers import Counts, UnknownReasonError
-from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import OpenError
 from vswitch.impairment import UNIMPAIRED, Impairments
 from vswitch.network.inventory import Inventory
@@ -38,9 +39,7 @@ from vswitch.network.model import (
     Configuration,
     Endpoint,
     EndpointRequest,
-    LearntAddress,
     Network,
-    Uplink,
 )
 from vswitch.wire.values import IpInterface
 
@@ -68,12 +67,20 @@ class Daemon:
         self.configuration = configuration
         self.inventory = Inventory(configuration.networks, configuration.uplinks, random)
         self.switch = Switch(random, configuration.limits)
-        self.runtime = Runtime(self.switch, self._device_gone)
+        self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
         self._journal = journal
         self._resolver = Resolver(upstreams)
+        self._uplinks = Uplinks(
+            self.switch,
+            self.runtime,
+            self.inventory,
+            journal,
+            random,
+            self._endpoints_with_networks,
+        )
         self._attacher = Attacher(
-            self.switch, self.runtime, self._resolver, journal, self.resolv_conf
+            self.switch, self.runtime, self._uplinks, self._resolver, journal, self.resolv_conf
         )
         self._attachments: dict[str, Attachment] = {}
         self._numbers: dict[str, int] = {}
@@ -94,7 +101,10 @@ class Daemon:
         self._watch_namespaces()
         self._begin_recordings()
         for uplink in self.configuration.uplinks:
-            self._open_uplink(uplink)
+            try:
+                self._outside[uplink.name] = self._uplinks.open(uplink)
+            except UplinkError as error:
+                raise StartError(str(error)) from error
         for network in self.inventory.networks:
             self._add_network(network)
         for refusal in self.inventory.admit(self.configuration.endpoints):
@@ -114,6 +124,7 @@ class Daemon:
         if self._recordings is not None:
             await self._recordings.close()
         await self._resolver.close()
+        self._uplinks.close()
         self.runtime.close()
         self._undo.close()
         for swept in self._journal.sweep():
@@ -165,7 +176,14 @@ class Daemon:
                 namespace,
                 lambda: self._names_for(endpoint),
             )
-        except (NamespaceError, LinkError, OpenError, ResolverError, OSError) as error:
+        except (
+            NamespaceError,
+            LinkError,
+            OpenError,
+            PortTakenError,
+            ResolverError,
+            OSError,
+        ) as error:
             raise AttachError(f"endpoint {endpoint.name}: {error}") from error
         self._attachments[endpoint.name] = attachment
         published = "".join(f", {publication}" for publication in endpoint.publications)
@@ -240,17 +258,20 @@ class Daemon:
     def status(self) -> messages.StatusRow:
         """The switch as a whole."""
         tables = self.switch.tables
-        uplink = self.configuration.uplink
         return messages.StatusRow(
             name=self.configuration.name,
             version=__version__,
             pid=os.getpid(),
             fastpath=self.switch.fastpath.name,
-            uplink=f"{uplink.address} at {uplink.interface}" if uplink else None,
+            uplinks=self._uplinks.rows(),
             networks=tuple(network.name for network in self.inventory.networks),
             endpoints=tuple(self._attachments),
             connections=len(tables.connections),
+            connections_at_most=tables.connections.capacity,
             mappings=len(tables.mappings),
+            held_syns=len(tables.held_syns),
+            incomplete_datagrams=len(tables.reassembly),
+            errors_withheld=tables.errors_withheld,
             captures=len(self.captures),
             drops={
                 reason.name.lower(): count for reason, count in self.switch.counters.drops.items()
@@ -264,34 +285,9 @@ class Daemon:
         self._numbers[network.name] = domain.number
         log.info("network %s: %s, gateway %s", network.name, network.subnet, network.gateway)
 
-    def _open_uplink(self, uplink: Uplink) -> None:
-        if isinstance(uplink.address, LearntAddress):
-            raise StartError(f'{uplink.name}: address = "{uplink.address}" cannot be learnt')
-        try:
-            device = PacketDevice.open(uplink.interface)
-        except OpenError as error:
-            raise StartError(f"{uplink.name}: {error}") from error
-        self._undo.callback(device.close)
-        device.name = uplink.name
-        mtu = self._mtu_of(uplink)
-        domain = assembly.add_outside(self.switch, self.inventory, uplink, mtu)
-        self._outside[uplink.name] = domain.number
-        port = self.switch.add_port(uplink.name, domain.number, device)
-        self.switch.impair(port.number, uplink.impairments, self.runtime.now())
-        self.switch.transmit(self.switch.announce(domain.number), self.runtime.now())
-        self.runtime.watch(port)
-        mac = domain.interface.mac if domain.interface else None
-        log.info(
-            "uplink %s: %s with %s, gateway %s",
-            *(uplink.interface, uplink.address, mac, uplink.gateway or "none"),
-        )
-
-    @staticmethod
-    def _mtu_of(uplink: Uplink) -> int:
-        link = links.find(uplink.interface)
-        if link is None:
-            raise StartError(f"{uplink.name}: there is no interface {uplink.interface}")
-        return link.mtu
+    def _endpoints_with_networks(self) -> Iterator[tuple[Endpoint, int]]:
+        for attachment in self._attachments.values():
+            yield attachment.endpoint, self._numbers[attachment.endpoint.network]
 
     # What goes away by itself
 
@@ -321,15 +317,15 @@ class Daemon:
         loop.add_reader(watch, ended)
         self._attachments[name].undo.callback(forget)
 
+    def _take_news(self) -> None:
+        self._uplinks.take_news()
+
     def _device_gone(self, port: Port) -> None:
         for name, attachment in list(self._attachments.items()):
             if attachment.port.number == port.number:
                 self._detach_soon(name, "its device is gone")
                 return
-        self.switch.remove_port(port.number)
-        log.error(
-            "the uplink's interface is gone: nothing leaves until the switch is started again"
-        )
+        self._uplinks.gone(port)
 
     def _detach_soon(self, name: str, why: str) -> None:
         task = asyncio.get_running_loop().create_task(self.detach(name, why))

@@ -63,6 +63,28 @@ class EndpointRow(_Message):
     resolv_conf: str
 
 
+class UplinkRow(_Message):
+    """An uplink: its interface, its addresses, and what keeps it."""
+
+    name: str
+    interface: str
+    device: str
+    mac: str
+    address: str
+    """With its prefix length, or "none" while there is none."""
+    also: tuple[str, ...]
+    gateway: str
+    ports: str
+    """External ports that may be given away."""
+    guard: str | None
+    """How the kernel is kept silent where the address is the host's too."""
+    why_not: tuple[str, ...]
+    """The better ways, and why each does not work here."""
+    dhcp: str | None
+    """The state of the client where the address is learnt."""
+    expires_in_seconds: float | None
+
+
 class StatusRow(_Message):
     """The switch as a whole."""
 
@@ -70,11 +92,16 @@ class StatusRow(_Message):
     version: str
     pid: int
     fastpath: str
-    uplink: str | None
+    uplinks: tuple[UplinkRow, ...]
     networks: tuple[str, ...]
     endpoints: tuple[str, ...]
     connections: int
+    connections_at_most: int
     mappings: int
+    held_syns: int
+    incomplete_datagrams: int
+    errors_withheld: int
+    """ICMP errors of the switch's own that were not sent because there were too many."""
     captures: int
     drops: dict[str, int]
 
@@ -91,6 +118,8 @@ class PortRow(_Message):
     received_bytes: int
     sent_frames: int
     sent_bytes: int
+    wrong_checksums: int
+    """Frames translated with a TCP or UDP checksum that was wrong, and stays so."""
     lost: dict[str, int]
     drops: dict[str, int]
 

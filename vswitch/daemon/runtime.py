@@ -20,11 +20,18 @@ from vswitch.units import SECOND, Nanoseconds
 
 
 class Runtime:
-    """A switch on an event loop. `on_gone` is called with a port whose device has vanished."""
+    """A switch on an event loop.
 
-    def __init__(self, switch: Switch, on_gone: Callable[[Port], None]) -> None:
+    `on_gone` is called with a port whose device has vanished, `on_news` when the switch has learnt
+    something about its own addresses.
+    """
+
+    def __init__(
+        self, switch: Switch, on_gone: Callable[[Port], None], on_news: Callable[[], None]
+    ) -> None:
         self._switch = switch
         self._on_gone = on_gone
+        self._on_news = on_news
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: Nanoseconds | None = None
@@ -77,6 +84,7 @@ class Runtime:
             return
         self._report_unsendable()
         if served is not Served.BY_FAST_PATH:
+            self._tell_news()
             self.rearm()
 
     def _tick(self) -> None:
@@ -84,7 +92,12 @@ class Runtime:
         now = self.now()
         self._switch.transmit(self._switch.tick(now), now)
         self._report_unsendable()
+        self._tell_news()
         self.rearm()
+
+    def _tell_news(self) -> None:
+        if self._switch.tables.news:
+            self._on_news()
 
     def _report_unsendable(self) -> None:
         """A device may be found gone by sending to it, before it is ever readable again."""

@@ -148,6 +148,7 @@ def _port(switch: Switch, number: int) -> PortRow:
         received_bytes=counters.received_bytes,
         sent_frames=counters.sent_frames,
         sent_bytes=counters.sent_bytes,
+        wrong_checksums=counters.wrong_checksums,
         lost=lost,
         drops={reason.name.lower(): count for reason, count in drops.items()},
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.fdb import Learned, Station
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.verdict import Delivery, Fate, Flow, Stage, Verdict
+from vswitch.dataplane.verdict import Delivery, Fate, Kept, Stage, Verdict
 from vswitch.dataplane.walk import Walk
 from vswitch.fastpath.program import Output, Program
 
@@ -47,7 +47,7 @@ def bridge(walk: Walk, tables: Tables) -> Verdict:
         return walk.drop(DropReason.SAME_PORT)
     walk.found(Stage.BRIDGE, "{} is on port {}", destination.mac, tables.ports[port].name)
     key = tables.key_of(walk.port.number, walk.frame)
-    kept = Flow(key, walk.network.number, walk.port.number, sender) if key else None
+    kept = Kept(key) if key else None
     return walk.conclude(Fate.FORWARDED, Delivery(walk.frame, Program((Output(port),)), kept))
 
 

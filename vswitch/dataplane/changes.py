@@ -162,8 +162,9 @@ class Changes:
 
     def close(self, connection: Connection) -> None:
         """End one connection for which nothing waits, as its time is over."""
-        self._kept.forget_connection(connection)
+        # The tables ask the fast path when its entries were last used, so these go afterwards.
         self._tables.end(connection)
+        self._kept.forget(connection)
 
     def release(self, mapping: Mapping, now: Nanoseconds) -> None:
         """End a mapping and all connections by it, those included that were never answered."""

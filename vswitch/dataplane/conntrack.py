@@ -243,7 +243,8 @@ class ConnectionTable:
     """All connections, by both of their tuples."""
 
     def __init__(self, capacity: int, last_used: LastUsed) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
+        """Connections at most."""
         self._last_used = last_used
         self._by_tuple: dict[FlowTuple, Connection] = {}
         self._by_number: dict[int, Connection] = {}
@@ -264,7 +265,7 @@ class ConnectionTable:
     @property
     def full(self) -> bool:
         """Whether `add` would have no room."""
-        return len(self) >= self._capacity
+        return len(self) >= self.capacity
 
     def add(self, connection: Connection) -> None:
         """Track a connection that has just begun.

@@ -26,7 +26,7 @@ from vswitch.dataplane.responders import arp as arp_responder
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Interface, Network, Side
 from vswitch.dataplane.transport import Transport
-from vswitch.dataplane.verdict import Delivery, Fate, Flow, Onward, Stage, Verdict
+from vswitch.dataplane.verdict import Delivery, Fate, Kept, Onward, Stage, Verdict
 from vswitch.dataplane.walk import Walk
 from vswitch.fastpath.program import (
     Action,
@@ -80,9 +80,7 @@ def send(
         rewrite.insert(0, TrackWindow(connection.number, direction.index))
     is_kept = way.cut is None and state in CACHEABLE
     key = tables.key_of(walk.port.number, walk.frame) if is_kept else None
-    sender = Station(0, walk.ethernet.source)
-    number, port = walk.network.number, walk.port.number
-    kept = Flow(key, number, port, sender, connection, direction) if key else None
+    kept = Kept(key, connection, direction) if key else None
     return forward(walk, tables, _onward(walk, network, way, tuple(rewrite), kept, connection))
 
 
@@ -128,8 +126,11 @@ def passage(
     next_hop = to if network.holds(to) else network.next_hop
     if next_hop is None:
         return refusal.refuse(walk, tables, packet, DropReason.NO_ROUTE, Unreachable.NETWORK)
-    is_cut = datagram.largest_fragment is not None or length > network.mtu
-    return Passage(next_hop, min(length, network.mtu) if is_cut else None)
+    if datagram.largest_fragment is None and length <= network.mtu:
+        return Passage(next_hop, None)
+    limit = min(length, network.mtu)
+    walk.found(Stage.ROUTE, "it leaves in fragments of at most {} bytes", limit)
+    return Passage(next_hop, limit)
 
 
 def complete(onward: Onward, network: Network, mac: MacAddress, interface: Interface) -> Delivery:
@@ -215,7 +216,7 @@ def _onward(
     network: Network,
     way: Passage,
     rewrite: tuple[Action, ...],
-    kept: Flow | None,
+    kept: Kept | None,
     connection: Connection,
 ) -> Onward:
     return Onward(

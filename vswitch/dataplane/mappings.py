@@ -192,7 +192,7 @@ class MappingTable:
     # Changing
 
     def add(self, mapping: Mapping) -> None:
-        """Take an external port that `choose` has found."""
+        """Take an external port that `choose` has found. A connection holds it from now on."""
         internal, external, account = mapping.internal, mapping.external, mapping.account
         pool = self._pool(external.protocol, external.address)
         self._end_rest(external)
@@ -203,9 +203,6 @@ class MappingTable:
         account.paired.setdefault(mapping.uplink, external.address)
         self._accounts.keep(account)
         account.mappings += 1
-        deadline = mapping.expires_at
-        if deadline is not None:
-            self._timers.schedule(external, deadline)
 
     def settle(self, mapping: Mapping) -> None:
         """Let a mapping that lost a connection end when its time comes."""

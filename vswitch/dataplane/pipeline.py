@@ -2,6 +2,7 @@
 
     admit    is this a frame that a switch may look at at all?
     learn    the sender's port (inside; the outside has one port and nothing to learn)
+    dhcp     for the client of an uplink that learns its address
     arp      teach the neighbour table, answer for the switch's own address
     route    to the switch's own station: another network, or the switch itself
     bridge   to any other station
@@ -13,7 +14,7 @@ about.
 
 from __future__ import annotations
 
-from vswitch.dataplane import arp_stage, bridge, router
+from vswitch.dataplane import arp_stage, bridge, dhcp_stage, router
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Side
@@ -43,7 +44,12 @@ def decide(
     walk.detail(Stage.ADMIT, "no address that bridges refuse")
     if network.side is Side.INSIDE:
         bridge.learn(walk)
+    elif tables.dhcp_clients:
+        answered = dhcp_stage.hear(walk, tables)
+        if answered is not None:
+            return answered
     if ethernet.ethertype == EtherType.ARP:
+        dhcp_stage.overhear(walk, tables)
         heard = arp_stage.hear(walk)
         if heard is not None:
             return heard

@@ -205,6 +205,7 @@ class Reassembly:
         lost = 0
         for key in [key for key in self._datagrams if key.port == port]:
             lost += self._remove(key).frames
+        self._sources.pop(port, None)
         return lost
 
     @property
@@ -261,10 +262,7 @@ class Reassembly:
 
     def _remove(self, key: _Key) -> _Datagram:
         self._charge(key, -self._datagrams[key].memory)
-        sources = self._sources[key.port]
-        sources.end(key)
-        if not sources.held_by_all():
-            del self._sources[key.port]
+        self._sources[key.port].end(key)
         return self._datagrams.pop(key)
 
 

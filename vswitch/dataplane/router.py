@@ -92,9 +92,10 @@ def _route_whole(walk: Walk, tables: Tables, datagram: Datagram) -> Verdict:
         )
         return egress.send(walk, tables, datagram, message, found)
     walk.detail(Stage.CONNTRACK, "no connection has {}", message.tuple)
-    if tables.owner(packet.destination) is None:
+    owner, from_outside = tables.owner(packet.destination), walk.network.side is Side.OUTSIDE
+    if owner is None or (from_outside and owner.side is Side.INSIDE):
         return _elsewhere(walk, tables, datagram, message)
-    if walk.network.side is Side.OUTSIDE:
+    if from_outside:
         return _from_outside(walk, tables, datagram, message)
     return _to_ourselves(walk, tables, datagram, message)
 

@@ -16,17 +16,21 @@ Read `pipeline` for how a frame is decided about; this module decides nothing ab
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from random import Random
 from typing import NamedTuple
 
+from vswitch.dataplane import dhcp_stage
 from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.counters import Counters
+from vswitch.dataplane.dhcp.client import DhcpClient
+from vswitch.dataplane.dhcp.outcome import News
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.egress import ask
-from vswitch.dataplane.kept import KeptPrograms
+from vswitch.dataplane.kept import KeptProgram, KeptPrograms
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.neighbours import Tick
 from vswitch.dataplane.observer import Observer
@@ -36,11 +40,10 @@ from vswitch.dataplane.responders import arp as arp_responder
 from vswitch.dataplane.responders import icmp as icmp_responder
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Port
-from vswitch.dataplane.verdict import Delivery, Fate, Flow, Onward, Verdict
+from vswitch.dataplane.verdict import Delivery, Fate, Onward, Verdict
 from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
 from vswitch.fastpath import select
-from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.program import Output, Program
 from vswitch.impairment import Impairments
 from vswitch.translation import DEFAULT_LIMITS, Limits
@@ -53,6 +56,7 @@ from vswitch.wire.icmp import TimeExceeded, Type, Unreachable
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import Offloads
+from vswitch.wire.values import IpAddress
 
 
 class Egress(NamedTuple):
@@ -142,6 +146,34 @@ class Switch:
             self.impaired[number] = device
         self.fastpath.replace_device(number, device)
 
+    # Addresses that are learnt
+
+    def learn_address(
+        self,
+        network: int,
+        client: DhcpClient,
+        now: Nanoseconds,
+        remembered: IpAddress | None = None,
+    ) -> None:
+        """Let a DHCP client find an address for the switch on a network outside, and keep it.
+
+        What it learns is for the caller of `take_news` to do something about. `remembered` is an
+        address that the switch has had before.
+        """
+        self.tables.dhcp_clients[network] = client
+        frames = client.start(now, remembered)
+        self._deliver(dhcp_stage.say(self.tables.networks[network], frames), now)
+
+    def release_address(self, network: int, now: Nanoseconds) -> None:
+        """Give a learnt address back, as the switch stops."""
+        frames = self.tables.dhcp_clients.pop(network).release()
+        self._deliver(dhcp_stage.say(self.tables.networks[network], frames), now)
+
+    def take_news(self) -> list[tuple[int, News]]:
+        """What the DHCP clients have learnt since the last call, by number of the network."""
+        news, self.tables.news = list(self.tables.news), deque()
+        return news
+
     # Frames
 
     def serve(self, port: int, now: Nanoseconds) -> Served:
@@ -179,9 +211,9 @@ class Switch:
         """What would become of a frame, and why. Nothing is changed, the frame included."""
         return decide(self.tables, port, frame, now, commit=False)
 
-    def kept(self, connection: Connection) -> list[tuple[Flow, FlowCounters]]:
+    def kept(self, connection: Connection) -> list[KeptProgram]:
         """What the fast path keeps for a connection, with what it has seen."""
-        return self._kept.of(connection)
+        return list(self._kept.of(connection))
 
     def announce(self, network: int) -> list[Egress]:
         """Tell a network which station has the switch's address: caches may hold an older one."""
@@ -202,6 +234,7 @@ class Switch:
             tables.mappings.next_deadline(),
             tables.held_syns.next_deadline(),
             tables.reassembly.next_deadline(),
+            *(client.next_deadline() for client in tables.dhcp_clients.values()),
         ]
         for network in tables.networks.values():
             deadlines += [network.neighbours.next_deadline(), network.fdb.next_turn()]
@@ -221,6 +254,11 @@ class Switch:
             sent += self._tick_neighbours(network, network.neighbours.tick(now), now)
         sent += self._refuse_held_syns(now)
         sent += self._expire_fragments(now)
+        for number, client in self.tables.dhcp_clients.items():
+            deliveries = dhcp_stage.carry_out(
+                self.tables, self.tables.networks[number], client.tick(now)
+            )
+            sent += self._execute(deliveries)
         if self.impaired:
             self._let_go(now)
         return sent
@@ -230,8 +268,8 @@ class Switch:
     def _carry_out(self, verdict: Verdict, now: Nanoseconds) -> list[Egress]:
         if verdict.invalidates:
             self.fastpath.invalidate()
-        if verdict.stale_keys:
-            self._kept.forget(verdict.stale_keys)
+        if verdict.has_moved_on and verdict.connection is not None:
+            self._kept.forget(verdict.connection)
         if verdict.evicted is not None and verdict.evicted in self.tables.connections:
             self.changes.end((verdict.evicted,), now)
         if verdict.fate is Fate.WAITING:

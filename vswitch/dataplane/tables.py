@@ -6,11 +6,14 @@ begins and ends in the table, in the account of its endpoint and in its mappings
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from random import Random
 
 from vswitch.dataplane.accounts import Account, Accounts
 from vswitch.dataplane.conntrack import BYTES_EACH, Connection, ConnectionTable
+from vswitch.dataplane.dhcp.client import DhcpClient
+from vswitch.dataplane.dhcp.outcome import News
 from vswitch.dataplane.identification import Identifications
 from vswitch.dataplane.mappings import External, MappingTable
 from vswitch.dataplane.ports import PORTS as EVERY_PORT
@@ -51,6 +54,10 @@ class Tables:
             self.accounts, self._allowed_ports, self._reserved_ports, self._is_reserved
         )
         self.one_to_one = OneToOne()
+        self.dhcp_clients: dict[int, DhcpClient] = {}
+        """Those that learn the address of an uplink's network, by its number."""
+        self.news: deque[tuple[int, News]] = deque()
+        """What they have learnt, with the number of the network, and nobody has taken note of."""
         self.held_syns = HeldSyns(limits.held_syns)
         self.reassembly = Reassembly(memory=limits.fragments, timeout=limits.fragment_timeout)
         self.identifications = Identifications(random)

@@ -42,8 +42,7 @@ def note(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: Fo
     connection.bytes += len(walk.frame) - ethernet.START
     if has_wrong_checksum(walk.frame, packet.offset):
         tables.fastpath.port_counters(walk.port.number).wrong_checksums += 1
-    if connection.state not in CACHEABLE:
-        walk.stale_keys.extend(key for key in connection.keys if key is not None)
+    walk.has_moved_on = connection.state not in CACHEABLE
 
 
 def state_after(tables: Tables, packet: Ipv4, message: Transport, found: Found) -> State:

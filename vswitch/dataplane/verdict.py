@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import Reason
-from vswitch.dataplane.fdb import Station
 from vswitch.dataplane.flow import Direction
 from vswitch.fastpath.program import Action, Program
 from vswitch.wire.buffer import MutableBuffer
@@ -63,18 +62,14 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
-    """What a program that is kept belongs to: who keeps it alive, and whom it keeps alive."""
+class Kept:
+    """That a program is kept, and whose frames it is for."""
 
     key: bytes
-    """What the program is kept under."""
-    network: int
-    port: int
-    station: Station
-    """The sender, which the fast path's frames keep in the FDB."""
+    """What it is kept under."""
     connection: Connection | None = None
     direction: Direction = Direction.ORIGINAL
-    """Of its frames within the connection, where there is one."""
+    """Of the frames within the connection, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +78,7 @@ class Delivery:
 
     frame: MutableBuffer
     program: Program
-    kept: Flow | None = None
+    kept: Kept | None = None
     flow: int = 0
     """The number of the connection that the frame belongs to, 0 where there is none."""
     cut: int | None = None
@@ -102,7 +97,7 @@ class Onward:
     network: int
     next_hop: IpAddress
     rewrite: tuple[Action, ...]
-    kept: Flow | None
+    kept: Kept | None
     connection: Connection
     """What lets it go there: where that ends, so does the waiting."""
     cut: int | None = None
@@ -119,9 +114,10 @@ class Verdict:
     trail: tuple[Finding, ...] = ()
     invalidates: bool = False
     """Something moved: every cached program may be wrong now."""
-    stale_keys: tuple[bytes, ...] = ()
-    """Programs that must not run any more."""
     connection: Connection | None = None
     """What the frame is part of, or what the ICMP error is about."""
+    has_moved_on: bool = False
+    """The connection is in a state that has to see all frames: its programs must not run any more.
+    """
     evicted: Connection | None = None
     """What had to go to make room for it."""

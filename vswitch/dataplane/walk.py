@@ -31,12 +31,12 @@ class Walk:
         "ethernet",
         "evicted",
         "frame",
+        "has_moved_on",
         "invalidates",
         "network",
         "now",
         "port",
         "random",
-        "stale_keys",
     )
 
     def __init__(
@@ -63,8 +63,8 @@ class Walk:
         """What has to go to make room for it."""
         self.invalidates = False
         """Something moved that cached programs may rest on."""
-        self.stale_keys: list[bytes] = []
-        """Entries of the fast path whose next frame has to come by here."""
+        self.has_moved_on = False
+        """All further frames of the connection have to come by here."""
         self._trail: list[Finding] = []
         self._released: list[Delivery] = []
 
@@ -109,7 +109,7 @@ class Walk:
             reason,
             tuple(self._trail),
             self.invalidates,
-            tuple(self.stale_keys),
             self.connection,
+            self.has_moved_on,
             self.evicted,
         )

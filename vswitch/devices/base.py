@@ -57,7 +57,7 @@ class Device(Protocol):
     name: str
     """What the switch calls it; the interface may be called otherwise."""
     kind: str
-    """One word: tap, afpacket, memory."""
+    """One word: tap, macvtap, afpacket, memory."""
     offloads: Offloads
     """What the header of a frame that is sent may ask for."""
 

@@ -10,9 +10,9 @@ forgets it for receiving (seen in Linux 6.18).
 The interface is made over netlink; here it is opened. Its descriptor is that of a character device,
 whose numbers only sysfs tells. /dev/tapN is not to be trusted: N is the interface's index, which
 interfaces of several namespaces may share, and then the node is the first one's. So a thread of
-its own takes a mount namespace of its own, mounts the sysfs of its network namespace in there,
-reads the numbers, makes the node on a tmpfs (a run directory may forbid device nodes), opens it,
-and ends. Nothing of this is seen from outside, or left.
+its own takes a mount namespace of its own and mounts a tmpfs in there (a run directory may forbid
+device nodes) with the sysfs of its network namespace in it, reads the numbers, makes the node,
+opens it, and ends. Nothing of this is seen from outside, or left.
 
 What happens to the interface does not show on the descriptor, other than with a TAP: reading one
 that is gone merely finds nothing, and writing pretends to have worked. So the kernel's link events
@@ -194,10 +194,11 @@ def _open_node(interface: str) -> int:
         try:
             _call("unshare", _CLONE_NEWNS)
             _mount("none", Path("/"), None, _MS_REC | _MS_PRIVATE)
-            _mount("sysfs", _PLACE, "sysfs", _MS_NOSUID | _MS_NOEXEC)
-            device = _device_number(_PLACE / "class" / "net" / interface)
             _mount("tmpfs", _PLACE, "tmpfs", _MS_NOSUID | _MS_NOEXEC)
-            node = _PLACE / "tap"
+            sysfs, node = _PLACE / "sys", _PLACE / "tap"
+            sysfs.mkdir()
+            _mount("sysfs", sysfs, "sysfs", _MS_NOSUID | _MS_NOEXEC)
+            device = _device_number(sysfs / "class" / "net" / interface)
             os.mknod(node, stat.S_IFCHR | 0o600, device)
             outcome.set_result(os.open(node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
         except BaseException as error:

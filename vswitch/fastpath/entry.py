@@ -17,10 +17,10 @@ from vswitch.units import Nanoseconds
 SEEN = struct.Struct("=QQQB")
 """Frames, bytes of Ethernet, when the last one came, the TCP flags of all of them."""
 
-TASK = struct.Struct("=QQIHHH12s")
-"""Flow, number of the window, generation; the routine's differences and patch."""
+RECORD = struct.Struct(SEEN.format + "QQIHHH12s")
+"""The same, and flow, number of the window, generation; the routine's differences and patch."""
 
-TASK_AT = SEEN.size
+_TASK = struct.Struct("=" + RECORD.format.removeprefix(SEEN.format))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,18 @@ class FlowCounters:
 
 
 class Entry(bytearray):
-    """One flow: its record, which `SEEN` and `TASK` describe, and its plan."""
+    """One flow: its record, as `RECORD` describes it, and its plan."""
 
     __slots__ = ("plan",)
 
     plan: Plan
 
     def __init__(self, routine: Routine, flow: int, generation: int) -> None:
-        super().__init__(TASK_AT + TASK.size)
+        super().__init__(RECORD.size)
         self.plan = routine.plan
-        TASK.pack_into(
+        _TASK.pack_into(
             self,
-            TASK_AT,
+            SEEN.size,
             flow,
             routine.tracked,
             generation,
@@ -57,7 +57,7 @@ class Entry(bytearray):
 
     def inherit(self, other: Entry) -> None:
         """Go on with the counters of an entry of the same flow."""
-        self[:TASK_AT] = other[:TASK_AT]
+        self[: SEEN.size] = other[: SEEN.size]
 
     def counters(self) -> FlowCounters:
         """What it has seen so far."""

@@ -21,43 +21,56 @@ nothing routes it.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from vswitch.wire import ethernet, icmp, ipv4, offload, tcp, udp
 from vswitch.wire.buffer import Buffer
-from vswitch.wire.values import MacAddress, Protocol
+from vswitch.wire.values import EtherType, MacAddress, Protocol
 
 _BRIDGED = b"B"
 _ROUTED_IPV4 = b"4"
+
+# Where the sender stands in a key: behind kind, port, VLAN and the destination, or behind kind,
+# port and protocol (and an ICMP type).
+_BRIDGED_SENDER = slice(11, 17)
+_ROUTED_SENDER = 4
 
 # Absolute offsets in a frame that is untagged and whose IPv4 header has no options: all that a
 # routed key is made of stands at a fixed place.
 _GROUP_BIT = 0x01
 _DESTINATION = ethernet.START
-_SOURCE = _DESTINATION + 6
-_ETHERTYPE = _DESTINATION + 12
+_ETHERTYPE = _DESTINATION + ethernet.ETHERTYPE
 _VLAN_TAG = _ETHERTYPE + 2
+_STATIONS = struct.Struct(">6s6s")
 _IP = _ETHERTYPE + 2
-_TOTAL_LENGTH = _IP + ipv4.TOTAL_LENGTH
-_FRAGMENT = _IP + ipv4.FRAGMENT
-_TTL = _IP + ipv4.TTL
-_PROTOCOL = _IP + ipv4.PROTOCOL
-_ADDRESSES = _IP + ipv4.SOURCE
 _TRANSPORT = _IP + ipv4.HEADER_LENGTH
-_PORTS_END = _TRANSPORT + 4
 
-_PLAIN_IPV4 = b"\x08\x00\x45"
-"""EtherType IPv4, version 4, a header of five words."""
+_HEADERS = struct.Struct(">HBxH2xHBB2x12sH")
+"""From the EtherType on: that, version and header length, total length, flags and fragment offset,
+time to live, protocol, addresses and ports, the length of a datagram."""
+
+_IPV4_HEADER = struct.Struct(">QQI")
+"""Any word size will do for a one's-complement sum (RFC 1071, 2)."""
+
+_PORTS = 8
+"""Where they stand behind the addresses; in place of the first byte ICMP has its type."""
+
+_WITHOUT_OPTIONS = 0x45
+"""Version 4, a header of five words."""
 
 _VLAN_ETHERTYPE = b"\x81\x00"
 _UNTAGGED = b"\x00\x00"
-_MORE_FRAGMENTS_AND_OFFSET_HIGH = 0x3F
+_FRAGMENTED = ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET_MASK
 _CONTROL = tcp.FIN | tcp.SYN | tcp.RST | tcp.ACK
 _ECHO = (icmp.Type.ECHO_REPLY, icmp.Type.ECHO_REQUEST)
 
+_IPV4 = int(EtherType.IPV4)
 _TCP = int(Protocol.TCP)
 _UDP = int(Protocol.UDP)
 _ICMP = int(Protocol.ICMP)
+_OCTETS = tuple(bytes((value,)) for value in range(256))
 
 _CHECKSUM_PLACE = slice(offload.CHECKSUM_START, offload.HEADER_LENGTH)
 _TCP_CHECKSUM, _UDP_CHECKSUM = (
@@ -83,6 +96,24 @@ class KeyContext:
         return cls(_BRIDGED + number, _ROUTED_IPV4 + number, bytes(gateway or b""))
 
 
+class Sender(NamedTuple):
+    """Whose frames have a key: the port that they come in by, and the station that sends them."""
+
+    port: int
+    vlan: int
+    mac: bytes
+    is_bridged: bool
+
+
+def sender(key: bytes) -> Sender:
+    """Who sends the frames that have `key`."""
+    port, is_bridged = key[1] << 8 | key[2], key[:1] == _BRIDGED
+    if is_bridged:
+        return Sender(port, key[3] << 8 | key[4], key[_BRIDGED_SENDER], is_bridged)
+    at = _ROUTED_SENDER + (key[3] == _ICMP)
+    return Sender(port, 0, key[at : at + 6], is_bridged)
+
+
 def extract(context: KeyContext, frame: Buffer) -> bytes | None:
     """The key of `frame`, or None where only the pipeline may decide about it.
 
@@ -90,32 +121,38 @@ def extract(context: KeyContext, frame: Buffer) -> bytes | None:
     right, and behind it, within the IPv4 total length, a whole TCP, UDP or ICMP header.
     """
     length = len(frame)
-    if length < _VLAN_TAG or frame[_DESTINATION] & _GROUP_BIT:
+    if length < _VLAN_TAG:
         return None
-    if frame[_DESTINATION:_SOURCE] == context.gateway:
-        return _routed(context, frame, length)
+    destination, source = _STATIONS.unpack_from(frame, _DESTINATION)
+    if destination == context.gateway:
+        return _routed(context, source, frame, length)
+    if destination[0] & _GROUP_BIT:
+        return None
     if frame[_ETHERTYPE:_VLAN_TAG] != _VLAN_ETHERTYPE:
-        return context.bridged + _UNTAGGED + bytes(frame[_DESTINATION:_ETHERTYPE])
+        return b"".join((context.bridged, _UNTAGGED, destination, source))
     if length < _VLAN_TAG + 4:
         return None
     vlan = bytes((frame[_VLAN_TAG] & 0x0F, frame[_VLAN_TAG + 1]))
-    return context.bridged + vlan + bytes(frame[_DESTINATION:_ETHERTYPE])
+    return b"".join((context.bridged, vlan, destination, source))
 
 
-def _routed(context: KeyContext, frame: Buffer, length: int) -> bytes | None:
+def _routed(context: KeyContext, station: bytes, frame: Buffer, length: int) -> bytes | None:
+    if length < _TRANSPORT + 8:
+        return None
+    ethertype, first, payload, fragment, ttl, protocol, ends, datagram = _HEADERS.unpack_from(
+        frame, _ETHERTYPE
+    )
     if (
-        length < _TRANSPORT + 8
-        or frame[_ETHERTYPE : _IP + 1] != _PLAIN_IPV4
-        or frame[_FRAGMENT] & _MORE_FRAGMENTS_AND_OFFSET_HIGH
-        or frame[_FRAGMENT + 1]
-        or frame[_TTL] < 2
-        or int.from_bytes(frame[_IP:_TRANSPORT], "big") % 0xFFFF
+        ethertype != _IPV4
+        or first != _WITHOUT_OPTIONS
+        or fragment & _FRAGMENTED
+        or ttl < 2
+        or sum(_IPV4_HEADER.unpack_from(frame, _IP)) % 0xFFFF
     ):
         return None
-    payload = (frame[_TOTAL_LENGTH] << 8 | frame[_TOTAL_LENGTH + 1]) - ipv4.HEADER_LENGTH
+    payload -= ipv4.HEADER_LENGTH
     if payload > length - _TRANSPORT:
         return None
-    protocol = frame[_PROTOCOL]
     unfinished = frame[offload.FLAGS] & offload.NEEDS_CSUM
     if protocol == _TCP:
         if unfinished and frame[_CHECKSUM_PLACE] != _TCP_CHECKSUM:
@@ -128,33 +165,14 @@ def _routed(context: KeyContext, frame: Buffer, length: int) -> bytes | None:
     elif protocol == _UDP:
         if unfinished and frame[_CHECKSUM_PLACE] != _UDP_CHECKSUM:
             return None
-        at = _TRANSPORT + udp.LENGTH
-        if not 8 <= (frame[at] << 8 | frame[at + 1]) <= payload:
+        if not udp.HEADER_LENGTH <= datagram <= payload:
             return None
     elif protocol == _ICMP and not unfinished:
-        return _icmp_query(context, frame, payload)
+        kind = _TRANSPORT + icmp.TYPE
+        if payload < icmp.HEADER_LENGTH or frame[kind] not in _ECHO or frame[kind + icmp.CODE]:
+            return None
+        at = _TRANSPORT + icmp.IDENTIFIER
+        ends = ends[: _PORTS + 1] + frame[at : at + 2]
     else:
         return None
-    return b"".join(
-        (
-            context.routed,
-            bytes((protocol,)),
-            frame[_SOURCE:_ETHERTYPE],
-            frame[_ADDRESSES:_PORTS_END],
-        )
-    )
-
-
-def _icmp_query(context: KeyContext, frame: Buffer, payload: int) -> bytes | None:
-    if payload < 8 or frame[_TRANSPORT] not in _ECHO or frame[_TRANSPORT + icmp.CODE]:
-        return None
-    identifier = _TRANSPORT + icmp.IDENTIFIER
-    return b"".join(
-        (
-            context.routed,
-            bytes((_ICMP, frame[_TRANSPORT])),
-            frame[_SOURCE:_ETHERTYPE],
-            frame[_ADDRESSES:_TRANSPORT],
-            frame[identifier : identifier + 2],
-        )
-    )
+    return b"".join((context.routed, _OCTETS[protocol], station, ends))

@@ -21,18 +21,18 @@ packed keys and flat programs come in, counters go out.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from vswitch.devices.base import Device, Sent
 from vswitch.fastpath.clamp import clamp_mss
-from vswitch.fastpath.entry import SEEN, TASK, TASK_AT, Entry, FlowCounters
+from vswitch.fastpath.entry import RECORD, SEEN, Entry, FlowCounters
 from vswitch.fastpath.key import KeyContext, extract
 from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
-from vswitch.fastpath.routine import Routine, prepare
-from vswitch.fastpath.soundness import has_wrong_checksum
+from vswitch.fastpath.routine import Routine, longest_packet, prepare
+from vswitch.fastpath.soundness import SETTLED, VERIFIED, is_wrong
 from vswitch.fastpath.window import Fit, Window
 from vswitch.units import Nanoseconds
 from vswitch.wire import ethernet, ipv4, offload, tcp
@@ -56,7 +56,6 @@ _IP = ethernet.START + ethernet.HEADER_LENGTH
 _TRANSPORT = _IP + ipv4.HEADER_LENGTH
 _TCP_FLAGS = _TRANSPORT + tcp.FLAGS
 _TCP = int(Protocol.TCP)
-_VERIFIED = (_TCP, int(Protocol.UDP))
 
 _SEGMENT_AT = _IP + ipv4.TOTAL_LENGTH
 _SEGMENT = struct.Struct(f">H{_TRANSPORT + tcp.SEQUENCE - _SEGMENT_AT - 2}xIIBxH")
@@ -64,6 +63,7 @@ _SEGMENT = struct.Struct(f">H{_TRANSPORT + tcp.SEQUENCE - _SEGMENT_AT - 2}xIIBxH
 
 _SEQUENCES = 0xFFFF_FFFF
 _OUTSIDE = Fit.OUTSIDE
+_SENT = Sent.SENT
 
 
 @dataclass(slots=True)
@@ -163,6 +163,11 @@ class ReferenceFastPath:
         entry = self._entries.get(key)
         return entry.counters().last_used if entry else 0
 
+    def uses(self) -> Iterator[tuple[bytes, Nanoseconds]]:
+        """Every key with when its entry was last used, 0 where it never was."""
+        for key, entry in self._entries.items():
+            yield key, entry.counters().last_used
+
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -192,11 +197,12 @@ class ReferenceFastPath:
         context, counters, entries = port.context, port.counters, self._entries
         misses: list[bytearray] = []
         for frame in port.device.receive(limit):
+            size = len(frame) - offload.HEADER_LENGTH
             counters.received_frames += 1
-            counters.received_bytes += len(frame) - offload.HEADER_LENGTH
+            counters.received_bytes += size
             key = extract(context, frame)
             entry = entries.get(key) if key is not None else None
-            if entry is None or not self._finish(number, counters, entry, frame, now):
+            if entry is None or not self._finish(number, entry, frame, size, now):
                 misses.append(bytearray(frame))
         return misses
 
@@ -223,7 +229,7 @@ class ReferenceFastPath:
             return
         if self.observer is not None:
             self.observer.sent(number, frame, flow, now)
-        if port.carries[offload.demand(frame)]:
+        if port.carries[(frame[offload.FLAGS] & offload.NEEDS_CSUM) << 8 | frame[offload.GSO_TYPE]]:
             self._send(number, port, frame)
             return
         fitting = adapt(frame, port.device.offloads)
@@ -237,39 +243,36 @@ class ReferenceFastPath:
     def settle(self, number: int, octets: int, answer: Sent) -> None:
         """Count how a frame ended that the port's device had HELD; `octets` are of Ethernet."""
         port = self._ports[number]
-        if answer is Sent.SENT:
+        if answer is _SENT:
             port.counters.sent_frames += 1
             port.counters.sent_bytes += octets
         else:
             self._count_lost(number, port, answer)
 
     def _finish(
-        self,
-        number: int,
-        counters: PortCounters,
-        entry: Entry,
-        frame: MutableBuffer,
-        now: Nanoseconds,
+        self, number: int, entry: Entry, frame: MutableBuffer, size: int, now: Nanoseconds
     ) -> bool:
         """Do for a frame what its entry says, or answer False and leave everything as it was."""
         plan = entry.plan
-        flow, tracked, generation, header, finished, unfinished, patch = TASK.unpack_from(
-            entry, TASK_AT
+        frames, octets, _, flags, flow, tracked, generation, header, whole, partial, patch = (
+            RECORD.unpack_from(entry)
         )
-        if generation != self._generation or not plan.fits(frame):
+        if generation != self._generation:
+            return False
+        if size > plan.packet_limit and longest_packet(frame) > plan.packet_limit:
             return False
         if plan.direction is not None and not self._track(tracked, plan.direction, frame):
             return False
-        if plan.protocol in _VERIFIED and has_wrong_checksum(frame, plan.network):
-            counters.wrong_checksums += 1
-        frames, octets, _, flags = SEEN.unpack_from(entry)
-        if plan.protocol == _TCP:
+        protocol = plan.protocol
+        if protocol == _TCP:
             flags |= frame[_TCP_FLAGS]
-        octets += len(frame) - offload.HEADER_LENGTH
-        SEEN.pack_into(entry, 0, frames + 1, octets, now, flags)
+        finished = protocol in VERIFIED and not frame[offload.FLAGS] & SETTLED
+        if finished and is_wrong(frame, _IP, protocol):
+            self._ports[number].counters.wrong_checksums += 1
+        SEEN.pack_into(entry, 0, frames + 1, octets + size, now, flags)
         if self.observer is not None:
             self.observer.hit(number, frame, flow, now)
-        plan.rewrite(frame, patch, header, finished, unfinished)
+        plan.rewrite(frame, patch, header, whole, partial)
         for output in plan.outputs:
             self.transmit(output, frame, flow, now)
         return True
@@ -302,7 +305,7 @@ class ReferenceFastPath:
     def _send(self, number: int, port: _Port, frame: Buffer) -> None:
         counters = port.counters
         answer = port.device.send(frame)
-        if answer is Sent.SENT:
+        if answer is _SENT:
             counters.sent_frames += 1
             counters.sent_bytes += len(frame) - offload.HEADER_LENGTH
         elif answer is not Sent.HELD:

@@ -8,8 +8,8 @@ header says NEEDS_CSUM the field holds the sum of the pseudo-header alone, so on
 
 Most of it many flows have in common: where things stand, which stations and which port come next.
 That is a `Plan`, which they share. What each flow has of its own is a `Routine`: the addresses and
-ports to write, and three differences. In an IPv4 header without options they are neighbours and are
-written in one piece.
+ports to write, and three differences. From the time to live to the destination, and in a header
+without options on to the ports, all is written in one piece, what stays the same included.
 
 What a protocol has besides addresses is in one table. TCP, UDP, UDP-Lite (RFC 3828) and DCCP (RFC
 4340) have ports, and checksums that cover a pseudo header. ICMP queries have an identifier and
@@ -20,6 +20,7 @@ checksum, in that of UDP-Lite that the datagram is broken: either stays.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -51,6 +52,9 @@ _TTL_DIFFERENCE = _ONES - 0x0100
 """What a header's sum changes by when the high byte of one of its words goes down by one."""
 
 _STATIONS = slice(ethernet.START, ethernet.START + ethernet.ETHERTYPE)
+_HEAD = struct.Struct(">BBH")
+"""Time to live, protocol and checksum, which stand in front of the addresses."""
+
 _ADDRESSES = 8
 """Bytes of a patch that are addresses."""
 
@@ -77,25 +81,25 @@ class _Header(NamedTuple):
     covers_addresses: bool
     zero_is_none: bool
     """Whether a checksum of zero is none, and stays."""
-    zero_is_ones: bool
-    """Where the checksum comes out as zero, all ones are written, which says the same: a zero means
-    that UDP has none, and does not fit an ICMP message that has become all zeros."""
+    zero: int
+    """What is written where the checksum comes out as zero. All ones say the same, where a zero
+    means that there is none, and in an ICMP message that has become all zeros."""
 
 
-_NOTHING = _Header(0, 0, 0, covers_addresses=False, zero_is_none=False, zero_is_ones=False)
+_NOTHING = _Header(0, 0, 0, covers_addresses=False, zero_is_none=False, zero=0)
 _QUERY = _Header(
     icmp.IDENTIFIER,
     2,
     icmp.CHECKSUM,
     covers_addresses=False,
     zero_is_none=False,
-    zero_is_ones=True,
+    zero=_ONES,
 )
 _SEGMENT = _Header(
-    tcp.SOURCE_PORT, 4, tcp.CHECKSUM, covers_addresses=True, zero_is_none=False, zero_is_ones=False
+    tcp.SOURCE_PORT, 4, tcp.CHECKSUM, covers_addresses=True, zero_is_none=False, zero=0
 )
 _DATAGRAM = _Header(
-    udp.SOURCE_PORT, 4, udp.CHECKSUM, covers_addresses=True, zero_is_none=True, zero_is_ones=True
+    udp.SOURCE_PORT, 4, udp.CHECKSUM, covers_addresses=True, zero_is_none=True, zero=_ONES
 )
 _HEADERS = {
     int(Protocol.TCP): _SEGMENT,
@@ -112,26 +116,26 @@ class Plan:
 
     packet_limit: int
     """The longest packet that fits, counted from the start of Ethernet, in bytes."""
-    network: int
-    """Offset of the IPv4 header, where anything in it is looked at."""
     protocol: int
-    """Of that packet, 0 where nobody has looked."""
+    """Of the IPv4 packet, 0 where nobody looks at one."""
     direction: int | None
     """In which the windows of the connection are tracked, None where they are not."""
     stations: bytes
     """What is written over the addresses of Ethernet; empty where they stay."""
-    places: tuple[tuple[slice, slice], ...]
-    """Where parts of a routine's patch are written: in the frame, in the patch."""
-    ttl: int
+    network: int
+    """Where the IPv4 header begins."""
+    hops: int
+    """By how much the time to live goes down."""
+    piece: struct.Struct
+    """The IPv4 header from there on, and as much of a patch as follows immediately."""
+    apart: slice | None
+    """Where the rest of it stands, None where nothing is left."""
+    rest: slice
+    """That rest, in the patch."""
     transport_checksum: int
     zero_is_none: bool
-    zero_is_ones: bool
+    zero: int
     outputs: tuple[int, ...]
-
-    def fits(self, frame: Buffer) -> bool:
-        """Whether each packet of `frame` is short enough for where it goes."""
-        length = len(frame) - offload.HEADER_LENGTH
-        return length <= self.packet_limit or longest_packet(frame) <= self.packet_limit
 
     def rewrite(
         self, frame: MutableBuffer, patch: bytes, header: int, finished: int, unfinished: int
@@ -139,26 +143,22 @@ class Plan:
         """Carry out, in place, everything but the sending: see `Routine` for the arguments."""
         if self.stations:
             frame[_STATIONS] = self.stations
-        for where, part in self.places:
-            frame[where] = patch[part]
-        if self.ttl:
-            frame[self.ttl] -= 1
-        if header:
-            checksum.update_at(frame, self.network + ipv4.CHECKSUM, header)
-        if self.transport_checksum:
-            self._update_transport(frame, finished, unfinished)
-
-    def _update_transport(self, frame: MutableBuffer, finished: int, unfinished: int) -> None:
+        if self.network:
+            at = self.network + ipv4.TTL
+            ttl, protocol, field = _HEAD.unpack_from(frame, at)
+            field = (field - header) % _ONES
+            self.piece.pack_into(frame, at, ttl - self.hops, protocol, field, patch)
+        if self.apart is not None:
+            frame[self.apart] = patch[self.rest]
         at = self.transport_checksum
-        field = frame[at] << 8 | frame[at + 1]
-        if frame[offload.FLAGS] & offload.NEEDS_CSUM:
-            field = checksum.update_partial(field, unfinished)
-        elif field or not self.zero_is_none:
-            field = checksum.update(field, finished)
-            if self.zero_is_ones and not field:
-                field = udp.COMPUTED_ZERO
-        frame[at] = field >> 8
-        frame[at + 1] = field & 0xFF
+        if at:
+            field = frame[at] << 8 | frame[at + 1]
+            if frame[offload.FLAGS] & offload.NEEDS_CSUM:
+                field = checksum.update_partial(field, unfinished)
+            elif field or not self.zero_is_none:
+                field = (field - finished) % _ONES or self.zero
+            frame[at] = field >> 8
+            frame[at + 1] = field & 0xFF
 
 
 class Routine(NamedTuple):
@@ -166,7 +166,7 @@ class Routine(NamedTuple):
 
     plan: Plan
     patch: bytes
-    """New addresses and ports, `PATCH_LENGTH` bytes; the plan says what of them is written."""
+    """Addresses and ports as they are to be, `PATCH_LENGTH` bytes; zeros where there are none."""
     header: int
     """The difference of the IPv4 header."""
     finished: int
@@ -247,10 +247,10 @@ def prepare(program: Program, frame: Buffer) -> Routine:
         layers = _layers(frame)
     rewrites = bool(source or destination)
     plan = _plan(layers, mtu, direction, stations, decrements, rewrites, program.outputs)
+    old = _addresses_and_ports(frame, layers)
     ttl = _TTL_DIFFERENCE if decrements else 0
     if not rewrites:
-        return Routine(plan, bytes(PATCH_LENGTH), ttl, 0, 0, tracked, mss_limit)
-    old = _addresses_and_ports(frame, layers)
+        return Routine(plan, old, ttl, 0, 0, tracked, mss_limit)
     new = _patched(old, layers, source, destination)
     addresses = checksum.difference(old[:_ADDRESSES], new[:_ADDRESSES])
     ports = checksum.difference(old[_ADDRESSES:], new[_ADDRESSES:])
@@ -304,37 +304,28 @@ def _plan(
 ) -> Plan:
     network, transport, header = layers.network, layers.transport, layers.header
     ahead = network - ethernet.START if network else ethernet.HEADER_LENGTH
+    ports, behind = transport + header.ports, network + ipv4.OPTIONS
+    together = header.length if ports == behind else 0
+    left = slice(_ADDRESSES + together, _ADDRESSES + header.length)
     return Plan(
         packet_limit=mtu + ahead if mtu else _NO_LIMIT,
-        network=network,
         protocol=layers.protocol,
         direction=direction,
         stations=stations,
-        places=_places(layers) if rewrites else (),
-        ttl=network + ipv4.TTL if decrements else 0,
+        network=network,
+        hops=int(decrements),
+        piece=struct.Struct(f"{_HEAD.format}{_ADDRESSES + together}s"),
+        apart=slice(ports, ports + header.length) if left.start < left.stop else None,
+        rest=left,
         transport_checksum=transport + header.checksum if rewrites and header.checksum else 0,
         zero_is_none=header.zero_is_none,
-        zero_is_ones=header.zero_is_ones,
+        zero=header.zero,
         outputs=outputs,
     )
 
 
-def _places(layers: _Layers) -> tuple[tuple[slice, slice], ...]:
-    """Where the addresses and ports stand: in one place if they are neighbours."""
-    addresses = layers.network + ipv4.SOURCE
-    ports = layers.transport + layers.header.ports
-    length = layers.header.length
-    if ports == addresses + _ADDRESSES:
-        whole = _ADDRESSES + length
-        return ((slice(addresses, addresses + whole), slice(whole)),)
-    return (
-        (slice(addresses, addresses + _ADDRESSES), slice(_ADDRESSES)),
-        (slice(ports, ports + length), slice(_ADDRESSES, _ADDRESSES + length)),
-    )
-
-
 def _addresses_and_ports(frame: Buffer, layers: _Layers) -> bytes:
-    """What a patch replaces, and zeros where the protocol has no ports."""
+    """What a patch replaces."""
     addresses = layers.network + ipv4.SOURCE
     ports = layers.transport + layers.header.ports
     old = bytes(frame[addresses : addresses + _ADDRESSES])

@@ -23,6 +23,9 @@ ignores acknowledgments that are more than the widest window below its oldest oc
 5961, 5.2), and what is in flight is no more than that again (4). Windows count as `GENEROUS` at
 least. SACK blocks and the urgent pointer move none of these numbers.
 
+All of it rests on having seen how both directions began. Of a connection that is met in the middle
+nobody knows what is in flight, or how windows are scaled: there everything fits and is noted.
+
 What a blind guess achieves: let W be the widest window of the receiver and V that of the sender,
 as they count. Rules 1 and 2 leave 2W + 2 + n numbers to a segment of n octets, rules 3 and 4 leave
 2V + 2, so it fits with a probability of at most (2W + 2 + n) * (2V + 2) / 2**64. For a bare ACK and
@@ -61,10 +64,12 @@ _LIMIT, _WIDEST, _ACKNOWLEDGED = 4, 8, 12
 _SHIFT = 2 * _RECORD.size
 _SCALE = _SHIFT + 2
 _FLAGS = _SCALE + 2
-_SEEN = 1
-_SEEN_BOTH = 3
-_UNSCALED = 4
-"""Flags of the original direction; those of the reply are twice as much."""
+_HEARD = 1
+_BEGUN = 4
+_BEGUN_BOTH = 12
+_UNSCALED = 16
+"""Flags of the original direction: something was sent, its SYN was seen, that had no scale. Those
+of the reply are twice as much."""
 
 _FRESH = (
     2 * _RECORD.pack(0, 0, GENEROUS, 0)
@@ -125,7 +130,7 @@ class Window(bytearray):
         own, peer = direction << 4, 16 - (direction << 4)
         sent, limit, widest, acknowledged = _RECORD.unpack_from(self, own)
         peer_sent, peer_limit, peer_widest, peer_acknowledged = _RECORD.unpack_from(self, peer)
-        again = bool(self._has(_SEEN, direction)) and (sent - sequence) & _SPACE <= GENEROUS
+        again = bool(self._has(_BEGUN, direction)) and (sent - sequence) & _SPACE <= GENEROUS
         self._note_scale(direction, scale, again=again)
         if not again:
             sent, widest = end, GENEROUS
@@ -135,21 +140,19 @@ class Window(bytearray):
         widest = max(widest, window)
         if acknowledgment is not None:
             acknowledged = acknowledgment
-            if not self._has(_SEEN, 1 - direction):
+            if not self._has(_HEARD, 1 - direction):
                 peer_sent = peer_limit = acknowledgment
-                self[_FLAGS] |= _SEEN << 1 - direction
         reach = peer_sent if acknowledgment is None else acknowledgment
         peer_limit = _later(peer_limit, (reach + widest) & _SPACE)
         _RECORD.pack_into(self, own, sent, limit, widest, acknowledged)
         _RECORD.pack_into(self, peer, peer_sent, peer_limit, peer_widest, peer_acknowledged)
-        self[_FLAGS] |= _SEEN << direction
+        self[_FLAGS] |= (_HEARD | _BEGUN) << direction
 
     def answers(self, direction: int, acknowledgment: int) -> Fit:
         """Whether a SYN with ACK acknowledges the SYN of the other end, where that was seen."""
-        peer_sent = self.sent(1 - direction)
         first = self.expects(1 - direction)
-        offered = (peer_sent - first) & _SPACE
-        if self._has(_SEEN, 1 - direction) and (acknowledgment - first) & _SPACE > offered:
+        offered = (self.sent(1 - direction) - first) & _SPACE
+        if self._has(_BEGUN, 1 - direction) and (acknowledgment - first) & _SPACE > offered:
             return Fit.OUTSIDE
         return Fit.WITHIN
 
@@ -164,11 +167,11 @@ class Window(bytearray):
     ) -> Fit:
         """Judge a segment with ACK and without SYN, and note it where it fits.
 
-        Where no segment of its direction was seen before its sequence number is believed, where
-        none of the other was its acknowledgment.
+        Where the SYN of either direction was not seen, all of it is believed, but for an
+        acknowledgment of what the other end has not sent since its SYN.
         """
-        if self[_FLAGS] & _SEEN_BOTH != _SEEN_BOTH:
-            return self._accept_first(direction, sequence, end, acknowledgment, window)
+        if self[_FLAGS] & _BEGUN_BOTH != _BEGUN_BOTH:
+            return self._accept_midway(direction, sequence, end, acknowledgment, window)
         own = direction << 4
         peer = 16 - own
         sent, limit, widest, acknowledged = _RECORD.unpack_from(self, own)
@@ -179,19 +182,19 @@ class Window(bytearray):
             or (peer_sent - acknowledgment) & _SPACE > 2 * widest + 1
         ):
             return _OUTSIDE
-        if 0 < (end - sent) & _SPACE <= _AHEAD:
+        if end != sent and (end - sent) & _SPACE <= _AHEAD:
             _WORD.pack_into(self, own, end)
             excess = (end - limit) & _SPACE
             if 0 < excess <= _AHEAD:
                 # What was sent and the limit must not be further apart than rule 2 bears.
                 _WORD.pack_into(self, peer + _WIDEST, min(peer_widest + excess, WIDEST))
-        if 0 < (acknowledgment - acknowledged) & _SPACE <= _AHEAD:
+        if acknowledgment != acknowledged and (acknowledgment - acknowledged) & _SPACE <= _AHEAD:
             _WORD.pack_into(self, own + _ACKNOWLEDGED, acknowledgment)
         window <<= self[_SHIFT + direction]
         if window > widest:
             _WORD.pack_into(self, own + _WIDEST, window)
         reach = (acknowledgment + (window or 1)) & _SPACE
-        if 0 < (reach - peer_limit) & _SPACE <= _AHEAD:
+        if reach != peer_limit and (reach - peer_limit) & _SPACE <= _AHEAD:
             _WORD.pack_into(self, peer + _LIMIT, reach)
         return _WITHIN
 
@@ -204,7 +207,7 @@ class Window(bytearray):
         more than its acknowledgments say, the end of what was sent. Who has sent a SYN and heard
         nothing obeys a reset that acknowledges it (RFC 9293, 3.10.7.3).
         """
-        if not self._has(_SEEN, direction):
+        if not self._has(_HEARD, direction):
             if acknowledgment is None or self.answers(direction, acknowledgment) is Fit.OUTSIDE:
                 return Exactness.OUTSIDE
             return Exactness.EXACT
@@ -212,7 +215,7 @@ class Window(bytearray):
         expected = self.expects(direction)
         if sequence in (expected, sent):
             return Exactness.EXACT
-        if (sequence - expected) & _SPACE <= (limit - expected) & _SPACE:
+        if (sequence - expected) & _SPACE < (limit - expected) & _SPACE:
             return Exactness.IN_WINDOW
         return Exactness.OUTSIDE
 
@@ -245,29 +248,28 @@ class Window(bytearray):
         for one in (0, 1):
             self[_SHIFT + one] = 0 if unscaled else self[_SCALE + one]
 
-    def _accept_first(
+    def _accept_midway(
         self, direction: int, sequence: int, end: int, acknowledgment: int, window: int
     ) -> Fit:
-        """The same where one of the ends has not been heard: what is not known fits."""
-        after = Window(self)
+        """The same where not both ends have been seen to begin."""
         own, peer = direction << 4, 16 - (direction << 4)
         sent, limit, widest, acknowledged = _RECORD.unpack_from(self, own)
         peer_sent, peer_limit, peer_widest, peer_acknowledged = _RECORD.unpack_from(self, peer)
-        if not self._has(_SEEN, 1 - direction):
-            # The other end may have sent all that it was allowed to, before anybody looked.
-            widest = max(min(window << self[_SHIFT + direction], WIDEST), GENEROUS)
-            peer_sent = peer_limit = (acknowledgment + widest) & _SPACE
-            acknowledged = acknowledgment
-        if not self._has(_SEEN, direction):
-            sent, limit = end, (end + WIDEST) & _SPACE
-            peer_acknowledged = sequence
-        _RECORD.pack_into(after, own, sent, limit, widest, acknowledged)
-        _RECORD.pack_into(after, peer, peer_sent, peer_limit, peer_widest, peer_acknowledged)
-        after[_FLAGS] |= _SEEN_BOTH
-        fit = after.accept(direction, sequence, end, acknowledgment, window)
-        if fit is Fit.WITHIN:
-            self[:] = after
-        return fit
+        behind = (peer_sent - acknowledgment) & _SPACE
+        if self._has(_BEGUN, 1 - direction) and behind > 2 * widest + 1:
+            return Fit.OUTSIDE
+        widest = max(min(window << self[_SHIFT + direction], WIDEST), widest)
+        if not self._has(_HEARD, direction):
+            sent, limit, acknowledged = end, end, acknowledgment
+        if not self._has(_HEARD, 1 - direction):
+            peer_sent, peer_limit, peer_acknowledged = acknowledgment, acknowledgment, sequence
+        sent, limit = _later(sent, end), _later(limit, (end + peer_widest) & _SPACE)
+        acknowledged = _later(acknowledged, acknowledgment)
+        peer_limit = _later(peer_limit, (acknowledgment + widest) & _SPACE)
+        _RECORD.pack_into(self, own, sent, limit, widest, acknowledged)
+        _RECORD.pack_into(self, peer, peer_sent, peer_limit, peer_widest, peer_acknowledged)
+        self[_FLAGS] |= _HEARD << direction
+        return Fit.WITHIN
 
 
 def _later(one: int, other: int) -> int:

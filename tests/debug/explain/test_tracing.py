@@ -102,8 +102,23 @@ def test_what_is_told_to_leave_is_what_leaves(build: Callable[[], Lab]) -> None:
         trace = tracing.trace(lab.switch, port, sample.raw, lab.now)
         told = [(name, each.frame) for each in trace.leaving for name in each.ports]
         sent = lab.switch.receive(port.number, bytearray(sample.raw), lab.now)
-        ports = lab.switch.tables.ports
-        assert told == [(ports[each.port].name, bytes(each.frame)) for each in sent]
+        names = {number: each.name for number, each in lab.switch.tables.ports.items()}
+        left = [(names[each.port], bytes(each.frame)) for each in sent]
+        if not any("fragments" in each for each in words(trace, "route")):
+            assert told == left
+
+
+def test_datagram_that_is_cut_is_told_whole_and_in_words() -> None:
+    lab = warm_lab()
+    packet = IP(src=lab.a.ip, dst=OUTSIDE) / UDP(sport=5000, dport=53) / bytes(1600)
+    raw = bytes(HEADER_LENGTH) + bytes(lab.routed(lab.a, packet))
+    trace = tracing.trace(lab.switch, tracing.place(lab.switch, "a"), raw, lab.now)
+    assert "it leaves in fragments of at most 1500 bytes" in words(trace, "route")
+    ports, told = leaves(trace)
+    first, second = lab.exchange(lab.a, packet)["outside"]
+    assert (ports, told[IP].src) == (("outside",), UPLINK_ADDRESS)
+    assert bytes(told[IP].payload) == bytes(first[IP].payload) + bytes(second[IP].payload)
+    assert not trace.leaving[0].is_kept
 
 
 def test_unknown_next_hop_is_asked_for() -> None:
@@ -125,7 +140,8 @@ def test_drop_tells_its_reason_and_who_is_told() -> None:
 
 def test_known_connection_tells_its_number_and_what_the_frame_makes_of_it() -> None:
     lab = Lab().meet_everyone()
-    lab.exchange(lab.a, IP(src=lab.a.ip, dst=OUTSIDE) / TCP(sport=40000, dport=443, flags="S"))
+    syn = TCP(sport=40000, dport=443, flags="S", seq=2**32 - 1)
+    lab.exchange(lab.a, IP(src=lab.a.ip, dst=OUTSIDE) / syn)
     trace = ask(lab, f"outside tcp {OUTSIDE}:443 > {UPLINK_ADDRESS}:40000 syn,ack")
     assert trace.flow == 1
     assert words(trace, "conntrack") == [
@@ -153,9 +169,9 @@ def test_fast_path_is_asked_first() -> None:
 
 def test_segment_that_revives_a_connection_is_kept_as_it_will_be() -> None:
     lab = Lab().meet_everyone()
-    for flags in ("S", "R"):
-        packet = IP(src=lab.a.ip, dst=OUTSIDE) / TCP(sport=40000, dport=443, flags=flags)
-        lab.exchange(lab.a, packet)
+    for sequence, flags in enumerate("SR"):
+        segment = TCP(sport=40000, dport=443, flags=flags, seq=sequence)
+        lab.exchange(lab.a, IP(src=lab.a.ip, dst=OUTSIDE) / segment)
     text = f"{CLIENT} ack"
     assert ask(lab, text).leaving[0].is_kept
     lab.send(lab.a, bytes(frame_of(lab, text)[HEADER_LENGTH:]))

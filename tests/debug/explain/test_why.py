@@ -23,12 +23,17 @@ def _connection(lab: Lab, number: int = 1) -> Connection:
 
 
 def out(lab: Lab, flags: str) -> None:
-    lab.exchange(lab.a, IP(src=lab.a.ip, dst=OUTSIDE) / TCP(sport=40000, dport=443, flags=flags))
+    lab.exchange(lab.a, IP(src=lab.a.ip, dst=OUTSIDE) / _segment(40000, 443, flags))
 
 
 def back(lab: Lab, flags: str) -> None:
-    packet = IP(src=OUTSIDE, dst=UPLINK_ADDRESS) / TCP(sport=443, dport=40000, flags=flags)
-    lab.exchange(lab.outside, packet)
+    lab.exchange(lab.outside, IP(src=OUTSIDE, dst=UPLINK_ADDRESS) / _segment(443, 40000, flags))
+
+
+def _segment(sport: int, dport: int, flags: str) -> TCP:
+    """What an end sends that has sent nothing but its SYN before."""
+    sequence = 0 if "S" in flags else 1
+    return TCP(sport=sport, dport=dport, flags=flags, seq=sequence, ack=1 if "A" in flags else 0)
 
 
 def test_connection_out_is_allowed_by_policy_and_translated_by_its_mapping() -> None:
@@ -151,12 +156,11 @@ def test_programs_are_told_by_direction_with_what_they_carried() -> None:
     assert (kept["reply"].port, kept["reply"].frames) == ("outside", 2)
     assert kept["original"].tcp_flags == ("ACK",)
     assert kept["reply"].tcp_flags == ("PSH", "ACK")
-    assert kept["original"].bytes == 2 * len(bytes(_segment(lab)))
+    assert kept["original"].bytes == 2 * len(_frame(lab))
 
 
-def _segment(lab: Lab) -> bytes:
-    packet = IP(src=lab.a.ip, dst=OUTSIDE) / TCP(sport=40000, dport=443, flags="A")
-    return bytes(lab.routed(lab.a, packet))
+def _frame(lab: Lab) -> bytes:
+    return bytes(lab.routed(lab.a, IP(src=lab.a.ip, dst=OUTSIDE) / _segment(40000, 443, "A")))
 
 
 def test_every_state_has_words() -> None:

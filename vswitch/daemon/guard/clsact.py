@@ -39,9 +39,6 @@ one of another kind is in this place already, the kernel refuses ours."""
 HANDLE = 0x7673
 """Of our filter within its priority: "vs", a number that the kernel would not come to by itself."""
 
-_ABSENT = (errno.ENODEV, errno.ENOENT, errno.EINVAL)
-"""How the kernel says that the interface, the filter or the whole qdisc is not there."""
-
 Result = TypeVar("Result")
 
 
@@ -135,12 +132,8 @@ def _kinds(netlink: Any, interface: int) -> set[str]:
 
 
 def _filters(netlink: Any, interface: int, parent: int) -> list[Any]:
-    try:
-        return list(netlink.get_filters(index=interface, parent=parent))
-    except NetlinkError as error:
-        if error.code in _ABSENT:
-            return []
-        raise
+    """None, too, where the qdisc or the whole interface is not there."""
+    return list(netlink.get_filters(index=interface, parent=parent))
 
 
 def _is_in_our_place(answer: Any) -> bool:

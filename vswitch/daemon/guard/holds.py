@@ -139,7 +139,7 @@ def _allow_descriptors(more: int) -> None:
 
 
 def _held_socket(wanted: Held) -> socket.socket:
-    """SO_REUSEADDR lets TCP bind past connections in TIME_WAIT; UDP would share the port by it."""
+    """SO_REUSEADDR lets TCP pass over what an earlier server left in TIME_WAIT; UDP would share."""
     family = socket.AF_INET if wanted.address.version == 4 else socket.AF_INET6
     made = socket.socket(family, _TYPES[wanted.protocol])
     try:

@@ -73,7 +73,7 @@ class DhcpClient:
         self.state = State.STOPPED
         self._random = random
         self._granted: Lease | None = None
-        """What a server has offered or given; in use in the states that are HOLDING alone."""
+        """What a server has last offered or given; it counts while the state is HOLDING."""
         self._wanted = UNSPECIFIED
         """The address that is asked for, but in SELECTING."""
         self._server: IpAddress | None = None
@@ -157,7 +157,7 @@ class DhcpClient:
             return ()
         lease = self.lease
         self.state = TRANSITIONS[self.state, Cause.RELEASE]
-        self._granted = self._deadline = None
+        self._deadline = None
         return () if lease is None else (self._return(lease),)
 
     # What things mean
@@ -233,7 +233,6 @@ class DhcpClient:
 
     def _give_up(self, cause: Cause, now: Nanoseconds) -> tuple[bytearray, ...]:
         """Nothing is ours any longer. How soon to begin anew depends on why."""
-        self._granted = None
         self._deadline = now
         if cause is Cause.NAK:
             self._deadline += self._random.randint(*PAUSE_AFTER_NAK)

@@ -165,7 +165,8 @@ class Replay:
         outside = {}
         for uplink in configuration.uplinks:
             mtu = setup.uplink_mtu if uplink.name == UPLINK else DEFAULT_MTU
-            domain = assembly.add_outside(switch, inventory, uplink, mtu)
+            mac = uplink.mac or inventory.allocate_mac()
+            domain = assembly.add_outside(switch, uplink, mac, mtu)
             outside[uplink.name] = domain.number
         numbers = {}
         for network in inventory.networks:
@@ -174,7 +175,7 @@ class Replay:
         for endpoint in inventory.endpoints:
             number, line = numbers[endpoint.network], endpoint.impairments
             self._add_port(endpoint.name, number, endpoint.network, line)
-            assembly.expose(switch, endpoint, number)
+            assembly.expose(switch, endpoint, number, self._now or 0)
         for uplink in configuration.uplinks:
             self._add_port(uplink.name, outside[uplink.name], uplink.name, uplink.impairments)
 

@@ -102,8 +102,8 @@ def why(switch: Switch, connection: Connection, hosts: Iterable[Host], now: Nano
 def usage(switch: Switch, connection: Connection) -> Usage:
     """What has passed, and when the connection ends by itself."""
     frames, octets = connection.frames, connection.bytes
-    for _, counters in switch.kept(connection):
-        frames, octets = frames + counters.frames, octets + counters.bytes
+    for kept in switch.kept(connection):
+        frames, octets = frames + kept.counters.frames, octets + kept.counters.bytes
     connections = switch.tables.connections
     last_seen, expires = connections.last_seen(connection), connections.expires_at(connection)
     return Usage(frames, octets, last_seen, expires)
@@ -257,12 +257,11 @@ def _ends(
 
 
 def _kept(switch: Switch, connection: Connection) -> Iterator[Kept]:
-    kept = switch.kept(connection)
-    for flow, counters in sorted(kept, key=lambda each: each[0].direction is Direction.REPLY):
-        port = switch.tables.ports.get(flow.port)
+    for kept in switch.kept(connection):
+        port, counters = switch.tables.ports.get(kept.port), kept.counters
         flags = (flag.name for flag in tcp.Flags if counters.tcp_flags & flag)
         yield Kept(
-            direction=flow.direction.value if flow.direction else "",
+            direction=kept.direction.value,
             port=port.name if port else "",
             frames=counters.frames,
             bytes=counters.bytes,
