@@ -152,8 +152,7 @@ class Translation:
     window_tracking: bool = True
     """Whether a TCP segment has to be within its window to change a connection's state."""
     keeps_parity: bool = True
-    """Whether an even port stays even and an odd one odd (RFC 4787, REQ-4; may be off: RFC 7857, 8).
-    """
+    """Whether an even port stays even (RFC 4787, REQ-4; RFC 7857, 8: that may be off)."""
     external: IpAddress | None = None
     """The one address of the uplink that stands for all of the network; None: any of them."""
     untranslated: tuple[IpNetwork, ...] = ()

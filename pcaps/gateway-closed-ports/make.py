@@ -27,12 +27,12 @@ def build(script: Script) -> None:
         syn = TCP(sport=40000, dport=22, flags="S", seq=1000)
         script.send(at + 0.1, "app", packet / syn)
         script.send(at + 0.2, "app", packet / syn / b"early")
-        others = (("A", 1001, 77), ("F", 0xFFFF_FFFF, 0), ("R", 1001, 0))
+        others = (("A", 1001, 77), ("S", 0xFFFF_FFFF, 0), ("FA", 1001, 77), ("R", 1001, 0))
         for offset, (flags, seq, ack) in enumerate(others, start=3):
             segment = TCP(sport=40000, dport=22, flags=flags, seq=seq, ack=ack)
             script.send(at + offset / 10, "app", packet / segment)
-        script.send(at + 0.6, "app", packet / UDP(sport=40000, dport=123) / b"what time is it?")
-        script.send(at + 0.7, "app", packet / UDP(sport=40000, dport=123) / bytes(1400))
+        script.send(at + 0.7, "app", packet / UDP(sport=40000, dport=123) / b"what time is it?")
+        script.send(at + 0.8, "app", packet / UDP(sport=40000, dport=123) / bytes(1400))
 
 
 if __name__ == "__main__":

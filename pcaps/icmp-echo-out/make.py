@@ -10,7 +10,7 @@ from vswitch.debug.cases.making import Script, make
 APP, DB, GATEWAY = "02:00:00:00:01:02", "02:00:00:00:01:03", "02:00:00:00:01:01"
 ROUTER, SWITCH = "02:00:00:00:00:01", "02:00:00:00:00:fe"
 SERVER, EXTERNAL = "198.51.100.1", "203.0.113.1"
-OTHER = 8807  # what `db` gets for its identifier 7, by the seed
+OTHER = 8807  # what is left for the identifier 7 of `db`
 
 
 def introduce(script: Script, seconds: float) -> None:

@@ -10,7 +10,7 @@ from vswitch.debug.cases.making import Script, make
 APP, DB, GATEWAY = "02:00:00:00:01:02", "02:00:00:00:01:03", "02:00:00:00:01:01"
 ROUTER, SWITCH = "02:00:00:00:00:01", "02:00:00:00:00:fe"
 SERVER, EXTERNAL, HOP = "198.51.100.1", "203.0.113.1", "198.51.100.99"
-MAPPED_UDP, MAPPED_TCP = 9830, 38328  # what `db` gets for its ports 5000, by the seed
+MAPPED = 6000  # what is left for the ports 5000 of `db`
 
 
 def introduce(script: Script, seconds: float) -> None:
@@ -35,10 +35,10 @@ def build(script: Script) -> None:
     script.send(0.3, "db", from_db / ICMP(type=8, id=7, seq=1) / b"ping")
 
     seen = IP(src=EXTERNAL, dst=SERVER, ttl=60)
-    datagram = seen / UDP(sport=MAPPED_UDP, dport=7000) / b"is anybody there?"
-    segment = seen / TCP(sport=MAPPED_TCP, dport=80, flags="S", seq=1000)
+    datagram = seen / UDP(sport=MAPPED, dport=7000) / b"is anybody there?"
+    segment = seen / TCP(sport=MAPPED, dport=80, flags="S", seq=1000)
     ping = seen / ICMP(type=8, id=7, seq=1) / b"ping"
-    unchecked = seen / UDP(sport=MAPPED_UDP, dport=7000, chksum=0) / b"is anybody there?"
+    unchecked = seen / UDP(sport=MAPPED, dport=7000, chksum=0) / b"is anybody there?"
     script.send(0.4, "uplink", error / ICMP(type=3, code=3) / bytes(datagram))
     script.send(0.5, "uplink", error / ICMP(type=3, code=3) / bytes(datagram)[:28])
     script.send(0.6, "uplink", error / ICMP(type=3, code=3) / bytes(unchecked))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, UDP, fragment
 from scapy.layers.l2 import ARP, Ether
 
 from vswitch.debug.cases.making import Script, make
@@ -30,8 +30,11 @@ def build(script: Script) -> None:
     script.send(0.2, "app", out(1400, "DF"))
     script.send(0.3, "app", out(1400, "DF"))
     script.send(0.4, "app", out(1401, "DF"))
-    script.send(0.5, "app", out(1500, ""))
-    script.send(0.6, "uplink", back)
+    script.send(0.5, "app", out(1401, ""))
+    script.send(0.6, "app", out(1500, ""))
+    for at, piece in enumerate(fragment(out(3000, "")[IP], 1480), start=7):
+        script.send(at / 10, "app", Ether(src=APP, dst=GATEWAY) / piece)
+    script.send(1.1, "uplink", back)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def build(script: Script) -> None:
         out("icmp", quote_cut_off),
         out("icmp", error_wrong_sum),
         out("icmp", bytes(ICMP(type=8, code=1, id=1, seq=1))),
-        out("icmp", bytes(ICMP(type=13, id=1, seq=1, ts_ori=1, ts_rx=0, ts_tx=0))),
+        out("icmp", bytes(ICMP(type=10))),
         out("udp", udp()),
     ]
     script.send(0.0, "uplink", from_router / router_is_here)

@@ -11,7 +11,7 @@ APP, DB, GATEWAY = "02:00:00:00:01:02", "02:00:00:00:01:03", "02:00:00:00:01:01"
 ROUTER, SWITCH = "02:00:00:00:00:01", "02:00:00:00:00:fe"
 EXTERNAL = "203.0.113.1"
 SERVERS = (("198.51.100.1", 7000), ("198.51.100.1", 7001), ("198.51.100.2", 7000))
-OTHER = 9830  # what `db` gets for its port 5000, by the seed
+OTHER = 6000  # what is left for the port 5000 of `db`
 
 
 def introduce(script: Script, seconds: float) -> None:

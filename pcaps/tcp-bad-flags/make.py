@@ -36,12 +36,12 @@ def build(script: Script) -> None:
     introduce(script, 0.0)
     app(0.1, "S", 1000)
     server(0.2, "SA", 5000, 1001)
-    for at, flags in enumerate(("SF", "SR", "SFRPAU", "", "P", "U"), start=3):
+    for at, flags in enumerate(("SF", "SR", "FRA", "SFRPAU", "", "P", "U"), start=3):
         app(at / 10, flags, 1001, 5001)
         server(at / 10 + 0.05, flags, 5001, 1001)
-    app(1.0, "A", 1001, 5001)  # from here on the fast path knows this direction
+    app(1.01, "A", 1001, 5001)  # from here on the fast path knows this direction
     for at, flags in enumerate(("", "P", "U")):
-        app(1.01 + at / 100, flags, 1001, 5001)
+        app(1.02 + at / 100, flags, 1001, 5001)
     server(1.1, "PA", 5001, 1001, b"the connection is none the worse")
     app(1.2, "SEC", 1000)  # ECN is asked for: nothing is wrong with that
 

@@ -34,7 +34,7 @@ def build(script: Script) -> None:
         script.send(seconds, "uplink", back / segment / data)
 
     introduce(script, 0.0)
-    server(0.1, "S", 5000)  # before the client's: silently dropped
+    server(0.1, "S", 5000)  # before the client's
     app(0.2, "S", 1000)
     server(1.1, "S", 5000)  # sent again, it crosses the client's
     app(1.2, "SA", 1000, 5001)

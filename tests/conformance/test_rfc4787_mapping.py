@@ -28,7 +28,7 @@ from tests.conformance.packets import (
 from tests.conformance.requirements import Level, aside, requirement
 from tests.harness import Lab, only
 from vswitch.network import config
-from vswitch.translation import Refresh, Timeouts, Translation
+from vswitch.translation import Filtering, Refresh, Timeouts, Translation
 from vswitch.units import SECOND
 
 SECOND_ADDRESS = "203.0.113.2"
@@ -228,16 +228,16 @@ def test_rfc4787_req9_hairpin_reaches_the_mapping(client: str) -> None:
 
 
 @requirement("RFC 4787", "REQ-9", Level.MUST, "hairpinning: inside hosts meet by external ports")
-def test_rfc4787_req9_hosts_of_isolated_networks_meet_as_they_would_outside() -> None:
-    """Each is let in where the other has sent to it, as hosts behind two NATs are."""
-    made = lab()
-    ports = {name: external(made, name, 5000 + ord(name)) for name in "bc"}
-    knock = udp(B, 5000 + ord("b"), X, ports["c"])
-    assert made.exchange(made.b, knock)["c"] == []
-    answer = udp(C, 5000 + ord("c"), X, ports["b"])
-    seen = only(made.exchange(made.c, answer)["b"])
-    assert_arrived(seen, answer, src=X, dst=B, sport=ports["c"], dport=5000 + ord("b"))
-    assert len(made.exchange(made.b, knock)["c"]) == 1
+@pytest.mark.parametrize(
+    ("filtering", "arrives"),
+    [(Filtering.ENDPOINT_INDEPENDENT, 1), (Filtering.ADDRESS_DEPENDENT, 0)],
+)
+def test_rfc4787_req9_hosts_of_isolated_networks_are_filtered_as_the_outside_is(
+    filtering: Filtering, arrives: int
+) -> None:
+    made = lab(translation=Translation(filtering=filtering))
+    port = external(made, "c", 5000)
+    assert len(made.exchange(made.b, udp(B, 6000, X, port))["c"]) == arrives
 
 
 @requirement("RFC 4787", "REQ-9a", Level.MUST, "hairpinned packets carry the external source")

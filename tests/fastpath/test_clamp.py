@@ -67,9 +67,14 @@ def test_syn_without_the_option_gets_none() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [b"\x02\x03\xff\xff", b"\x01\x02\x04\xff", b"\x03\x00\x02\x04\xff\xff", b"\x00\x02\x04\xff\xff"],
+    [
+        b"\x02\x03\xff\xff",
+        b"\x01\x02\x04\xff",
+        b"\x03\x00\x02\x04\xff\xff",
+        b"\x00\x02\x04\xff\xff",
+    ],
     ids=["one byte", "cut off", "behind a lie", "behind the end"],
-)  # fmt: skip
+)
 def test_malformed_options_are_left_alone(options: bytes) -> None:
     options += bytes(-len(options) % 4)
     segment = TCP(sport=5000, dport=80, flags="S", dataofs=5 + len(options) // 4)

@@ -10,7 +10,7 @@ from scapy.packet import Packet
 from tests.harness import assert_checksums_right
 from vswitch.devices.base import DeviceGone, Sent
 from vswitch.devices.memory import MemoryDevice
-from vswitch.fastpath import reference, select
+from vswitch.fastpath import select
 from vswitch.fastpath.program import (
     Action,
     DecrementTtl,
@@ -36,8 +36,10 @@ TO_OUT: tuple[Action, ...] = (Output(OUT),)
 class Bench:
     """Two ports: what is fed on the one may leave by the other."""
 
-    def __init__(self, *, offloads: Offloads = Offloads.ALL, capacity: int = 4096) -> None:
-        self.fastpath = ReferenceFastPath()
+    def __init__(
+        self, *, offloads: Offloads = Offloads.ALL, capacity: int = 4096, entries: int = 64
+    ) -> None:
+        self.fastpath = ReferenceFastPath(entries)
         self.inward = MemoryDevice("in")
         self.outward = MemoryDevice("out", offloads, capacity)
         self.fastpath.attach(IN, self.inward, GATEWAY)
@@ -178,24 +180,49 @@ def test_detached_port_makes_every_entry_a_miss() -> None:
     assert bench.outward.take() == []
 
 
-def test_full_table_forgets_what_was_kept_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "CAPACITY", 8)
-    monkeypatch.setattr(reference, "_EVICTED_AT_ONCE", 2)
-    bench = Bench()
-    frames = [raw(segment(sport=port)) for port in range(6000, 6009)]
+def test_full_table_forgets_what_was_kept_first() -> None:
+    bench = Bench(entries=32)
+    frames = [raw(segment(sport=port)) for port in range(6000, 6033)]
     for frame in frames:
         bench.keep(frame, *TO_OUT)
-    assert len(bench.fastpath) == 7
+    assert len(bench.fastpath) == 31
     assert bench.run(*frames) == frames[:2]
 
 
-def test_flow_that_is_kept_again_evicts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "CAPACITY", 2)
-    bench = Bench()
+def test_smallest_table_forgets_one_after_the_other() -> None:
+    bench = Bench(entries=1)
+    frames = [raw(segment(sport=port)) for port in (6000, 6001)]
+    for frame in frames:
+        bench.keep(frame, *TO_OUT)
+    assert bench.run(*frames) == frames[:1]
+
+
+def test_flow_that_is_kept_again_evicts_nobody() -> None:
+    bench = Bench(entries=2)
     frames = [raw(segment(sport=port)) for port in (6000, 6001)]
     for frame in (*frames, frames[1]):
         bench.keep(frame, *TO_OUT)
     assert bench.run(*frames) == []
+
+
+def test_time_of_the_last_hit_is_told() -> None:
+    bench = Bench()
+    frame = raw(segment())
+    key = bench.keep(frame, *TO_OUT)
+    assert bench.fastpath.last_used(key) == 0
+    bench.run(frame, now=5)
+    bench.run(frame, now=9)
+    assert bench.fastpath.last_used(key) == 9
+    assert bench.fastpath.last_used(b"unknown") == 0
+
+
+@pytest.mark.parametrize(("length", "fits"), [(1399, True), (1400, True), (1401, False)])
+@pytest.mark.parametrize("action", [DecrementTtl(), SetStations(NEXT, GATEWAY)])
+def test_packet_fits_up_to_the_mtu(length: int, fits: bool, action: Action) -> None:
+    bench = Bench()
+    bench.keep(raw(segment()), FitMtu(1400), action, Output(OUT))
+    frame = raw(segment(payload=bytes(length - 40)))
+    assert bench.run(frame) == ([] if fits else [frame])
 
 
 def test_frame_that_is_longer_than_the_mtu_is_a_miss() -> None:

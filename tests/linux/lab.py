@@ -4,7 +4,7 @@
 world, `host` is what the daemon takes for the machine's own network, and each endpoint has one that
 the daemon makes. So nothing of the real machine's network is ever touched. `host` and `out` are
 joined by a veth pair, `up0` and `eth0`; on the same wire `host` has an address of its own, from
-which the daemon asks its name servers.
+which the daemon asks its name servers. A test may add further wires, each to a world of its own.
 
 The daemon is `vswitch up` as a process of its own, with a configuration in the test's directory.
 Only its network namespace is another one, not its mount namespace: what it binds under /run/netns
@@ -77,6 +77,15 @@ class Lab:
         self.daemon: subprocess.Popen[bytes] | None = None
         self.recorder: dict[str, object] = {}
         """The keys of the configuration's [recorder]."""
+        self.uplink: dict[str, object] = {"address": f"{UPLINK}/24", "gateway": OUTSIDE}
+        """The keys of the configuration's [uplink], but for its interface."""
+        self.front: dict[str, object] = {"subnet": SUBNET}
+        """The keys of the configuration's [networks.front]."""
+        self.confinement: tuple[str, ...] = ()
+        """Words before the daemon's own: a program that starts another one with fewer rights."""
+        self._wires = {"up0": "out"}
+        """The host's interfaces by name, each with the world that it leads to."""
+        self._tables: list[str] = []
         self._endpoints: list[str] = []
         self._processes: list[subprocess.Popen[Any]] = []
         self._sockets: list[socket.socket] = []
@@ -111,6 +120,16 @@ class Lab:
     def delete(self, role: str) -> None:
         """Delete a namespace's name, as an administrator would."""
         execute("ip", "netns", "delete", self.namespace(role))
+
+    def add_wire(self, link: str, world: str, address: str) -> None:
+        """A further interface of the host, without an address, that leads to a world of its own.
+
+        There it is `eth0` and has `address`, with its prefix length.
+        """
+        self.create(world)
+        self._wires[link] = world
+        self._lay_wire(link, world)
+        self.run(world, "ip", "address", "add", address, "dev", "eth0")
 
     def namespaces(self) -> set[str]:
         """The roles whose namespaces exist by name."""
@@ -191,20 +210,28 @@ class Lab:
     # The switch
 
     def add_endpoint(self, name: str, **keys: object) -> None:
-        """Put an endpoint on network `front` into the configuration."""
+        """Put an endpoint into the configuration: on `front`, unless `keys` say otherwise."""
         keys = {"network": "front", "namespace": self.namespace(name), **keys}
-        self._endpoints.append("\n".join([f"[endpoints.{name}]", *_lines(keys)]))
+        self._endpoints.append(_table(f"endpoints.{name}", keys))
+
+    def add_uplink(self, name: str, interface: str, **keys: object) -> None:
+        """Put a further uplink into the configuration."""
+        self._tables.append(_table(f"uplinks.{name}", {"interface": interface, **keys}))
+
+    def add_network(self, name: str, **keys: object) -> None:
+        """Put a network beside `front` into the configuration."""
+        self._tables.append(_table(f"networks.{name}", keys))
 
     def write_configuration(self, *, interface: str = "up0") -> Path:
         """The configuration file of this lab's switch."""
-        uplink = f'[uplink]\ninterface = "{interface}"\naddress = "{UPLINK}/24"'
         parts = [
             f'name = "{self.name}"',
-            f'{uplink}\ngateway = "{OUTSIDE}"',
-            f'[networks.front]\nsubnet = "{SUBNET}"',
+            _table("uplink", {"interface": interface, **self.uplink}),
+            _table("networks.front", self.front),
+            *self._tables,
             *self._endpoints,
-            "\n".join(["[recorder]", *_lines(self.recorder)]),
-            f'[dns]\nupstream = ["{OUTSIDE}:{DNS_PORT}"]',
+            _table("recorder", self.recorder),
+            _table("dns", {"upstream": [f"{OUTSIDE}:{DNS_PORT}"]}),
         ]
         path = self.directory / f"{self.name}.toml"
         path.write_text("\n\n".join(parts) + "\n")
@@ -224,7 +251,7 @@ class Lab:
         command = ["up", "-c", str(self.write_configuration(interface=interface))]
         with self._log_path.open("wb") as log:
             process = subprocess.Popen(
-                [*self._enter("host"), VSWITCH, *command],
+                [*self._enter("host"), *self.confinement, VSWITCH, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -311,11 +338,14 @@ class Lab:
 
     def leftovers(self) -> list[str]:
         """What a switch that ended has left in the system, in words."""
-        left = [f"namespace {role}" for role in self.namespaces() - {"host", "out"}]
+        ours = {"host", *self._wires.values()}
+        left = [f"namespace {role}" for role in self.namespaces() - ours]
         left += [str(path) for path in Path("/etc/netns").glob(f"{self.name}*")]
         left += [str(path) for path in (self.run_directory,) if path.exists()]
         links = json.loads(self.run("host", "ip", "-json", "link").stdout)
-        return left + [link["ifname"] for link in links if link["ifname"] not in ("lo", "up0")]
+        return left + [
+            link["ifname"] for link in links if link["ifname"] not in ("lo", *self._wires)
+        ]
 
     def close(self) -> None:
         """Remove everything, whatever state it is in."""
@@ -350,15 +380,27 @@ class Lab:
     def _make_world(self) -> None:
         for role in ("host", "out"):
             self.create(role)
-        peer = ("peer", "name", "eth0", "netns", self.namespace("out"))
-        self.run("host", "ip", "link", "add", "up0", "type", "veth", *peer)
+        self._lay_wire("up0", "out")
         for role, link, address in (("host", "up0", HOST), ("out", "eth0", OUTSIDE)):
             self.run(role, "ip", "address", "add", f"{address}/24", "dev", link)
-            self.run(role, "ip", "link", "set", link, "up")
+
+    def _lay_wire(self, link: str, world: str) -> None:
+        peer = ("peer", "name", "eth0", "netns", self.namespace(world))
+        self.run("host", "ip", "link", "add", link, "type", "veth", *peer)
+        self.run("host", "ip", "link", "set", link, "up")
+        self.run(world, "ip", "link", "set", "eth0", "up")
 
 
-def _lines(keys: Mapping[str, object]) -> list[str]:
-    return [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+def _table(name: str, keys: Mapping[str, object]) -> str:
+    """A table of a configuration, with tables of one level in it."""
+    lines = [f"{key} = {_value(value)}" for key, value in keys.items()]
+    return "\n".join([f"[{name}]", *lines])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {json.dumps(each)}" for key, each in value.items()) + " }"
+    return json.dumps(value)
 
 
 def execute(*command: str, check: bool = True, timeout: float = PATIENCE) -> Done:

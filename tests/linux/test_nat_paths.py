@@ -18,7 +18,6 @@ import pytest
 
 from tests.linux import services
 from tests.linux.lab import GATEWAY, OUTSIDE, UPLINK, Done, Lab
-from tests.linux.tuned import TunedLab
 
 pytestmark = pytest.mark.linux
 
@@ -52,14 +51,14 @@ ONE_PROBE_A_HOP = ("-n", "-q1", "-w5", "-m5")
 
 @pytest.fixture(scope="module")
 def narrow_link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with TunedLab(tmp_path_factory.mktemp("link")) as lab:
+    with Lab(tmp_path_factory.mktemp("link")) as lab:
         _start(lab, far_mtu=NARROW_LINK)
         yield lab
 
 
 @pytest.fixture(scope="module")
 def narrow_uplink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with TunedLab(tmp_path_factory.mktemp("uplink")) as lab:
+    with Lab(tmp_path_factory.mktemp("uplink")) as lab:
         for role, link in (("host", "up0"), ("out", "eth0")):
             lab.run(role, "ip", "link", "set", link, "mtu", str(NARROW_UPLINK))
         _start(lab, far_mtu=ORDINARY_MTU)
@@ -72,9 +71,9 @@ def lab(request: pytest.FixtureRequest) -> Lab:
     return either
 
 
-def _start(lab: TunedLab, *, far_mtu: int) -> None:
+def _start(lab: Lab, *, far_mtu: int) -> None:
     _add_far(lab, far_mtu)
-    lab.add_table("networks.slim", subnet="172.19.0.0/16", mtu=NARROW_NETWORK)
+    lab.add_network("slim", subnet="172.19.0.0/16", mtu=NARROW_NETWORK)
     for name, network, first in (("web", "front", PUBLISHED), ("slim", "slim", PUBLISHED_SLIM)):
         publish = [
             f"{first + HASH_PORT}:{HASH_PORT}",
@@ -214,6 +213,7 @@ def test_sender_outside_is_told_how_much_fits_into_a_narrow_network(narrow_uplin
         ("web", FAR),
         ("app", OUTSIDE),
         ("app", GATEWAY),
+        ("web", GATEWAY),
         ("app", UPLINK),
         ("out", UPLINK),
         ("far", UPLINK),

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.linux.lab import APP, OUTSIDE, PATIENCE, UPLINK, WEB, eventually
-from tests.linux.tuned import TunedLab
+from tests.linux.lab import APP, OUTSIDE, PATIENCE, UPLINK, WEB, Lab, eventually
 
 pytestmark = pytest.mark.linux
 
@@ -38,22 +37,22 @@ FILTERINGS = {
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TunedLab]:
-    with TunedLab(tmp_path_factory.mktemp("stun")) as lab:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("stun")) as lab:
         lab.add_endpoint("web", kind="veth")
         lab.add_endpoint("app", kind="tap")
         for name, subnet, filtering in (
             ("open", "172.19.0.0/16", "endpoint-independent"),
             ("strict", "172.20.0.0/16", "address-and-port-dependent"),
         ):
-            lab.add_table(f"networks.{name}", subnet=subnet, filtering=filtering)
+            lab.add_network(name, subnet=subnet, filtering=filtering)
             lab.add_endpoint(name, network=name)
         lab.up()
         _start_server(lab)
         yield lab
 
 
-def _start_server(lab: TunedLab) -> None:
+def _start_server(lab: Lab) -> None:
     lab.run("out", "ip", "address", "add", f"{OTHER_ADDRESS}/24", "dev", "eth0")
     lab.start("out", *SERVER, "--pidfile", str(lab.directory / "turnserver.pid"))
     listens = ("ss", "-Hlun", f"sport = :{PORT} or sport = :{OTHER_PORT}")
@@ -61,20 +60,20 @@ def _start_server(lab: TunedLab) -> None:
 
 
 @pytest.mark.parametrize("role", FILTERINGS)
-def test_mapping_is_independent_of_the_destination(lab: TunedLab, role: str) -> None:
+def test_mapping_is_independent_of_the_destination(lab: Lab, role: str) -> None:
     assert _classify(lab, role, "-m") == "Endpoint Independent Mapping"
 
 
 @pytest.mark.parametrize(("role", "filtering"), FILTERINGS.items())
-def test_filtering_is_that_of_the_network(lab: TunedLab, role: str, filtering: str) -> None:
+def test_filtering_is_that_of_the_network(lab: Lab, role: str, filtering: str) -> None:
     assert _classify(lab, role, "-f") == f"{filtering} Filtering"
 
 
-def test_endpoint_reaches_itself_by_its_own_mapping(lab: TunedLab) -> None:
+def test_endpoint_reaches_itself_by_its_own_mapping(lab: Lab) -> None:
     assert "Received a request (maybe a successful hairpinning)" in _discover(lab, "app", "-H")
 
 
-def test_two_endpoints_that_use_the_same_port_are_seen_at_two_and_keep_them(lab: TunedLab) -> None:
+def test_two_endpoints_that_use_the_same_port_are_seen_at_two_and_keep_them(lab: Lab) -> None:
     """The second one can not have its own port outside, and is independent all the same."""
     seen = {}
     for role, address in (("web", WEB), ("app", APP)):
@@ -90,19 +89,19 @@ def test_two_endpoints_that_use_the_same_port_are_seen_at_two_and_keep_them(lab:
     ("role", "filter_"),
     [("app", "Address Dependent"), ("open", "Independent"), ("strict", "Port Dependent")],
 )
-def test_older_client_agrees(lab: TunedLab, role: str, filter_: str) -> None:
+def test_older_client_agrees(lab: Lab, role: str, filter_: str) -> None:
     """Its hairpin comes from another port of its own, which is not filtered within a network."""
     said = lab.run(role, "stun", OUTSIDE, check=False).stdout
     kind = f"Independent Mapping, {filter_} Filter, preserves ports, will hairpin"
     assert f"Primary: {kind}" in said
 
 
-def _discover(lab: TunedLab, role: str, *options: str) -> str:
+def _discover(lab: Lab, role: str, *options: str) -> str:
     command = ("turnutils_natdiscovery", *options, "-p", str(PORT), OUTSIDE)
     return lab.run(role, *command, timeout=PATIENCE).stdout
 
 
-def _classify(lab: TunedLab, role: str, test: str) -> str:
+def _classify(lab: Lab, role: str, test: str) -> str:
     found = re.search(r"(?m)^NAT with (.*)!$", _discover(lab, role, test))
     assert found
     return found[1]

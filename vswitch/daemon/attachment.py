@@ -149,7 +149,7 @@ class Attacher:
 
     def _expose(self, endpoint: Endpoint, number: int, undo: AsyncExitStack) -> None:
         """Publish what it publishes, after the host's own ports for that are held."""
-        undo.enter_context(self._uplinks.reserve(endpoint))
+        undo.enter_context(self._uplinks.reserve(endpoint, number))
         assembly.expose(self._switch, endpoint, number, self._runtime.now())
         undo.callback(self._conceal, endpoint, number)
 

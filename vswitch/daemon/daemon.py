@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
 from contextlib import ExitStack
 from random import Random, SystemRandom
 
@@ -71,14 +70,7 @@ class Daemon:
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
         self._journal = journal
         self._resolver = Resolver(upstreams)
-        self._uplinks = Uplinks(
-            self.switch,
-            self.runtime,
-            self.inventory,
-            journal,
-            random,
-            self._endpoints_with_networks,
-        )
+        self._uplinks = Uplinks(self.switch, self.runtime, self.inventory, journal, random)
         self._attacher = Attacher(
             self.switch, self.runtime, self._uplinks, self._resolver, journal, self.resolv_conf
         )
@@ -284,10 +276,6 @@ class Daemon:
         domain = assembly.add_inside(self.switch, self.inventory, network, self._outside)
         self._numbers[network.name] = domain.number
         log.info("network %s: %s, gateway %s", network.name, network.subnet, network.gateway)
-
-    def _endpoints_with_networks(self) -> Iterator[tuple[Endpoint, int]]:
-        for attachment in self._attachments.values():
-            yield attachment.endpoint, self._numbers[attachment.endpoint.network]
 
     # What goes away by itself
 

@@ -7,18 +7,22 @@ guard (`guard.ways`), those ports are chosen where the host itself has no use fo
 published port is held, so that no other program can take it.
 
 A learnt address may change or go while the switch runs. What was translated to the old one ends,
-static mappings are made anew, and a subnet that a network inside has too is not taken at all: an
-address that exists on both sides could not be told apart (RFC 4787, REQ-7).
+static mappings and held ports are made anew, and a subnet that a network inside or another uplink
+has too is not taken at all: an address that exists twice could not be told apart (RFC 4787, REQ-7).
+
+The host's address is looked at again when the kernel says that some address is another one. Only
+what differs from the last look counts, as most of that is about other interfaces.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 
 from vswitch import assembly
 from vswitch.assembly import Learnt
@@ -28,7 +32,7 @@ from vswitch.daemon.guard import ports as host_ports
 from vswitch.daemon.guard import ways
 from vswitch.daemon.guard.address import AddressWatch, HostLink
 from vswitch.daemon.guard.holds import HoldError, Holds, TooManyHolds
-from vswitch.daemon.guard.ports import NoFreePorts
+from vswitch.daemon.guard.ports import HostPorts, NoFreePorts
 from vswitch.daemon.guard.ways import Guard, Guarded, GuardError
 from vswitch.daemon.journal import Journal, MadeLink
 from vswitch.daemon.links import LinkError
@@ -61,6 +65,10 @@ class UplinkError(Exception):
     """An uplink could not be made. The text is one line for the user."""
 
 
+class _Unfit(Exception):
+    """An uplink can not have what it would have. The text is one line."""
+
+
 class PortTakenError(Exception):
     """A host port that is to be published belongs to another program. The text is Docker's."""
 
@@ -73,8 +81,33 @@ class _Live:
     network: Network
     port: Port
     mac: MacAddress
+    mtu: int
+    """The interface's, in bytes. The network's own is less where a DHCP server says so."""
+    host: HostLink | None = None
+    """What the host had at the last look, where its address is shared."""
     guard: Guard | None = None
     client: DhcpClient | None = None
+    is_gone: bool = False
+
+
+class _Hold(NamedTuple):
+    """Ports of the host that an endpoint has. Docker speaks of the address that was asked for."""
+
+    protocol: Protocol
+    asked: IpAddress | None
+    address: IpAddress
+    ports: PortRange
+
+
+@dataclass(slots=True, eq=False)
+class _Exposed:
+    """An endpoint that is to be reached from outside."""
+
+    endpoint: Endpoint
+    network: int
+    mapped_on: IpAddress | None
+    """The address that its static mappings were last made on."""
+    held: list[_Hold] = field(default_factory=list)
 
 
 class Uplinks:
@@ -87,18 +120,16 @@ class Uplinks:
         inventory: Inventory,
         journal: Journal,
         random: Random,
-        endpoints: Callable[[], Iterator[tuple[Endpoint, int]]],
     ) -> None:
-        """`endpoints` tells those that are up, each with the number of its network."""
+        """Nothing is made yet: `open` does that."""
         self._switch = switch
         self._runtime = runtime
         self._inventory = inventory
         self._journal = journal
         self._random = random
-        self._endpoints = endpoints
         self._holds = Holds()
-        self._held: dict[str, list[tuple[Protocol, IpAddress, PortRange]]] = {}
-        """What is held for each endpoint, by its name."""
+        self._exposed: dict[str, _Exposed] = {}
+        """By the name of the endpoint."""
         self._live: dict[int, _Live] = {}
         self._undo = ExitStack()
         self._undo.callback(self._holds.close)
@@ -109,7 +140,7 @@ class Uplinks:
             with ExitStack() as undo:
                 live = self._make(uplink, undo)
                 self._undo.push(undo.pop_all())
-        except (OpenError, LinkError, GuardError, NoFreePorts, OSError) as error:
+        except (OpenError, LinkError, GuardError, NoFreePorts, _Unfit, OSError) as error:
             raise UplinkError(f"{uplink}: {error}") from error
         self._live[live.network.number] = live
         self._switch.impair(live.port.number, uplink.impairments, self._runtime.now())
@@ -132,7 +163,9 @@ class Uplinks:
         live = self._live.get(port.network)
         if live is None:
             return False
+        live.is_gone = True
         self._switch.remove_port(port.number)
+        self._give_address_up(live)
         words = "%s: its interface is gone: nothing leaves by it until the switch is started again"
         log.error(words, live.uplink)
         return True
@@ -147,69 +180,94 @@ class Uplinks:
         return tuple(self._row(live) for live in self._live.values())
 
     @contextmanager
-    def reserve(self, endpoint: Endpoint) -> Iterator[None]:
+    def reserve(self, endpoint: Endpoint, network: int) -> Iterator[None]:
         """Hold what an endpoint publishes for as long as this lasts, where the host has it too.
 
-        Raises PortTakenError.
+        Its network is known by number. Raises PortTakenError.
         """
+        exposed = _Exposed(endpoint, network, self._address_for(endpoint))
+        self._exposed[endpoint.name] = exposed
         try:
-            self._hold_ports_of(endpoint)
+            self._take_holds(exposed)
             yield
         finally:
-            self._release_ports_of(endpoint)
+            del self._exposed[endpoint.name]
+            self._release_holds(exposed)
 
-    def _hold_ports_of(self, endpoint: Endpoint) -> None:
-        """All or none: what was taken before one that can not be had is released by the caller."""
-        held = self._held[endpoint.name] = []
+    def _address_for(self, endpoint: Endpoint) -> IpAddress | None:
+        """The first address of the uplink that an endpoint's network has."""
         for live in self._live.values():
             interface = live.network.interface
-            if live.guard is None or interface is None:
+            if interface is not None and self._is_way_out(live, endpoint):
+                return interface.address.address
+        return None
+
+    def _is_way_out(self, live: _Live, endpoint: Endpoint) -> bool:
+        return self._inventory.network(endpoint.network).uplink == live.uplink.name
+
+    def _take_holds(self, exposed: _Exposed) -> None:
+        """What was taken before one that can not be had is for the caller to release."""
+        for wanted in self._wanted_holds(exposed.endpoint):
+            self._hold(wanted)
+            exposed.held.append(wanted)
+
+    def _wanted_holds(self, endpoint: Endpoint) -> Iterator[_Hold]:
+        """Static mappings are on the uplink of the endpoint's network alone."""
+        for live in self._live.values():
+            interface = live.network.interface
+            if interface is None or not interface.is_shared:
                 continue
             own = interface.address.address
-            for protocol, asked, ports in _exposed(endpoint):
-                if asked in (None, own):
-                    self._hold(protocol, asked, own, ports)
-                    held.append((protocol, own, ports))
+            for each in endpoint.publications:
+                if each.host_address in (None, own):
+                    yield _Hold(each.protocol, each.host_address, own, each.host_ports)
+            for mapping in endpoint.mappings if self._is_way_out(live, endpoint) else ():
+                yield _Hold(mapping.protocol, None, own, mapping.external_ports)
 
-    def _hold(
-        self, protocol: Protocol, asked: IpAddress | None, own: IpAddress, ports: PortRange
-    ) -> None:
-        """Docker names the address that was asked for, not the one that it comes to."""
+    def _hold(self, wanted: _Hold) -> None:
+        protocol, asked, address, ports = wanted
         try:
-            self._holds.hold(protocol, own, ports)
+            self._holds.hold(protocol, address, ports)
         except HoldError as error:
             where = f"{socket_text(asked, error.what.port)}/{protocol.name.lower()}"
             raise PortTakenError(f"failed to bind host port {where}: {error.reason}") from error
         except TooManyHolds as error:
             raise PortTakenError(str(error)) from error
 
-    def _release_ports_of(self, endpoint: Endpoint) -> None:
-        for protocol, own, ports in self._held.pop(endpoint.name, ()):
-            self._holds.release(protocol, own, ports)
+    def _release_holds(self, exposed: _Exposed) -> None:
+        while exposed.held:
+            protocol, _, address, ports = exposed.held.pop()
+            self._holds.release(protocol, address, ports)
 
     # How an uplink is made
 
     def _make(self, uplink: Uplink, undo: ExitStack) -> _Live:
         if uplink.address is LearntAddress.HOST:
             return self._share_with_host(uplink, undo)
+        if uplink.subnet is not None:
+            self._refuse_overlap(uplink, uplink.subnet)
         mac = uplink.mac or self._inventory.allocate_mac()
         device, mtu = self._open_device(uplink, mac, undo)
         domain = assembly.add_outside(self._switch, uplink, mac, mtu)
-        return _Live(uplink, domain, self._connect(uplink, domain, device), mac)
+        return _Live(uplink, domain, self._connect(uplink, domain, device), mac, mtu)
 
     def _share_with_host(self, uplink: Uplink, undo: ExitStack) -> _Live:
+        watch = AddressWatch(uplink.interface)
+        undo.callback(watch.close)
         host = host_address.host_link(uplink.interface)
-        self._refuse_overlap(host.address.network)
-        ports = uplink.ports or self._free_ports()
+        self._refuse_overlap(uplink, host.address.network)
+        ports = _ports_beside_the_hosts(uplink)
         device = PacketDevice.open(uplink.interface)
         undo.callback(device.close)
+        guard = self._guard(host, ports)
+        undo.callback(guard.close)
         learnt = Learnt(host.address, host.gateway)
         domain = assembly.add_outside(self._switch, uplink, host.mac, host.mtu, learnt, ports=ports)
         self._inventory.learn_address(uplink.name, host.address.address)
         port = self._connect(uplink, domain, device)
-        live = _Live(uplink, domain, port, host.mac, self._guard(host, ports))
-        undo.callback(self._close_guard, live)
-        self._watch_address(live, undo)
+        live = _Live(uplink, domain, port, host.mac, host.mtu, host, guard)
+        undo.callback(self._open_to_kernel, live)
+        self._watch_host(live, watch, undo)
         return live
 
     def _open_device(self, uplink: Uplink, mac: MacAddress, undo: ExitStack) -> tuple[Device, int]:
@@ -241,44 +299,48 @@ class Uplinks:
 
     # The host's own address
 
-    def _free_ports(self) -> tuple[range, ...]:
-        host = host_ports.host_ports()
-        published = {port for _, port in self._inventory.published_host_ports()}
-        return host_ports.free_ranges(host.ephemeral, host.reserved | published, host.in_use)
-
     def _guard(self, host: HostLink, ports: tuple[range, ...]) -> Guard:
         what = Guarded(host.interface, host.index, host.address.address, ports)
         return ways.choose(what, journal=self._journal, holds=self._holds)
 
     @staticmethod
-    def _close_guard(live: _Live) -> None:
+    def _open_to_kernel(live: _Live) -> None:
         if live.guard is not None:
             live.guard.close()
+            live.guard = None
 
-    def _watch_address(self, live: _Live, undo: ExitStack) -> None:
-        watch = AddressWatch(live.uplink.interface)
+    def _watch_host(self, live: _Live, watch: AddressWatch, undo: ExitStack) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_reader(watch.fileno(), self._host_address_changed, live, watch)
-        undo.callback(watch.close)
+        loop.add_reader(watch.fileno(), self._look_at_host, live, watch)
         undo.callback(loop.remove_reader, watch.fileno())
 
-    def _host_address_changed(self, live: _Live, watch: AddressWatch) -> None:
+    def _look_at_host(self, live: _Live, watch: AddressWatch) -> None:
+        """An event says no more than that something may be different."""
         try:
-            change = watch.changed()
-            if change is None:
+            watch.changed()
+            host = host_address.host_link(live.uplink.interface) if watch.address else None
+            if host == live.host or live.is_gone:
                 return
-            log.warning("%s: %s", live.uplink, change)
-            self._close_guard(live)
-            if change.after is None:
-                self._change_address(live, None)
-                return
-            host = host_address.host_link(live.uplink.interface)
-            self._refuse_overlap(host.address.network)
-            live.guard = self._guard(host, live.network.outside.ports)
-        except (LinkError, GuardError) as error:
+            live.host = host
+            self._follow_host(live, host)
+        except (LinkError, GuardError, _Unfit) as error:
             log.error("%s: nothing leaves by it: %s", live.uplink, error)
-            self._change_address(live, None)
+            self._give_address_up(live)
+
+    def _follow_host(self, live: _Live, host: HostLink | None) -> None:
+        """Raises GuardError or _Unfit where what the host has now can not be shared."""
+        if host is None:
+            log.warning("%s: %s has no address any more", live.uplink, live.uplink.interface)
+            self._give_address_up(live)
             return
+        words = "%s: %s has %s now, gateway %s"
+        gateway = host.gateway or "none"
+        log.warning(words, live.uplink, live.uplink.interface, host.address, gateway)
+        self._refuse_overlap(live.uplink, host.address.network)
+        if live.guard is None or live.guard.what.address != host.address.address:
+            self._open_to_kernel(live)
+            live.guard = self._guard(host, live.network.outside.ports)
+        live.mac, live.network.mtu = host.mac, host.mtu
         self._change_address(live, Learnt(host.address, host.gateway))
 
     # Addresses by DHCP
@@ -295,48 +357,79 @@ class Uplinks:
                 gateway = lease.gateway or "none"
                 log.info(words, live.uplink, lease.address, lease.server, gateway)
                 try:
-                    self._refuse_overlap(lease.address.network)
-                except LinkError as error:
+                    self._refuse_overlap(live.uplink, lease.address.network)
+                except _Unfit as error:
                     log.error("%s: the address is not used: %s", live.uplink, error)
+                    self._give_address_up(live)
                     return
-                if lease.mtu is not None:
-                    live.network.mtu = min(live.network.mtu, lease.mtu)
+                live.network.mtu = min(live.mtu, lease.mtu or live.mtu)
                 self._change_address(live, Learnt(lease.address, lease.gateway))
             case Lost(lease, reason):
                 words = "%s: %s may not be used any more: %s"
                 log.warning(words, live.uplink, lease.address, reason.value)
-                self._change_address(live, None)
+                self._give_address_up(live)
 
-    def _change_address(self, live: _Live, learnt: Learnt | None) -> None:
-        now, number = self._runtime.now(), live.network.number
-        assembly.change_address(self._switch, live.uplink, number, live.mac, learnt, now)
-        address = learnt.address.address if learnt else None
-        self._inventory.learn_address(live.uplink.name, address)
-        if learnt is not None:
-            for endpoint, network in self._endpoints():
-                assembly.map_ports(self._switch, endpoint, network, now)
-                self._hold_anew(endpoint)
-            self._announce(live)
+    # Another address, or none
+
+    def _give_address_up(self, live: _Live) -> None:
+        """Flows wait for the address: where it comes back they go on."""
+        self._open_to_kernel(live)
+        self._set_interface(live, None)
         self._runtime.rearm()
 
-    def _hold_anew(self, endpoint: Endpoint) -> None:
-        """Hold at the address that there is now what an endpoint publishes."""
-        self._release_ports_of(endpoint)
-        try:
-            self._hold_ports_of(endpoint)
-        except PortTakenError as error:
-            log.error("endpoint %s: %s: its port is the host's own now", endpoint.name, error)
+    def _change_address(self, live: _Live, learnt: Learnt) -> None:
+        self._set_interface(live, learnt)
+        for exposed in self._exposed.values():
+            if self._is_way_out(live, exposed.endpoint):
+                self._map_anew(exposed, learnt.address.address)
+            self._hold_anew(exposed)
+        self._announce(live)
+        self._runtime.rearm()
 
-    def _refuse_overlap(self, subnet: IpNetwork) -> None:
-        inside = networks.overlapping(subnet, self._inventory.networks)
-        if inside:
-            raise LinkError(f"{subnet} overlaps {', '.join(inside)}: move that to another subnet")
+    def _set_interface(self, live: _Live, learnt: Learnt | None) -> None:
+        now, number = self._runtime.now(), live.network.number
+        assembly.change_address(self._switch, live.uplink, number, live.mac, learnt, now)
+        if isinstance(live.uplink.address, LearntAddress):
+            address = learnt.address.address if learnt else None
+            self._inventory.learn_address(live.uplink.name, address)
+
+    def _map_anew(self, exposed: _Exposed, address: IpAddress) -> None:
+        """Where the address has only been away, mappings and their flows have outlived that."""
+        if exposed.mapped_on != address:
+            exposed.mapped_on = address
+            now = self._runtime.now()
+            assembly.map_ports(self._switch, exposed.endpoint, exposed.network, now)
+
+    def _hold_anew(self, exposed: _Exposed) -> None:
+        """Hold at the address that there is now what an endpoint has there."""
+        if exposed.held == list(self._wanted_holds(exposed.endpoint)):
+            return
+        self._release_holds(exposed)
+        try:
+            self._take_holds(exposed)
+        except PortTakenError as error:
+            log.error("endpoint %s: %s", exposed.endpoint.name, error)
+
+    def _refuse_overlap(self, uplink: Uplink, subnet: IpNetwork) -> None:
+        """Raises _Unfit."""
+        others = [
+            f"{interface.address.network} of {live.uplink}"
+            for live in self._live.values()
+            if live.uplink is not uplink and (interface := live.network.interface) is not None
+            if interface.address.network.overlaps(subnet)
+        ]
+        others += networks.overlapping(subnet, self._inventory.networks)
+        if others:
+            raise _Unfit(f"{subnet} overlaps {', '.join(others)}: move that to another subnet")
 
     # For people
 
     def _description(self, live: _Live) -> str:
         row = self._row(live)
-        parts = [f"{row.address} at {row.interface} with {row.mac}", f"gateway {row.gateway}"]
+        where = f"at {row.interface} with {row.mac}"
+        if live.client is not None:
+            return f"{live.uplink}: an address by DHCP {where}"
+        parts = [f"{row.address} {where}", f"gateway {row.gateway}"]
         if row.guard:
             parts.append(f"shared with the host, which {row.guard} keeps silent on {row.ports}")
         return f"{live.uplink}: {', '.join(parts)}"
@@ -361,9 +454,22 @@ class Uplinks:
         )
 
 
-def _exposed(endpoint: Endpoint) -> Iterator[tuple[Protocol, IpAddress | None, PortRange]]:
-    """The external ports of an endpoint, and the address of each, None for every address."""
-    for publication in endpoint.publications:
-        yield publication.protocol, publication.host_address, publication.host_ports
-    for mapping in endpoint.mappings:
-        yield mapping.protocol, None, mapping.external_ports
+def _ports_beside_the_hosts(uplink: Uplink) -> tuple[range, ...]:
+    """What may be given away of an address that the host itself uses. Raises _Unfit."""
+    host = host_ports.host_ports()
+    if uplink.ports is None:
+        return host_ports.free_ranges(host.ephemeral, host.reserved, host.in_use)
+    _refuse_the_hosts(uplink.ports, host)
+    return uplink.ports
+
+
+def _refuse_the_hosts(wanted: Sequence[range], host: HostPorts) -> None:
+    own = f"{host.ephemeral.start}-{host.ephemeral.stop - 1}"
+    for ports in wanted:
+        if ports.start < host.ephemeral.stop and host.ephemeral.start < ports.stop:
+            raise _Unfit(
+                f"ports {ports.start}-{ports.stop - 1} overlap {own}, which the host takes for its "
+                "own connections (net.ipv4.ip_local_port_range)"
+            )
+        for port in sorted(host.in_use.intersection(ports)):
+            raise _Unfit(f"port {port} is in use on the host: leave it out of ports")

@@ -8,7 +8,7 @@ is counted. Nobody else's connection is ever touched (RFC 6888, REQ-11).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import DropReason
@@ -31,8 +31,7 @@ PROHIBITED = frozenset(
 """Reasons that are told to the sender, who can do something about them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A connection that may be, and what has to go for it."""
 
     connection: Connection

@@ -120,17 +120,8 @@ _WITH_ASSOCIATIONS = frozenset({int(Protocol.DCCP), int(Protocol.SCTP)})
 
 def lifetime(protocol: int, state: State, destination_port: int, timeouts: Timeouts) -> Nanoseconds:
     """How long a connection lives in silence."""
-    match state:
-        case State.OPENING:
-            return timeouts.tcp_opening
-        case State.ESTABLISHED:
-            return timeouts.tcp_established
-        case State.ORIGINAL_CLOSED | State.REPLY_CLOSED:
-            return timeouts.tcp_half_closed
-        case State.CLOSING:
-            return timeouts.tcp_closing
-        case State.TRANSITORY:
-            return timeouts.tcp_reset
+    if protocol == Protocol.TCP:
+        return _tcp_lifetime(state, timeouts)
     if protocol == Protocol.ICMP:
         return timeouts.icmp
     if protocol in (Protocol.UDP, Protocol.UDP_LITE):
@@ -140,6 +131,19 @@ def lifetime(protocol: int, state: State, destination_port: int, timeouts: Timeo
     if protocol in _WITH_ASSOCIATIONS:
         return timeouts.tcp_established if state is State.ANSWERED else timeouts.tcp_opening
     return timeouts.other
+
+
+def _tcp_lifetime(state: State, timeouts: Timeouts) -> Nanoseconds:
+    match state:
+        case State.OPENING:
+            return timeouts.tcp_opening
+        case State.ORIGINAL_CLOSED | State.REPLY_CLOSED:
+            return timeouts.tcp_half_closed
+        case State.CLOSING:
+            return timeouts.tcp_closing
+        case State.TRANSITORY:
+            return timeouts.tcp_reset
+    return timeouts.tcp_established
 
 
 _NO_KEYS = (None, None)
@@ -321,10 +325,11 @@ class ConnectionTable:
 
     def last_seen(self, connection: Connection) -> Nanoseconds:
         """When it was last refreshed, the fast path's frames included."""
-        seen = connection.last_seen
-        for direction, key in zip(Direction, connection.keys, strict=True):
-            if key is not None and self._refreshes(connection, direction):
-                seen = max(seen, self._last_used(key))
+        seen, (original, reply) = connection.last_seen, connection.keys
+        if original is not None and self._refreshes(connection, _ORIGINAL):
+            seen = max(seen, self._last_used(original))
+        if reply is not None and self._refreshes(connection, _REPLY):
+            seen = max(seen, self._last_used(reply))
         return seen
 
     def expires_at(self, connection: Connection) -> Nanoseconds:

@@ -32,6 +32,7 @@ class DropReason(Enum):
     SOURCE_NOT_IN_SUBNET = "the IPv4 source is not in the network's subnet (BCP 38)"
     BAD_OPTIONS = "IPv4 options whose lengths lie: what stands behind them can not be told"
     SOURCE_ROUTE = "IPv4 source route option (RFC 7126, 4.3 and 4.4)"
+    RECORDED_ROUTE = "IPv4 option that has recorded an inside address, which nobody outside may see"
     TTL_EXPIRED = "the time to live ran out here"
     LAND = "the IPv4 source is the destination: nobody writes to himself by way of a router"
     FRAGMENT_BAD_LENGTH = Refused.BAD_LENGTH.value

@@ -14,7 +14,7 @@ fits both networks, so that the ends never learn of a smaller MTU the hard way.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vswitch.dataplane import refusal, tracking
 from vswitch.dataplane.conntrack import CACHEABLE, Connection, Found, State
@@ -50,8 +50,7 @@ _IPV4_AND_TCP = ipv4.HEADER_LENGTH + tcp.HEADER_LENGTH
 """Bytes of a packet that are not counted by the maximum segment size (RFC 9293, 3.7.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(NamedTuple):
     """An IPv4 packet on its way, and how long its longest fragment was where it came in some."""
 
     packet: Ipv4
@@ -94,8 +93,7 @@ def send_as_it_is(
     return forward(walk, tables, _onward(walk, network, way, (DecrementTtl(),), None, connection))
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(NamedTuple):
     """The way into a network: whom to give the packet to, and where it has to be cut."""
 
     next_hop: IpAddress
@@ -197,14 +195,10 @@ def _rewrite(
 ) -> list[Action]:
     """What turns a packet with one tuple into one with the other."""
     rewrite: list[Action] = [DecrementTtl()]
-    source, destination = leaving.source, leaving.destination
-    if (source, leaving.source_port) != (arriving.source, arriving.source_port):
-        rewrite.append(SetSource(source, leaving.source_port))
-    if (destination, leaving.destination_port) != (
-        arriving.destination,
-        arriving.destination_port,
-    ):
-        rewrite.append(SetDestination(destination, leaving.destination_port))
+    if leaving.sender != arriving.sender:
+        rewrite.append(SetSource(leaving.source, leaving.source_port))
+    if leaving.receiver != arriving.receiver:
+        rewrite.append(SetDestination(leaving.destination, leaving.destination_port))
     is_syn = message.tcp_flags is not None and message.tcp_flags & tcp.SYN
     if is_syn and walk.network.outside.clamps_mss and network.outside.clamps_mss:
         rewrite.append(ClampMss(min(walk.network.mtu, network.mtu) - _IPV4_AND_TCP))

@@ -77,12 +77,12 @@ class FlowTuple(bytes):
     @property
     def source(self) -> IpAddress:
         """Who sends."""
-        return IpAddress(self[4:8])
+        return IpAddress.trusted(self[4:8])
 
     @property
     def destination(self) -> IpAddress:
         """To whom."""
-        return IpAddress(self[8:12])
+        return IpAddress.trusted(self[8:12])
 
     @property
     def source_port(self) -> int:
@@ -93,6 +93,16 @@ class FlowTuple(bytes):
     def destination_port(self) -> int:
         """The receiver's port."""
         return self[14] << 8 | self[15]
+
+    @property
+    def sender(self) -> bytes:
+        """Address and port of who sends, to be compared with another's."""
+        return self[4:8] + self[12:14]
+
+    @property
+    def receiver(self) -> bytes:
+        """The same of who receives."""
+        return self[8:12] + self[14:16]
 
     @property
     def identifier(self) -> int:

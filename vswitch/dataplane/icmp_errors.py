@@ -59,8 +59,6 @@ def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Transl
     """The error as the sender of the quoted packet has to see it."""
     if message.type == Type.REDIRECT:
         return DropReason.ICMP_NOT_TRANSLATED
-    if not message.has_valid_checksum():
-        return Malformed.ICMP_BAD_CHECKSUM
     quote = Ipv4.parse_quoted(walk.frame, message.payload, message.end)
     if isinstance(quote, Malformed):
         return quote

@@ -167,6 +167,8 @@ class MappingTable:
         paired = account.paired.get(uplink)
         if paired in addresses:
             return paired
+        if len(addresses) == 1:
+            return addresses[0]
         return max(addresses, key=lambda address: len(self._pool(protocol, address)))
 
     def choose(
@@ -275,7 +277,7 @@ class MappingTable:
         pool = self._pools.get((protocol, address))
         if pool is None:
             has_classes = protocol != Protocol.ICMP
-            pool = PortPool(self._allowed(address), has_classes=has_classes)
+            pool = PortPool.fresh(self._allowed(address), has_classes=has_classes)
             self._pools[protocol, address] = pool
             for ports in self._reserved(protocol, address):
                 self.reserve(protocol, address, ports)

@@ -15,7 +15,7 @@ Nothing is written to a table here; a new mapping is returned as part of the ans
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vswitch.dataplane.accounts import Account
 from vswitch.dataplane.drops import DropReason
@@ -31,8 +31,7 @@ from vswitch.translation import Filtering
 from vswitch.wire.values import IpAddress, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(NamedTuple):
     """The other side of a new flow."""
 
     reply: FlowTuple
@@ -45,8 +44,7 @@ class Translation:
     publication: Publication | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(NamedTuple):
     """What a source becomes outside."""
 
     address: IpAddress
@@ -54,8 +52,7 @@ class _Source:
     mapping: Mapping | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(NamedTuple):
     """Where an address and port of the switch lead."""
 
     network: Network

@@ -13,13 +13,18 @@ from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
 from vswitch.wire.ipv4 import Ipv4
-from vswitch.wire.values import IpAddress
+from vswitch.wire.values import IPV4_LENGTH, IpAddress
 
 _THIS_NETWORK = 0
 """The first octet of 0.0.0.0/8, which is nobody's address (RFC 1122, 3.2.1.3)."""
 
 _LOOSE_SOURCE_ROUTE = 131
 _STRICT_SOURCE_ROUTE = 137
+_RECORD_ROUTE = 7
+_TIMESTAMP = 68
+_RECORDS_FROM = {_RECORD_ROUTE: 3, _TIMESTAMP: 4}
+"""Where in an option the addresses of those begin that it has passed (RFC 791, 3.1)."""
+
 _NO_OPERATION = 1
 _END_OF_OPTIONS = 0
 _SHORTEST_OPTION = 2
@@ -39,7 +44,8 @@ def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason 
         return DropReason.MARTIAN_SOURCE
     if _is_no_host(destination) or destination.is_multicast or _is_broadcast(destination, tables):
         return DropReason.MARTIAN_DESTINATION
-    return _refuse_options(packet.options)
+    options = packet.options
+    return _refuse_options(options, network, tables) if options else None
 
 
 def refuse_route(arrived: Network, leaves: Network) -> DropReason | None:
@@ -68,16 +74,27 @@ def _is_broadcast(address: IpAddress, tables: Tables) -> bool:
     return address == subnet.broadcast
 
 
-def _refuse_options(options: bytes) -> DropReason | None:
+def _refuse_options(options: bytes, network: Network, tables: Tables) -> DropReason | None:
     at = 0
     while at < len(options) and options[at] != _END_OF_OPTIONS:
-        if options[at] == _NO_OPERATION:
+        kind = options[at]
+        if kind == _NO_OPERATION:
             at += 1
             continue
-        if options[at] in (_LOOSE_SOURCE_ROUTE, _STRICT_SOURCE_ROUTE):
+        if kind in (_LOOSE_SOURCE_ROUTE, _STRICT_SOURCE_ROUTE):
             return DropReason.SOURCE_ROUTE
         length = options[at + 1] if at + 1 < len(options) else 0
         if not _SHORTEST_OPTION <= length <= len(options) - at:
             return DropReason.BAD_OPTIONS
+        if network.side is Side.INSIDE and kind in _RECORDS_FROM:
+            recorded = options[at + _RECORDS_FROM[kind] : at + length]
+            if _shows_inside(recorded, tables):
+                return DropReason.RECORDED_ROUTE
         at += length
     return None
+
+
+def _shows_inside(recorded: bytes, tables: Tables) -> bool:
+    """Whether an inside address is among those that an option has recorded."""
+    starts = range(0, len(recorded) - IPV4_LENGTH + 1, IPV4_LENGTH)
+    return any(_is_inside(IpAddress(recorded[at : at + IPV4_LENGTH]), tables) for at in starts)

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from copy import deepcopy
 from enum import IntEnum
+from functools import lru_cache
 from random import Random
 
 PORTS = range(65536)
@@ -34,6 +36,11 @@ class Parity(IntEnum):
 
 class PortPool:
     """The ports of one protocol and address. `ports` are those that may ever be given away."""
+
+    @classmethod
+    def fresh(cls, ports: tuple[range, ...], *, has_classes: bool = True) -> PortPool:
+        """The same as a new one, made from a copy: most pools are alike at first."""
+        return deepcopy(_pattern(ports, has_classes))
 
     def __init__(self, ports: Iterable[range], *, has_classes: bool = True) -> None:
         """Identifiers of ICMP have no low and high ones: their pool has `has_classes` false."""
@@ -94,3 +101,8 @@ class PortPool:
 
     def _class_of(self, port: int) -> tuple[bool, Parity]:
         return port >= self._first_high, Parity(port & 1)
+
+
+@lru_cache(maxsize=16)
+def _pattern(ports: tuple[range, ...], has_classes: bool) -> PortPool:
+    return PortPool(ports, has_classes=has_classes)

@@ -272,7 +272,7 @@ class Switch:
             self._kept.forget(verdict.connection)
         if verdict.evicted is not None and verdict.evicted in self.tables.connections:
             self.changes.end((verdict.evicted,), now)
-        if verdict.fate is Fate.WAITING:
+        if verdict.fate in (Fate.WAITING, Fate.DROPPED):
             self._count_lost_fragments()
         return list(self._execute(verdict.deliveries))
 

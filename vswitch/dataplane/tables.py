@@ -40,6 +40,8 @@ class Tables:
         self.limits = limits
         self.fastpath = fastpath
         self.networks: dict[int, Network] = {}
+        self.uplink: Network | None = None
+        """The network that leads outside where nothing else is said: the first there is."""
         self._owners: dict[IpAddress, Network] = {}
         self._by_subnet: dict[int, dict[int, Network]] = {}
         self._errors: dict[int, Rate] = {}
@@ -65,11 +67,6 @@ class Tables:
 
     # Networks
 
-    @property
-    def uplink(self) -> Network | None:
-        """The network that leads outside where nothing else is said: the first there is."""
-        return next((each for each in self.networks.values() if each.side is Side.OUTSIDE), None)
-
     def uplink_of(self, network: Network) -> Network | None:
         """The network that leads the endpoints of `network` outside."""
         return self.uplink if network.uplink is None else self.networks.get(network.uplink)
@@ -77,6 +74,8 @@ class Tables:
     def add_network(self, network: Network) -> None:
         """Begin a broadcast domain, whose subnet overlaps no other's."""
         self.networks[network.number] = network
+        if network.side is Side.OUTSIDE and self.uplink is None:
+            self.uplink = network
         self._enter(network)
 
     def set_interface(

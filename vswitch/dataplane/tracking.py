@@ -5,7 +5,8 @@ one begins the connection, the others refresh it and move its state. A TCP segme
 where it fits into the window (`fastpath.window`, which hits are held against too): one that its
 receiver would ignore is forwarded like any other and changes nothing, so that nobody who is not on
 the path can end a connection or keep it alive (RFC 5961; RFC 7857, 2.1). Of resets only one with
-the exact number counts, as others are answered with a challenge.
+the exact number counts, as others are answered with a challenge, and only the first, as those after
+it say nothing new (RFC 7857, 7).
 
 A SYN begins a window. One that opens the tuple of a connection that is over begins it anew; one in
 the middle of a connection is left to the ends.
@@ -82,7 +83,8 @@ def _counts(
     sequence, flags = segment.sequence, segment.flags
     acknowledgment = segment.acknowledgment if flags & tcp.ACK else None
     if flags & tcp.RST:
-        return window.reset_fits(direction, sequence, acknowledgment) is Exactness.EXACT
+        is_exact = window.reset_fits(direction, sequence, acknowledgment) is Exactness.EXACT
+        return is_exact and found.state_after(flags) is not found.connection.state
     end = _end(packet, segment)
     if flags & tcp.SYN:
         return _syn_counts(tables, window, segment, found, end, commit=commit)

@@ -12,7 +12,7 @@ addresses and can not be translated at all (RFC 3715, 2.1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vswitch.dataplane.drops import DropReason, Reason
 from vswitch.dataplane.flow import ANSWERS, QUESTIONS, FlowTuple
@@ -40,8 +40,7 @@ PORTLESS = frozenset({int(Protocol.GRE), int(Protocol.ESP)})
 _PORTS_LENGTH = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Transport:
+class Transport(NamedTuple):
     """A packet as part of a flow. `header` is None for protocols that have no view."""
 
     tuple: FlowTuple
@@ -115,6 +114,8 @@ def _icmp(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
     message = Icmp.parse(packet.frame, packet.payload, packet.end)
     if isinstance(message, Malformed):
         return message
+    if not message.has_valid_checksum():
+        return Malformed.ICMP_BAD_CHECKSUM
     if message.is_error:
         return message
     kind, identifier = message.type, message.identifier

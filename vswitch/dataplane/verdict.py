@@ -8,7 +8,6 @@ asks about costs no formatting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -61,8 +60,7 @@ class Finding(NamedTuple):
         return self.words.format(*self.arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """That a program is kept, and whose frames it is for."""
 
     key: bytes
@@ -72,8 +70,7 @@ class Kept:
     """Of the frames within the connection, where there is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A frame to send, and the program that sends it, kept for its flow where there is one."""
 
     frame: MutableBuffer
@@ -85,8 +82,7 @@ class Delivery:
     """The longest packet, in bytes, that may leave: what is longer leaves in fragments."""
 
 
-@dataclass(frozen=True, slots=True)
-class Onward:
+class Onward(NamedTuple):
     """A routed frame for which only the station of its next hop is missing."""
 
     frame: MutableBuffer
@@ -104,8 +100,7 @@ class Onward:
     """As in `Delivery`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The decision about one frame."""
 
     fate: Fate

@@ -27,15 +27,16 @@ from typing import NamedTuple
 
 from vswitch.wire import ethernet, icmp, ipv4, offload, tcp, udp
 from vswitch.wire.buffer import Buffer
+from vswitch.wire.checksum import ones_sum
 from vswitch.wire.values import EtherType, MacAddress, Protocol
 
 _BRIDGED = b"B"
 _ROUTED_IPV4 = b"4"
 
 # Where the sender stands in a key: behind kind, port, VLAN and the destination, or behind kind,
-# port and protocol (and an ICMP type).
+# port and protocol.
 _BRIDGED_SENDER = slice(11, 17)
-_ROUTED_SENDER = 4
+_ROUTED_SENDER = slice(4, 10)
 
 # Absolute offsets in a frame that is untagged and whose IPv4 header has no options: all that a
 # routed key is made of stands at a fixed place.
@@ -64,6 +65,9 @@ _VLAN_ETHERTYPE = b"\x81\x00"
 _UNTAGGED = b"\x00\x00"
 _FRAGMENTED = ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET_MASK
 _CONTROL = tcp.FIN | tcp.SYN | tcp.RST | tcp.ACK
+_RIGHT = 0xFFFF
+"""The sum of what its checksum is right for."""
+
 _ECHO = (icmp.Type.ECHO_REPLY, icmp.Type.ECHO_REQUEST)
 
 _IPV4 = int(EtherType.IPV4)
@@ -110,8 +114,7 @@ def sender(key: bytes) -> Sender:
     port, is_bridged = key[1] << 8 | key[2], key[:1] == _BRIDGED
     if is_bridged:
         return Sender(port, key[3] << 8 | key[4], key[_BRIDGED_SENDER], is_bridged)
-    at = _ROUTED_SENDER + (key[3] == _ICMP)
-    return Sender(port, 0, key[at : at + 6], is_bridged)
+    return Sender(port, 0, key[_ROUTED_SENDER], is_bridged)
 
 
 def extract(context: KeyContext, frame: Buffer) -> bytes | None:
@@ -170,6 +173,8 @@ def _routed(context: KeyContext, station: bytes, frame: Buffer, length: int) -> 
     elif protocol == _ICMP and not unfinished:
         kind = _TRANSPORT + icmp.TYPE
         if payload < icmp.HEADER_LENGTH or frame[kind] not in _ECHO or frame[kind + icmp.CODE]:
+            return None
+        if ones_sum(frame[_TRANSPORT : _TRANSPORT + payload]) != _RIGHT:
             return None
         at = _TRANSPORT + icmp.IDENTIFIER
         ends = ends[: _PORTS + 1] + frame[at : at + 2]

@@ -217,7 +217,7 @@ def prepare(program: Program, frame: Buffer) -> Routine:
     """The routine of `program` for the flow of `frame`.
 
     The pipeline has parsed the frame before it made a program, so where the program looks at IPv4
-    the headers concerned are whole.
+    that header is whole, and where it rewrites addresses so is the transport's.
     """
     mtu = tracked = mss_limit = 0
     stations = b""
@@ -242,10 +242,10 @@ def prepare(program: Program, frame: Buffer) -> Routine:
                 mss_limit = action.limit
             case Output():
                 pass
-    layers = _NO_LAYERS
-    if source or destination or decrements or direction is not None or mss_limit:
-        layers = _layers(frame)
     rewrites = bool(source or destination)
+    layers = _NO_LAYERS
+    if rewrites or decrements or direction is not None or mss_limit:
+        layers = _layers(frame, rewrites=rewrites)
     plan = _plan(layers, mtu, direction, stations, decrements, rewrites, program.outputs)
     old = _addresses_and_ports(frame, layers)
     ttl = _TTL_DIFFERENCE if decrements else 0
@@ -279,12 +279,15 @@ class _Layers(NamedTuple):
 _NO_LAYERS = _Layers(0, 0, 0, 0, _NOTHING)
 
 
-def _layers(frame: Buffer) -> _Layers:
+def _layers(frame: Buffer, *, rewrites: bool) -> _Layers:
+    """Of the transport header nothing is looked at unless something is rewritten."""
     network = ethernet.START + ethernet.HEADER_LENGTH
     if (frame[network - 2] << 8 | frame[network - 1]) == EtherType.VLAN:
         network += ethernet.TAG_LENGTH
     transport = network + ((frame[network] & 0x0F) << 2)
     protocol = frame[network + ipv4.PROTOCOL]
+    if not rewrites:
+        return _Layers(network, transport, protocol, 0, _NOTHING)
     if protocol != Protocol.ICMP:
         return _Layers(network, transport, protocol, 0, _HEADERS.get(protocol, _NOTHING))
     kind = frame[transport + icmp.TYPE]

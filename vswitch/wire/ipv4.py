@@ -145,12 +145,12 @@ class Ipv4:
     @property
     def source(self) -> IpAddress:
         """Who sent it."""
-        return IpAddress(self.frame[self.offset + SOURCE : self.offset + DESTINATION])
+        return IpAddress.trusted(self.frame[self.offset + SOURCE : self.offset + DESTINATION])
 
     @property
     def destination(self) -> IpAddress:
         """Whom it is for."""
-        return IpAddress(self.frame[self.offset + DESTINATION : self.offset + OPTIONS])
+        return IpAddress.trusted(self.frame[self.offset + DESTINATION : self.offset + OPTIONS])
 
     @property
     def options(self) -> bytes:

@@ -136,6 +136,11 @@ class IpAddress(bytes):
         return bytes.__new__(cls, octets)
 
     @classmethod
+    def trusted(cls, octets: Buffer) -> IpAddress:
+        """The address of octets that a parser has counted already: nothing is checked."""
+        return bytes.__new__(cls, octets)
+
+    @classmethod
     def parse(cls, text: str) -> IpAddress:
         """Read a dotted quad or RFC 4291 text without a zone; ValueError for all else."""
         try:

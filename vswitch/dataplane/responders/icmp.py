@@ -16,6 +16,10 @@ from vswitch.wire.values import EtherType, IpAddress, Protocol
 _ERROR_LIMIT = 576
 """RFC 1812, 4.3.2.3: the whole error, with its IPv4 header, in bytes."""
 
+_INTERNETWORK_CONTROL = 0xC0
+_TYPE_OF_SERVICE = 0x1C
+"""RFC 1812, 4.3.2.5: an error has precedence 6, and the type of service of what it is about."""
+
 _QUOTE_LIMIT = _ERROR_LIMIT - ipv4.HEADER_LENGTH - icmp.HEADER_LENGTH
 
 
@@ -24,7 +28,7 @@ def echo_reply(frame: Ethernet, packet: Ipv4, query: Icmp) -> bytearray:
     rest = query.identifier << 16 | query.sequence
     data = bytes(frame.frame[query.payload : packet.end])
     message = icmp.build(Type.ECHO_REPLY, 0, rest, data)
-    answer = ipv4.build(packet.destination, packet.source, Protocol.ICMP, message)
+    answer = ipv4.build(packet.destination, packet.source, Protocol.ICMP, message, tos=packet.tos)
     return ethernet.build(frame.source, frame.destination, EtherType.IPV4, answer)
 
 
@@ -56,7 +60,8 @@ def _error(
 ) -> bytearray:
     quote = bytes(frame.frame[packet.offset : min(packet.end, packet.offset + _QUOTE_LIMIT)])
     message = icmp.build(kind, code, rest, quote)
-    answer = ipv4.build(source, packet.source, Protocol.ICMP, message)
+    tos = _INTERNETWORK_CONTROL | packet.tos & _TYPE_OF_SERVICE
+    answer = ipv4.build(source, packet.source, Protocol.ICMP, message, tos=tos)
     return ethernet.build(frame.source, frame.destination, EtherType.IPV4, answer)
 
 
