@@ -9,7 +9,7 @@ from vswitch.debug.cases.making import Script, make
 
 ROUTER, SWITCH = "02:00:00:00:00:01", "02:00:00:00:00:fe"
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
-SERVERS = ("198.51.100.1", "198.51.100.2", "203.0.113.77")
+SERVERS = ("198.51.100.1", "198.51.100.2")
 ADDRESSES = ("203.0.113.1", "203.0.113.2", "203.0.113.3")
 ENDPOINTS = {
     "app": ("02:00:00:00:01:02", "02:00:00:00:01:01", "10.0.0.2", "10.0.0.1"),
@@ -24,32 +24,32 @@ def introduce(script: Script, seconds: float) -> None:
     for name, (mac, gateway, address, router) in ENDPOINTS.items():
         here = ARP(op=2, hwsrc=mac, psrc=address, hwdst=gateway, pdst=router)
         script.send(seconds, name, Ether(src=mac, dst=gateway) / here)
-    for address in ("203.0.113.254", SERVERS[2]):
-        outside = ARP(op=2, hwsrc=ROUTER, psrc=address, hwdst=SWITCH, pdst=ADDRESSES[0])
-        script.send(seconds, "uplink", Ether(src=ROUTER, dst=SWITCH) / outside)
+    outside = ARP(op=2, hwsrc=ROUTER, psrc="203.0.113.254", hwdst=SWITCH, pdst=ADDRESSES[0])
+    script.send(seconds, "uplink", Ether(src=ROUTER, dst=SWITCH) / outside)
 
 
 def build(script: Script) -> None:
     introduce(script, 0.0)
     for at, (name, (mac, gateway, address, _)) in enumerate(ENDPOINTS.items()):
-        for second, server in enumerate(SERVERS, start=1):
+        for tenth, server in enumerate(SERVERS):
             out = Ether(src=mac, dst=gateway) / IP(src=address, dst=server)
-            seconds = second + at / 10
+            seconds = 1 + at + tenth / 10
             script.send(seconds, name, out / UDP(sport=5000 + at, dport=7000) / b"hello")
             segment = TCP(sport=5000 + at, dport=80, flags="S", seq=1000)
             script.send(seconds + 0.01, name, out / segment)
             script.send(seconds + 0.02, name, out / ICMP(type=8, id=7 + at, seq=1))
-        tunnel = Ether(src=mac, dst=gateway) / IP(src=address, dst=SERVERS[0]) / GRE(proto=0x0800)
-        script.send(4 + at / 10, name, tunnel / IP(src="192.168.0.1", dst="192.168.0.2"))
+            if server == SERVERS[at % 2]:
+                carried = IP(src="192.168.0.1", dst="192.168.0.2")
+                script.send(seconds + 0.03, name, out / GRE(proto=0x0800) / carried)
 
-    for at, address in enumerate(ADDRESSES):
+    for second, address in enumerate(ADDRESSES, start=5):
         question = ARP(op=1, hwsrc=ROUTER, psrc="203.0.113.254", pdst=address)
-        script.send(5 + at / 10, "uplink", Ether(src=ROUTER, dst=EVERYBODY) / question)
+        script.send(second, "uplink", Ether(src=ROUTER, dst=EVERYBODY) / question)
         into = Ether(src=ROUTER, dst=SWITCH) / IP(src=SERVERS[0], dst=address)
-        for port in (5000, 5001, 5002):  # each is a port of one address only
+        script.send(second + 0.1, "uplink", into / ICMP(type=8, id=77, seq=1) / b"ping")
+        for tenth, port in enumerate((5000, 5001, 5002), start=2):  # each on one address only
             answer = UDP(sport=7000, dport=port) / b"answer"
-            script.send(6 + at / 10 + port / 1e6, "uplink", into / answer)
-        script.send(7 + at / 10, "uplink", into / ICMP(type=8, id=9, seq=1) / b"ping")
+            script.send(second + tenth / 10, "uplink", into / answer)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Vswitch
 
 VERBS = [
-    *("up", "run", "status", "flows", "fdb", "neighbours", "ports"),
+    *("up", "run", "status", "flows", "mappings", "fdb", "neighbours", "ports"),
     *("capture", "recorder", "demo"),
 ]
 

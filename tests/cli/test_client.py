@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import Switches, Vswitch
 
-VERBS = ["flows", "fdb", "neighbours", "ports", "status"]
+VERBS = ["flows", "mappings", "fdb", "neighbours", "ports", "status"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

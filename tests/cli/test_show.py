@@ -8,7 +8,15 @@ import pytest
 from pydantic import BaseModel
 
 from vswitch.cli.show import octets
-from vswitch.daemon.messages import FdbRow, FlowRow, NeighbourRow, PortRow, StatusRow
+from vswitch.daemon.messages import (
+    FdbRow,
+    FlowRow,
+    MappingRow,
+    NeighbourRow,
+    PortRow,
+    StatusRow,
+    UplinkRow,
+)
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Switches, Vswitch
@@ -40,19 +48,48 @@ PORT = PortRow(
     received_bytes=500,
     sent_frames=6,
     sent_bytes=6 * 1024 * 1024,
+    wrong_checksums=0,
     lost={"full": 2},
     drops={"not_for_us": 1, "no_route": 4},
+)
+MAPPING = MappingRow(
+    protocol="udp",
+    network="front",
+    inside="172.18.0.3:5000",
+    outside="198.51.100.2:5000",
+    connections=0,
+    guests=0,
+    is_static=False,
+    expires_in_seconds=41.6,
+)
+UPLINK = UplinkRow(
+    name="uplink",
+    interface="eth0",
+    device="packet",
+    mac="02:00:00:00:00:fe",
+    address="192.0.2.7/24",
+    also=(),
+    gateway="192.0.2.1",
+    ports="61000-65535",
+    guard="clsact",
+    why_not=("tcx: this kernel is older than Linux 6.6",),
+    dhcp=None,
+    expires_in_seconds=None,
 )
 STATUS = StatusRow(
     name="lab",
     version="1.2.3",
     pid=4321,
     fastpath="reference",
-    uplink=None,
+    uplinks=(UPLINK,),
     networks=("bridge", "front"),
     endpoints=(),
     connections=8,
+    connections_at_most=100,
     mappings=9,
+    held_syns=0,
+    incomplete_datagrams=0,
+    errors_withheld=0,
     captures=0,
     drops={},
 )
@@ -71,6 +108,12 @@ def _json(*rows: BaseModel) -> bytes:
             "id protocol state original translation frames bytes left",
             "7 tcp established 172.18.0.3:40000 > 198.51.100.1:80 source 198.51.100.2:40000"
             " 12 2.0 KiB 300 s",
+        ),
+        (
+            "mappings",
+            MAPPING,
+            "protocol network inside outside kept by",
+            "udp front 172.18.0.3:5000 198.51.100.2:5000 nothing, for 42 s more",
         ),
         (
             "fdb",
@@ -108,7 +151,26 @@ def test_status_is_one_line_for_each_fact(vswitch: Vswitch, switches: Switches) 
     assert lines[0] == "switch lab (vswitch 1.2.3, pid 4321)"
     assert "networks bridge, front" in lines
     assert "endpoints none" in lines
-    assert "uplink none" in lines
+    assert "connections 8 of at most 100" in lines
+
+
+def test_status_says_how_an_address_is_shared_with_the_host(
+    vswitch: Vswitch, switches: Switches
+) -> None:
+    switches("lab").content = STATUS.model_dump_json().encode()
+    lines = [" ".join(line.split()) for line in vswitch("status").out.splitlines()]
+    assert "uplink 192.0.2.7/24 at eth0 (packet, 02:00:00:00:00:fe), gateway 192.0.2.1" in lines
+    assert "shared with the host, guarded by clsact" in lines
+    assert "not by tcx: this kernel is older than Linux 6.6" in lines
+
+
+def test_status_says_how_long_a_lease_lasts(vswitch: Vswitch, switches: Switches) -> None:
+    changes = {"guard": None, "why_not": (), "dhcp": "bound", "expires_in_seconds": 3599.6}
+    leased = UPLINK.model_copy(update=changes)
+    status = STATUS.model_copy(update={"uplinks": (leased,)})
+    switches("lab").content = status.model_dump_json().encode()
+    lines = [" ".join(line.split()) for line in vswitch("status").out.splitlines()]
+    assert "by DHCP: bound, 3600 s left" in lines
 
 
 def test_long_row_is_not_folded_in_a_pipe(vswitch: Vswitch, switches: Switches) -> None:
@@ -124,7 +186,7 @@ def test_text_from_the_network_is_not_taken_for_markup(
     assert "[bold]web[/red]" in vswitch("fdb").out
 
 
-@pytest.mark.parametrize("verb", ["flows", "fdb", "neighbours", "ports", "status"])
+@pytest.mark.parametrize("verb", ["flows", "mappings", "fdb", "neighbours", "ports", "status"])
 def test_json_is_what_the_switch_sent(vswitch: Vswitch, switches: Switches, verb: str) -> None:
     switches("lab").content = b'[{"as": "it is"},\n 1]'
     outcome = vswitch(verb, "--json")

@@ -126,7 +126,7 @@ def test_status_is_one_object(api: Served) -> None:
     assert answer.body["networks"] == ["bridge", "front"]
 
 
-@pytest.mark.parametrize("table", ["ports", "fdb", "neighbours", "flows", "endpoints"])
+@pytest.mark.parametrize("table", ["ports", "fdb", "neighbours", "flows", "mappings", "endpoints"])
 def test_table_of_nothing_is_an_empty_list(api: Served, table: str) -> None:
     assert api.ask("GET", f"/v1/{table}").body == []
 

@@ -94,6 +94,23 @@ def test_hairpin_shows_both_translated() -> None:
     assert row.translation == f"source {UPLINK_ADDRESS}:4000, destination {lab.a.ip}:80"
 
 
+def test_mapping_is_kept_by_its_connections_and_then_by_its_own_time() -> None:
+    lab = Lab().meet_everyone()
+    lab.exchange(lab.a, IP(src=lab.a.ip, dst=ROUTER) / UDP(sport=5000, dport=7))
+    [row] = views.mappings(lab.switch, lab.now)
+    assert (row.protocol, row.network) == ("udp", "front")
+    assert (row.inside, row.outside) == (f"{lab.a.ip}:5000", f"{UPLINK_ADDRESS}:5000")
+    assert (row.connections, row.is_static, row.expires_in_seconds) == (1, False, None)
+
+
+def test_mapping_by_hand_is_told_from_others() -> None:
+    lab = Lab().meet_everyone()
+    lab.map_statically(lab.b, 6000, 7000)
+    [row] = views.mappings(lab.switch, lab.now)
+    assert (row.inside, row.outside) == (f"{lab.b.ip}:6000", f"{UPLINK_ADDRESS}:7000")
+    assert (row.connections, row.is_static) == (0, True)
+
+
 def test_echo_shows_its_identifier_in_place_of_ports() -> None:
     lab = Lab().meet_everyone()
     lab.exchange(lab.a, IP(src=lab.a.ip, dst=ROUTER) / ICMP(type=8, id=77))

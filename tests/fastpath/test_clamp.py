@@ -109,6 +109,12 @@ def test_syn_behind_ip_options_and_a_tag_is_found() -> None:
     assert_checksums_right(result)
 
 
+def test_what_only_looks_like_a_syn_is_left_alone() -> None:
+    lookalike = syn(("MSS", 1460))
+    lookalike[IP].proto = 136
+    assert run(lookalike, ClampMss(1360))[HEADER_LENGTH:] == bytes(lookalike)
+
+
 @given(protocol=st.integers(0, 255), payload=st.binary(max_size=60))
 def test_what_is_no_segment_is_left_alone(protocol: int, payload: bytes) -> None:
     packet = ethernet(IP(src="10.0.0.2", dst="198.51.100.1", proto=protocol) / Raw(payload))

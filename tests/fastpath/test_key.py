@@ -140,6 +140,13 @@ def test_kinds_of_keys_are_told_apart_by_the_first_byte() -> None:
     assert routed[0] != bridged[0]
 
 
+def test_what_only_looks_like_ipv4_has_no_key() -> None:
+    frame = udp()
+    frame.type = 0x88B5
+    assert bytes(frame)[14] == 0x45
+    assert key(frame) is None
+
+
 def test_port_without_a_gateway_bridges_everything() -> None:
     context = KeyContext.of(7, None)
     raw = bytes(HEADER_LENGTH) + bytes(udp())

@@ -176,6 +176,15 @@ def test_computed_udp_checksum_of_zero_is_sent_as_all_ones() -> None:
     assert_checksums_right(result)
 
 
+def test_segment_may_have_a_checksum_of_zero() -> None:
+    """The payload makes it come out so; to TCP a zero is a number like any other."""
+    probe = TCP(bytes(IP(bytes(IP(src="10.0.0.2", dst="10.9.9.9") / TCP() / b"\0\0"))[TCP]))
+    packet = IP(src="10.0.0.2", dst="10.9.9.9") / TCP() / probe.chksum.to_bytes(2, "big")
+    assert IP(bytes(packet))[TCP].chksum == 0
+    result = Ether(run(ethernet(packet), SetSource(UPLINK, 6000))[HEADER_LENGTH:])
+    assert_checksums_right(result)
+
+
 def test_wrong_checksum_stays_wrong() -> None:
     """What was damaged on its way is not made to look sound."""
     packet = IP(src="10.0.0.2", dst="198.51.100.1") / TCP(sport=1, dport=2) / b"payload"

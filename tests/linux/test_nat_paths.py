@@ -165,14 +165,7 @@ def test_bulk_passes_a_narrow_uplink_in_both_directions(narrow_uplink: Lab) -> N
     [
         pytest.param("app", "far", FAR, SIZE_PORT, NARROW_UPLINK, id="out"),
         pytest.param("far", "web", UPLINK, PUBLISHED + SIZE_PORT, NARROW_UPLINK, id="in"),
-        pytest.param("slim", "far", FAR, SIZE_PORT, NARROW_NETWORK, id="out of slim"),
-        pytest.param(
-            "far", "slim", UPLINK, PUBLISHED_SLIM + SIZE_PORT, NARROW_NETWORK, id="in to slim"
-        ),
         pytest.param("app", "web", UPLINK, PUBLISHED + SIZE_PORT, ORDINARY_MTU, id="hairpin"),
-        pytest.param(
-            "app", "slim", UPLINK, PUBLISHED_SLIM + SIZE_PORT, NARROW_NETWORK, id="hairpin to slim"
-        ),
     ],
 )
 def test_both_ends_of_tcp_send_what_fits_from_the_start(

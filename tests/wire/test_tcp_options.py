@@ -72,8 +72,12 @@ def test_window_scale_is_what_the_option_says(options: bytes, scale: int | None)
     assert segment(options).window_scale == scale
 
 
+def test_option_may_be_cut_off_at_the_end_of_the_frame() -> None:
+    assert list(segment(b"\x01\x01\x01\x02", payload=b"").iter_options()) == []
+
+
 @given(options=st.binary(max_size=40))
 def test_any_options_are_read_without_leaving_the_header(options: bytes) -> None:
-    view = segment(options)
+    view = segment(options, payload=b"")
     for option in view.iter_options():
         assert tcp.HEADER_LENGTH + 2 <= option.at <= option.at + option.length <= view.payload

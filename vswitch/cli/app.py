@@ -121,6 +121,17 @@ def fdb(json: JsonOption = False, switch: SwitchOption = None) -> None:
 
 
 @app.command()
+def mappings(json: JsonOption = False, switch: SwitchOption = None) -> None:
+    """Show every external port, whose it is, and what keeps it.
+
+    Example:  [bold]vswitch mappings[/bold]
+    """
+    from vswitch.cli import show
+
+    show.mappings(switch, json=json)
+
+
+@app.command()
 def neighbours(json: JsonOption = False, switch: SwitchOption = None) -> None:
     """Show which station has which address, as far as the switch had to know.
 

@@ -1,4 +1,4 @@
-"""`vswitch flows|fdb|neighbours|ports|status`: the tables of the running switch.
+"""`vswitch flows|mappings|fdb|neighbours|ports|status`: the tables of the running switch.
 
 On a terminal a table is drawn; into a pipe go plain columns, one row a line; `--json` prints what
 the switch sent, byte for byte.
@@ -16,8 +16,10 @@ from rich.tree import Tree
 
 from vswitch.cli.client import Client
 from vswitch.daemon.messages import (
+    NO_ADDRESS,
     FdbRow,
     FlowRow,
+    MappingRow,
     NeighbourRow,
     PortRow,
     StatusRow,
@@ -121,6 +123,26 @@ def neighbours(switch: str | None, *, json: bool) -> None:
     print_table(table)
 
 
+def mappings(switch: str | None, *, json: bool) -> None:
+    """Every external port that stands for an inside one."""
+    client = Client.of(switch)
+    if json:
+        print(client.text("mappings"))
+        return
+    table = _table("protocol", "network", "inside", "outside", "kept by")
+    for row in client.rows("mappings", MappingRow):
+        table.add_row(row.protocol, row.network, row.inside, row.outside, _kept_by(row))
+    print_table(table)
+
+
+def _kept_by(row: MappingRow) -> str:
+    if row.is_static:
+        return "the configuration"
+    if row.expires_in_seconds is None:
+        return f"{row.connections} connection{'' if row.connections == 1 else 's'}"
+    return f"nothing, for {max(0, row.expires_in_seconds):.0f} s more"
+
+
 def ports(switch: str | None, *, json: bool) -> None:
     """Every port."""
     client = Client.of(switch)
@@ -175,7 +197,7 @@ def _uplink_name(row: UplinkRow) -> str:
 
 def _uplink_words(row: UplinkRow) -> str:
     """The uplink in a few lines: where, as whom, and what keeps its address."""
-    addresses = ", ".join((row.address, *row.also))
+    addresses = ", ".join((row.address, *row.also)) if row.address != NO_ADDRESS else "no address"
     lines = [f"{addresses} at {row.interface} ({row.device}, {row.mac}), gateway {row.gateway}"]
     lines.append(f"ports {row.ports}")
     if row.dhcp is not None:

@@ -61,6 +61,7 @@ class Api:
                 web.get("/v1/fdb", self._fdb),
                 web.get("/v1/neighbours", self._neighbours),
                 web.get("/v1/flows", self._flows),
+                web.get("/v1/mappings", self._mappings),
                 web.get("/v1/flows/{number:[0-9]{1,18}}", self._why),
                 web.post("/v1/trace", self._trace),
                 web.get("/v1/endpoints", self._endpoints),
@@ -110,6 +111,9 @@ class Api:
 
     async def _flows(self, _: web.Request) -> web.Response:
         return _rows(views.flows(self._daemon.switch, self._daemon.runtime.now()))
+
+    async def _mappings(self, _: web.Request) -> web.Response:
+        return _rows(views.mappings(self._daemon.switch, self._daemon.runtime.now()))
 
     # Reasons
 

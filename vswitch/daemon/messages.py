@@ -24,6 +24,9 @@ LONGEST_CAPTURE_SECONDS = 366 * 86_400
 LONGEST_FILTER = 4096
 """Characters: what a request line has room for, however they are quoted."""
 
+NO_ADDRESS = "none"
+"""Of an uplink that has not learnt one yet, or not any more."""
+
 HIGHEST_PID = 2**22
 """proc(5), pid_max: the kernel gives no process a higher number."""
 
@@ -71,7 +74,7 @@ class UplinkRow(_Message):
     device: str
     mac: str
     address: str
-    """With its prefix length, or "none" while there is none."""
+    """With its prefix length, or `NO_ADDRESS`."""
     also: tuple[str, ...]
     gateway: str
     ports: str
@@ -142,6 +145,22 @@ class NeighbourRow(_Message):
     mac: str | None
     state: str
     waiting: int
+
+
+class MappingRow(_Message):
+    """An external port, and the inside port that it stands for."""
+
+    protocol: str
+    network: str
+    inside: str
+    outside: str
+    connections: int
+    """Those by it that the inside takes part in."""
+    guests: int
+    """Those that came in by it."""
+    is_static: bool
+    expires_in_seconds: float | None
+    """None while something holds it."""
 
 
 class FlowRow(_Message):

@@ -36,7 +36,7 @@ from vswitch.daemon.guard.ports import HostPorts, NoFreePorts
 from vswitch.daemon.guard.ways import Guard, Guarded, GuardError
 from vswitch.daemon.journal import Journal, MadeLink
 from vswitch.daemon.links import LinkError
-from vswitch.daemon.messages import UplinkRow
+from vswitch.daemon.messages import NO_ADDRESS, UplinkRow
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.dhcp.client import DhcpClient
 from vswitch.dataplane.dhcp.outcome import Bound, Changed, Lost, News
@@ -443,7 +443,7 @@ class Uplinks:
             interface=live.uplink.interface,
             device=live.uplink.device.value,
             mac=str(live.mac),
-            address=str(interface.address) if interface else "none",
+            address=str(interface.address) if interface else NO_ADDRESS,
             also=tuple(str(each) for each in interface.also) if interface else (),
             gateway=str(live.network.next_hop or "none"),
             ports=",".join(f"{each.start}-{each.stop - 1}" for each in live.network.outside.ports),

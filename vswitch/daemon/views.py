@@ -10,6 +10,7 @@ from vswitch.daemon.messages import (
     FdbRow,
     FlowRow,
     LeavingRow,
+    MappingRow,
     NeighbourRow,
     PortRow,
     StepRow,
@@ -19,6 +20,7 @@ from vswitch.daemon.messages import (
 )
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.flow import Direction
+from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.switch import Switch
 from vswitch.debug.explain import describing, tracing
 from vswitch.debug.explain.why import usage
@@ -64,6 +66,11 @@ def neighbours(switch: Switch) -> list[NeighbourRow]:
         for network in switch.tables.networks.values()
         for entry in network.neighbours
     ]
+
+
+def mappings(switch: Switch, now: Nanoseconds) -> list[MappingRow]:
+    """Every external port that stands for an inside one."""
+    return [_mapping(switch, mapping, now) for mapping in switch.tables.mappings]
 
 
 def flows(switch: Switch, now: Nanoseconds) -> list[FlowRow]:
@@ -151,6 +158,20 @@ def _port(switch: Switch, number: int) -> PortRow:
         wrong_checksums=counters.wrong_checksums,
         lost=lost,
         drops={reason.name.lower(): count for reason, count in drops.items()},
+    )
+
+
+def _mapping(switch: Switch, mapping: Mapping, now: Nanoseconds) -> MappingRow:
+    internal, external, expires = mapping.internal, mapping.external, mapping.expires_at
+    return MappingRow(
+        protocol=Protocol(internal.protocol).name.lower(),
+        network=switch.tables.networks[internal.network].name,
+        inside=_socket(internal.address, internal.port),
+        outside=_socket(external.address, external.port),
+        connections=mapping.holders,
+        guests=mapping.guests,
+        is_static=mapping.is_static,
+        expires_in_seconds=None if expires is None else (expires - now) / SECOND,
     )
 
 

@@ -55,15 +55,16 @@ class Account:
         """The one address of each uplink that its mappings are on (RFC 4787, REQ-2)."""
         self.arrivals = Rate(translation.quotas.connections_per_second)
 
-    def __len__(self) -> int:
-        """How many connections it holds."""
-        return len(self.fleeting) + len(self.lasting)
-
     def __iter__(self) -> Iterator[Connection]:
         """All connections that it has to do with."""
         yield from self.fleeting
         yield from self.lasting
         yield from self.visitors
+
+    @property
+    def connections(self) -> int:
+        """How many connections it holds."""
+        return len(self.fleeting) + len(self.lasting)
 
     @property
     def is_empty(self) -> bool:
@@ -74,7 +75,7 @@ class Account:
     def may_hold_connection(self) -> bool:
         """Whether one more connection is within its quota."""
         quota = self.translation.quotas.connections
-        return not quota or len(self) < quota
+        return not quota or self.connections < quota
 
     @property
     def may_hold_mapping(self) -> bool:

@@ -252,7 +252,7 @@ class ConnectionTable:
         self._last_used = last_used
         self._by_tuple: dict[FlowTuple, Connection] = {}
         self._by_number: dict[int, Connection] = {}
-        self._wheel: Wheel[Connection] = Wheel(self._deadline)
+        self._wheel: Wheel[Connection] = Wheel(self.expires_at)
         self._added = 0
 
     def find(self, arriving: FlowTuple) -> Found | None:
@@ -305,8 +305,7 @@ class ConnectionTable:
         del self._by_number[connection.number]
         account = connection.account
         (account.fleeting if connection.state in FLEETING else account.lasting).pop(connection)
-        connection.standing = NOWHERE
-        self._wheel.forget()
+        self._wheel.forget(connection)
         if connection.mapping is not None:
             connection.mapping.end(connection.original.destination)
         target = connection.target
@@ -346,9 +345,6 @@ class ConnectionTable:
 
     def __len__(self) -> int:
         return len(self._by_number)
-
-    def _deadline(self, connection: Connection) -> Nanoseconds | None:
-        return self.expires_at(connection) if connection in self else None
 
     def _see(self, found: Found, now: Nanoseconds) -> None:
         connection, direction = found

@@ -54,7 +54,7 @@ class DropReason(Enum):
 
     BAD_TCP_FLAGS = "no TCP speaks like this: SYN together with FIN or RST, or no flag at all"
     PORT_ZERO = "TCP or UDP destination port 0, which nothing can listen on"
-    NO_CONNECTION = "a TCP segment in the middle of a connection that is not known here"
+    NO_CONNECTION = "an answer, or a segment of TCP, in a connection that is not known here"
     NOT_PUBLISHED = "from outside, and neither part of a connection nor to a published port"
     FOR_THE_HOST = (
         "to the address that the switch shares with the host, and nothing of the switch's"

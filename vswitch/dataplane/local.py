@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from vswitch.dataplane import refusal
 from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.flow import QUESTIONS
 from vswitch.dataplane.responders import icmp as icmp_responder
 from vswitch.dataplane.responders import tcp as tcp_responder
 from vswitch.dataplane.tables import Tables
@@ -39,7 +40,10 @@ def answer(walk: Walk, tables: Tables, packet: Ipv4, header: Tcp | Udp | Icmp | 
 
 
 def _echo(walk: Walk, packet: Ipv4, message: Icmp) -> Verdict:
-    if message.type != Type.ECHO_REQUEST:
+    if message.type in QUESTIONS:
         return walk.drop(DropReason.NO_CONNECTION)
-    reply = icmp_responder.echo_reply(walk.ethernet, packet, message)
+    if message.type != Type.ECHO_REQUEST:
+        return walk.drop(DropReason.NO_SERVICE)
+    is_atomic = packet.total_length <= walk.network.mtu
+    reply = icmp_responder.echo_reply(walk.ethernet, packet, message, is_atomic=is_atomic)
     return walk.conclude(Fate.ANSWERED, walk.answer(reply))

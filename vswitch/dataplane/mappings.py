@@ -308,6 +308,6 @@ class MappingTable:
         pool = self._pools.get((protocol, address))
         if pool is None or port in pool or external in self._by_external:
             return
-        may_be_given = any(port in some for some in self._allowed(address))
+        may_be_given = any(port in some for some in pool.ports)
         if may_be_given and external not in self._resting and not self._is_reserved(external):
             pool.give(port)

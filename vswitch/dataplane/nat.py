@@ -204,8 +204,7 @@ def _source(
         walk.found(Stage.NAT, "{} is {} outside, port for port", original.source, own)
         return _Source(own, original.source_port)
     if original.protocol in PORTLESS:
-        addresses = _addresses(tables, walk.network, uplink)
-        address = account.paired.get(uplink.number, addresses[0])
+        address = _address_for_peer(walk, tables, original, account, uplink)
         walk.found(Stage.NAT, "{} is {} outside", original.source, address)
         return _Source(address, 0)
     mapping = _mapping(walk, tables, original, account, uplink)
@@ -217,6 +216,22 @@ def _source(
         Stage.NAT, words, original.source, original.source_port, external.address, external.port
     )
     return _Source(external.address, external.port, mapping)
+
+
+def _address_for_peer(
+    walk: Walk, tables: Tables, original: FlowTuple, account: Account, uplink: Network
+) -> IpAddress:
+    """The address that an endpoint has on an uplink, else one by which nobody has a flow of this
+    protocol with the same peer."""
+    addresses = _addresses(tables, walk.network, uplink)
+    paired = account.paired.get(uplink.number)
+    if paired in addresses:
+        return paired
+    for address in addresses:
+        reply = _reply(original, uplink.number, original.destination, 0, _Source(address, 0))
+        if tables.connections.find(reply) is None:
+            return address
+    return addresses[0]
 
 
 def _mapping(

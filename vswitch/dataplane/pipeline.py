@@ -17,12 +17,12 @@ from __future__ import annotations
 from vswitch.dataplane import arp_stage, bridge, dhcp_stage, router
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.topology import Side
+from vswitch.dataplane.topology import Network, Side
 from vswitch.dataplane.verdict import Fate, Stage, Verdict
 from vswitch.dataplane.walk import Walk
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import MutableBuffer
-from vswitch.wire.ethernet import Ethernet
+from vswitch.wire.ethernet import TAG_LENGTH, Ethernet, without_tag
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.values import EtherType
 
@@ -36,6 +36,9 @@ def decide(
         return Verdict(Fate.DROPPED, reason=ethernet)
     port = tables.ports[port_number]
     network = tables.networks[port.network]
+    if ethernet.tagged and _is_for_ourselves(ethernet, network):
+        frame = without_tag(frame)
+        ethernet = Ethernet(frame, ethernet.ethertype, ethernet.payload - TAG_LENGTH)
     walk = Walk(ethernet, frame, port, network, now, tables.random, commit=commit)
     walk.found(Stage.ADMIT, "{} > {}", ethernet.source, ethernet.destination)
     refused = _admit(walk)
@@ -61,6 +64,15 @@ def decide(
         walk.detail(Stage.BRIDGE, "nothing is bridged on {}", network.name)
         return walk.drop(DropReason.NOT_FOR_US)
     return bridge.bridge(walk, tables)
+
+
+def _is_for_ourselves(ethernet: Ethernet, network: Network) -> bool:
+    """Whether a tagged frame is one that the switch itself takes: a tag without a VLAN says no more
+    than how urgent it is (802.1Q-2018, 9.6), and the switch is in no VLAN."""
+    if ethernet.vlan or network.interface is None:
+        return False
+    is_arp = ethernet.ethertype == EtherType.ARP
+    return is_arp or ethernet.destination == network.interface.mac
 
 
 def _admit(walk: Walk) -> DropReason | None:

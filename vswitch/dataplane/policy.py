@@ -38,6 +38,8 @@ def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason 
         return DropReason.LAND
     if _is_no_host(source) or source.is_multicast or tables.owner(source):
         return DropReason.MARTIAN_SOURCE
+    if _is_broadcast(source, tables):
+        return DropReason.MARTIAN_SOURCE
     if network.side is Side.INSIDE and not network.holds(source):
         return DropReason.SOURCE_NOT_IN_SUBNET
     if network.side is Side.OUTSIDE and _is_inside(source, tables):
@@ -67,11 +69,15 @@ def _is_inside(address: IpAddress, tables: Tables) -> bool:
 
 
 def _is_broadcast(address: IpAddress, tables: Tables) -> bool:
+    """Whether an address is all hosts of a subnet, or the subnet itself, which once meant the same
+    (RFC 1122, 3.2.1.3)."""
     network = tables.connected(address)
     if network is None or network.interface is None:
         return False
     subnet = network.interface.address.network
-    return address == subnet.broadcast
+    if subnet.broadcast is None:
+        return False
+    return address in (subnet.broadcast, subnet.address)
 
 
 def _refuse_options(options: bytes, network: Network, tables: Tables) -> DropReason | None:

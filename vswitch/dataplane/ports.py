@@ -44,11 +44,12 @@ class PortPool:
 
     def __init__(self, ports: Iterable[range], *, has_classes: bool = True) -> None:
         """Identifiers of ICMP have no low and high ones: their pool has `has_classes` false."""
+        self.ports = tuple(ports)
         self._first_high = FIRST_HIGH if has_classes else 0
         self._free = {(high, parity): array("H") for high in (False, True) for parity in Parity}
         self._place = array("H", bytes(2 * len(PORTS)))
         self._is_free = bytearray(len(PORTS))
-        for some in ports:
+        for some in self.ports:
             self._add(some)
 
     def __len__(self) -> int:

@@ -53,4 +53,6 @@ def _packet(connection: Connection, window: Window, direction: Direction) -> byt
         flags=tcp.RST | tcp.ACK,
         window=0,
     )
-    return ipv4.build(leaving.source, leaving.destination, Protocol.TCP, segment)
+    return ipv4.build(
+        leaving.source, leaving.destination, Protocol.TCP, segment, dont_fragment=True
+    )

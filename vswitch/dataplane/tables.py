@@ -21,6 +21,7 @@ from vswitch.dataplane.publications import PublicationTable
 from vswitch.dataplane.rate import Rate
 from vswitch.dataplane.reassembly import Reassembly
 from vswitch.dataplane.topology import Interface, Network, Port, Side
+from vswitch.dataplane.transport import PORTLESS
 from vswitch.dataplane.unsolicited import HeldSyns
 from vswitch.fastpath.reference import ReferenceFastPath
 from vswitch.translation import Limits
@@ -125,6 +126,8 @@ class Tables:
         mapping = connection.mapping
         if mapping and self.mappings.of_external(mapping.external) is not mapping:
             self.mappings.add(mapping)
+        elif connection.original.protocol in PORTLESS:
+            self._pair(connection)
         self.accounts.keep(connection.account)
         self.connections.add(connection)
         visited = self._visited(connection)
@@ -145,6 +148,13 @@ class Tables:
             visited.visitors.pop(connection, None)
             self.accounts.settle(visited)
         self.accounts.settle(connection.account)
+
+    def _pair(self, connection: Connection) -> None:
+        """Let an endpoint keep the address of an uplink that it was given without a mapping."""
+        reply, account = connection.reply, connection.account
+        owner = self._owners.get(reply.destination)
+        if owner is not None and owner.number == reply.network:
+            account.paired.setdefault(reply.network, reply.destination)
 
     def _note_last_outbound(self, connection: Connection) -> None:
         """What only the fast path has seen of the inside's frames counts for its mapping too."""

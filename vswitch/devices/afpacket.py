@@ -80,8 +80,6 @@ _INTERFACE_REQUEST = struct.Struct("16sH22x")  # struct ifreq: name, flags
 _AUXDATA_SPACE = socket.CMSG_SPACE(_AUXDATA.size)
 _LINK_EVENT_LENGTH = 8 * KIBIBYTE  # only drained, so a message may be cut
 _TAG = struct.Struct("!HH")
-_OFFSET = struct.Struct("<H")
-_LARGEST_OFFSET = 0xFFFF
 _BEFORE_TAG = HEADER_LENGTH + 12  # the virtio-net header and the two stations
 
 _USO_SINCE = (6, 2)
@@ -257,18 +255,5 @@ def _with_tag(frame: memoryview, auxdata: bytes) -> memoryview:
     *_, control, ethertype = _AUXDATA.unpack_from(auxdata)
     frame[:_BEFORE_TAG] = frame[VLAN_TAG_LENGTH : VLAN_TAG_LENGTH + _BEFORE_TAG]
     _TAG.pack_into(frame, _BEFORE_TAG, ethertype, control)
-    _shift_offsets(frame)
+    offload.move_offsets(frame, VLAN_TAG_LENGTH)
     return frame
-
-
-def _shift_offsets(frame: memoryview) -> None:
-    """Let the offsets of the virtio-net header count the tag too."""
-    if frame[offload.GSO_TYPE] != offload.GSO_NONE:
-        _shift(frame, offload.TRANSPORT_HEADER_END)
-    if frame[offload.FLAGS] & offload.NEEDS_CSUM:
-        _shift(frame, offload.CHECKSUM_START)
-
-
-def _shift(frame: memoryview, field: int) -> None:
-    (offset,) = _OFFSET.unpack_from(frame, field)
-    _OFFSET.pack_into(frame, field, min(offset + VLAN_TAG_LENGTH, _LARGEST_OFFSET))

@@ -244,9 +244,9 @@ def prepare(program: Program, frame: Buffer) -> Routine:
                 pass
     rewrites = bool(source or destination)
     layers = _NO_LAYERS
-    if rewrites or decrements or direction is not None or mss_limit:
+    if rewrites or decrements or mss_limit:
         layers = _layers(frame, rewrites=rewrites)
-    plan = _plan(layers, mtu, direction, stations, decrements, rewrites, program.outputs)
+    plan = _plan(layers, mtu, direction, stations, decrements, program.outputs)
     old = _addresses_and_ports(frame, layers)
     ttl = _TTL_DIFFERENCE if decrements else 0
     if not rewrites:
@@ -302,7 +302,6 @@ def _plan(
     direction: int | None,
     stations: bytes,
     decrements: bool,
-    rewrites: bool,
     outputs: tuple[int, ...],
 ) -> Plan:
     network, transport, header = layers.network, layers.transport, layers.header
@@ -320,7 +319,7 @@ def _plan(
         piece=struct.Struct(f"{_HEAD.format}{_ADDRESSES + together}s"),
         apart=slice(ports, ports + header.length) if left.start < left.stop else None,
         rest=left,
-        transport_checksum=transport + header.checksum if rewrites and header.checksum else 0,
+        transport_checksum=transport + header.checksum if header.checksum else 0,
         zero_is_none=header.zero_is_none,
         zero=header.zero,
         outputs=outputs,
@@ -339,7 +338,6 @@ def _patched(
     old: bytes, layers: _Layers, source: SetSource | None, destination: SetDestination | None
 ) -> bytes:
     new = bytearray(old)
-    length = layers.header.length
     if source:
         new[0:4] = source.address
     if destination:
@@ -348,7 +346,7 @@ def _patched(
         owner = source if layers.kind in _QUESTIONS else destination
         if owner:
             new[8:10] = owner.port.to_bytes(2, "big")
-    elif length:
+    else:
         if source:
             new[8:10] = source.port.to_bytes(2, "big")
         if destination:

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import struct
 
+from vswitch.wire import offload
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.malformed import Malformed
-from vswitch.wire.offload import HEADER_LENGTH as OFFLOAD_HEADER_LENGTH
 from vswitch.wire.values import EtherType, MacAddress
 
-START = OFFLOAD_HEADER_LENGTH
+START = offload.HEADER_LENGTH
 """Where the Ethernet frame begins in its buffer: behind the offload header."""
 
 DESTINATION = 0
@@ -101,6 +101,14 @@ class Ethernet:
             return 0
         control: int = _WORD.unpack_from(self.frame, START + TAG_CONTROL)[0]
         return control & VLAN_MASK
+
+
+def without_tag(frame: Buffer) -> bytearray:
+    """A copy of a tagged frame without its tag, which its offload header does not count either."""
+    bare = bytearray(frame[:_ETHERTYPE_AT])
+    bare += frame[_INNER_ETHERTYPE_AT:]
+    offload.move_offsets(bare, -TAG_LENGTH)
+    return bare
 
 
 def build(

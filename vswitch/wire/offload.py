@@ -55,6 +55,8 @@ FINISHED = bytes(HEADER_LENGTH)
 """The header of a frame with nothing left to do."""
 
 _HEADER = struct.Struct("<BBHHHH")
+_OFFSET = struct.Struct("<H")
+_LARGEST_OFFSET = 0xFFFF
 _WORD = struct.Struct(">H")
 _UDP_CHECKSUM = 6
 
@@ -104,6 +106,22 @@ class OffloadHeader:
 def fields(frame: Buffer) -> tuple[int, int, int, int, int, int]:
     """The header's fields in `OffloadHeader`'s order, for who can not afford the object."""
     return _HEADER.unpack_from(frame, 0)
+
+
+def move_offsets(frame: MutableBuffer, by: int) -> None:
+    """Let the header's offsets count `by` more bytes: a tag came, or went, before their places.
+
+    An offset that lies stays as much of a lie as it was: it never becomes a negative one.
+    """
+    if frame[GSO_TYPE] != GSO_NONE:
+        _move(frame, TRANSPORT_HEADER_END, by)
+    if frame[FLAGS] & NEEDS_CSUM:
+        _move(frame, CHECKSUM_START, by)
+
+
+def _move(frame: MutableBuffer, field: int, by: int) -> None:
+    (offset,) = _OFFSET.unpack_from(frame, field)
+    _OFFSET.pack_into(frame, field, min(max(offset + by, 0), _LARGEST_OFFSET))
 
 
 def _required_of(flags: int, gso_type: int) -> Offloads:

@@ -1,7 +1,8 @@
 """ICMP in the switch's own name (RFC 792, RFC 1812 4.3): answers to echo, and errors.
 
 An error quotes as much of the packet as fits 576 bytes (RFC 1812, 4.3.2.3), just as it arrived.
-`is_answerable` says about which packets an error must never be sent (RFC 1812, 4.3.2.7).
+What leaves whole has DF, and so needs no identification of its own (RFC 6864, 4.1). `is_answerable`
+says about which packets an error must never be sent (RFC 1812, 4.3.2.7).
 """
 
 from __future__ import annotations
@@ -23,12 +24,19 @@ _TYPE_OF_SERVICE = 0x1C
 _QUOTE_LIMIT = _ERROR_LIMIT - ipv4.HEADER_LENGTH - icmp.HEADER_LENGTH
 
 
-def echo_reply(frame: Ethernet, packet: Ipv4, query: Icmp) -> bytearray:
-    """The answer to an echo request for an address of the switch."""
+def echo_reply(frame: Ethernet, packet: Ipv4, query: Icmp, *, is_atomic: bool) -> bytearray:
+    """The answer to an echo request for an address of the switch; an atomic one leaves whole."""
     rest = query.identifier << 16 | query.sequence
     data = bytes(frame.frame[query.payload : packet.end])
     message = icmp.build(Type.ECHO_REPLY, 0, rest, data)
-    answer = ipv4.build(packet.destination, packet.source, Protocol.ICMP, message, tos=packet.tos)
+    answer = ipv4.build(
+        packet.destination,
+        packet.source,
+        Protocol.ICMP,
+        message,
+        dont_fragment=is_atomic,
+        tos=packet.tos,
+    )
     return ethernet.build(frame.source, frame.destination, EtherType.IPV4, answer)
 
 
@@ -61,7 +69,7 @@ def _error(
     quote = bytes(frame.frame[packet.offset : min(packet.end, packet.offset + _QUOTE_LIMIT)])
     message = icmp.build(kind, code, rest, quote)
     tos = _INTERNETWORK_CONTROL | packet.tos & _TYPE_OF_SERVICE
-    answer = ipv4.build(source, packet.source, Protocol.ICMP, message, tos=tos)
+    answer = ipv4.build(source, packet.source, Protocol.ICMP, message, dont_fragment=True, tos=tos)
     return ethernet.build(frame.source, frame.destination, EtherType.IPV4, answer)
 
 

@@ -32,5 +32,7 @@ def reset(frame: Ethernet, packet: Ipv4, segment: Tcp) -> tuple[bytearray, ...]:
         flags=flags,
         window=0,
     )
-    datagram = ipv4.build(packet.destination, packet.source, Protocol.TCP, answer)
+    datagram = ipv4.build(
+        packet.destination, packet.source, Protocol.TCP, answer, dont_fragment=True
+    )
     return (ethernet.build(frame.source, frame.destination, EtherType.IPV4, datagram),)
