@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet import ICMP, IP, fragment
 from scapy.layers.l2 import ARP, Ether
 
 from vswitch.debug.cases.making import Script, make
@@ -37,6 +37,8 @@ def build(script: Script) -> None:
     script.send(0.7, "app", inside / ICMP(type=0, id=7, seq=1) / b"an answer to nothing")
     script.send(0.8, "app", inside / ICMP(type=13, id=7, seq=1, ts_ori=0, ts_rx=0, ts_tx=0))
     script.send(0.9, "uplink", outside / ICMP(type=17, id=7, seq=1))
+    for at, piece in enumerate(fragment((inside / ping / bytes(5000))[IP], 1480), start=10):
+        script.send(at / 10, "app", Ether(src=APP, dst=GATEWAY) / piece)
 
 
 if __name__ == "__main__":

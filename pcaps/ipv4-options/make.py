@@ -10,6 +10,7 @@ from scapy.layers.inet import (
     IPOption_NOP,
     IPOption_RR,
     IPOption_SSRR,
+    IPOption_Timestamp,
 )
 from scapy.layers.l2 import ARP, Ether
 
@@ -49,6 +50,13 @@ def build(script: Script) -> None:
     script.send(0.6, "app", out([IPOption_NOP(), record_route, loose], b"hidden behind others"))
     script.send(0.7, "uplink", Ether(src=ROUTER, dst=SWITCH) / source_routed / b"from outside")
     script.send(0.8, "app", beside([loose], b"between neighbours"))
+
+    recorded = IPOption_RR(pointer=8, routers=["10.0.0.77", "0.0.0.0"])
+    stamped = IPOption_Timestamp(internet_address="10.0.0.77", timestamp=36_000_000)
+    script.send(0.9, "app", out([recorded], b"by way of a router inside"))
+    script.send(1.0, "app", out([stamped], b"and when"))
+    elsewhere = IPOption_RR(pointer=8, routers=["198.51.100.9", "0.0.0.0"])
+    script.send(1.1, "app", out([elsewhere], b"by way of one outside"))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ def build(script: Script) -> None:
     script.send(3.0, "uplink", outside / IP(src=SERVER, dst=EXTERNAL) / syn)
 
     # by the external address to oneself is no land attack: the source is translated
-    script.send(3.1, "app", inside / IP(src="10.0.0.2", dst=EXTERNAL) / syn)
+    to_itself = TCP(sport=40000, dport=80, flags="S", seq=1000)
+    script.send(3.1, "app", inside / IP(src="10.0.0.2", dst=EXTERNAL) / to_itself)
 
 
 if __name__ == "__main__":

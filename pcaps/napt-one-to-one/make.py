@@ -43,7 +43,7 @@ def build(script: Script) -> None:
     for at, (port, packet) in enumerate((("app", from_app), ("mail", from_mail))):
         script.send(2.0 + at / 10, port, packet / UDP(sport=5000, dport=7000) / b"out")
         back = outside / IP(src=SERVER, dst=(EXTERNAL, ALONE)[at])
-        script.send(2.5 + at / 10, "uplink", back / UDP(sport=7000, dport=5000) / b"answer")
+        script.send(2.05 + at / 10, "uplink", back / UDP(sport=7000, dport=5000) / b"answer")
 
     # by the external address, from inside
     hairpin = Ether(src=APP, dst=GATEWAY) / IP(src="10.0.0.2", dst=ALONE)

@@ -38,9 +38,11 @@ def build(script: Script) -> None:
             segment = TCP(sport=5000 + at, dport=80, flags="S", seq=1000)
             script.send(seconds + 0.01, name, out / segment)
             script.send(seconds + 0.02, name, out / ICMP(type=8, id=7 + at, seq=1))
+            another = UDP(sport=5100 + at, dport=7000)  # which another address has more room for
+            script.send(seconds + 0.04, name, out / another / b"hello")
             if server == SERVERS[at % 2]:
                 carried = IP(src="192.168.0.1", dst="192.168.0.2")
-                script.send(seconds + 0.03, name, out / GRE(proto=0x0800) / carried)
+                script.send(seconds + 0.05, name, out / GRE(proto=0x0800) / carried)
 
     for second, address in enumerate(ADDRESSES, start=5):
         question = ARP(op=1, hwsrc=ROUTER, psrc="203.0.113.254", pdst=address)

@@ -37,17 +37,17 @@ def build(script: Script) -> None:
 
     introduce(script, 0.0)
     out(1.0, "db", 5000)  # is kept for app
-    into(1.1, SERVER, 9000, 5000)  # app has not sent to it yet
+    into(1.1, STRANGER, 9000, 5000)
     out(1.2, "app", 6000)
     into(1.3, SERVER, 9000, 5000)
     into(1.4, SERVER, 9001, 5000)
-    into(1.5, STRANGER, 9000, 5000)
+    into(1.5, SERVER, 9000, 5001)  # nobody's
 
     mac, gateway, address, _ = ENDPOINTS["app"]
     web = Ether(src=mac, dst=gateway) / IP(src=address, dst=SERVER)
     script.send(1.6, "app", web / TCP(sport=80, dport=9000, flags="S", seq=1000))
 
-    into(2.0, STRANGER, 9000, 7000)  # game's network filters nothing
+    into(2.0, STRANGER, 9000, 7000)
     into(2.1, STRANGER, 9000, 7001)
     out(2.2, "game", 27016)
 

@@ -101,7 +101,7 @@ def build(script: Script) -> None:
         link, packet = out("app", number)
         script.send(5 + at / 10, "app", link / packet / bytes.fromhex("13880000") / bytes(16))
         script.send(5.05 + at / 10, "app", link / packet / bytes.fromhex("13881b58 000000"))
-        script.send(6 + at / 10, "uplink", back / answer[number] / bytes.fromhex("1b581391" * 5))
+        script.send(5.07 + at / 10, "uplink", back / answer[number] / bytes.fromhex("1b581391" * 5))
 
 
 if __name__ == "__main__":

@@ -23,9 +23,6 @@ def introduce(script: Script, seconds: float) -> None:
     for name, (mac, switch, address, our) in (ENDPOINTS | ROUTERS).items():
         here = ARP(op=2, hwsrc=mac, psrc=address, hwdst=switch, pdst=our)
         script.send(seconds, name, Ether(src=mac, dst=switch) / here)
-    mac, switch, _, our = ROUTERS["backup"]
-    near = ARP(op=2, hwsrc=mac, psrc="192.0.2.77", hwdst=switch, pdst=our)
-    script.send(seconds, "backup", Ether(src=mac, dst=switch) / near)
 
 
 def build(script: Script) -> None:
@@ -49,17 +46,18 @@ def build(script: Script) -> None:
     # by the wrong one
     script.send(1.4, "backup", into("backup", EXTERNAL) / answer)
     script.send(1.5, "uplink", into("uplink", BACKUP) / answer)
-    # to a host on the other one's link
+    # to a host on the other one's link, which is as far away as any
     script.send(1.6, "app", out("app", "192.0.2.77") / udp)
-    script.send(1.7, "backup", into("backup", source="192.0.2.77") / answer)
+    script.send(1.7, "uplink", into("uplink", source="192.0.2.77") / answer)
 
     # published on one address, on all, and of a network on the other uplink's
     script.send(2.0, "uplink", into("uplink") / syn)
     script.send(2.1, "backup", into("backup") / syn)
     script.send(2.2, "uplink", into("uplink") / UDP(sport=4444, dport=53) / b"question")
-    script.send(2.3, "backup", into("backup") / UDP(sport=4444, dport=53) / b"question")
-    for at, port in enumerate(("app", "app"), start=4):
-        script.send(2 + at / 10, port, out(port, SERVER) / UDP(sport=53, dport=4444) / b"answer")
+    script.send(2.3, "backup", into("backup") / UDP(sport=4445, dport=53) / b"question")
+    for at, port in enumerate((4444, 4445), start=4):
+        reply = UDP(sport=53, dport=port) / b"answer"
+        script.send(2 + at / 10, "app", out("app", SERVER) / reply)
     script.send(2.6, "uplink", into("uplink") / TCP(sport=33000, dport=5432, flags="S", seq=1000))
     accepted = TCP(sport=5432, dport=33000, flags="SA", seq=5000, ack=1001)
     script.send(2.7, "db", out("db", SERVER) / accepted)

@@ -4,6 +4,8 @@ import pytest
 
 from bench import engine
 from bench.engine import Bench, Case, WrongPathError
+from vswitch.fastpath.reference import BATCH
+from vswitch.translation import Quotas
 
 FEW = 130
 """Two whole rounds of the fast path and a bit, so that a last round that is not full is met."""
@@ -12,7 +14,7 @@ FEW = 130
 @pytest.mark.parametrize("case", engine.HIT_CASES, ids=lambda case: case.name)
 def test_a_hit_case_works_on_whole_rounds_of_at_least_as_many_frames(case: Case) -> None:
     timed = case.run(FEW)
-    assert timed.items == 3 * engine.BATCH
+    assert timed.items == 3 * BATCH
     assert timed.nanoseconds > 0
 
 
@@ -25,7 +27,9 @@ def test_every_case_has_a_result_of_every_round() -> None:
     told: list[str] = []
     results = engine.measure(2, 1, 1, told.append)
     cases = [*engine.HIT_CASES, *engine.NEW_CASES]
-    assert [result.name for result in results] == [case.name for case in cases]
+    assert [(result.name, result.target) for result in results] == [
+        (case.name, case.target) for case in cases
+    ]
     assert all(len(result.each) == 2 for result in results)
     assert told[0] == "round 1/2: the devices alone"
 
@@ -63,3 +67,56 @@ def test_a_frame_is_handed_out_again_as_it_was_before_it_was_rewritten() -> None
 def test_more_connections_than_there_are_ports_are_refused() -> None:
     with pytest.raises(ValueError, match="connections"):
         engine.measure(1, 1, engine.MOST_CONNECTIONS + 1, lambda _line: None)
+
+
+def test_what_the_project_wants_is_said_of_each_case_that_it_is_about() -> None:
+    targets = {case.name: case.target for case in (*engine.HIT_CASES, *engine.NEW_CASES)}
+    assert targets["hit, NAPT outwards"] == engine.HIT == 8_000
+    assert targets["new UDP connection: one datagram"] == engine.NEW == 20_000
+    assert targets["hit, bridged"] is None
+
+
+def test_segments_are_tracked_where_they_are_said_to_be() -> None:
+    for translation, tracked in ((engine.TRACKED, 1), (engine.UNTRACKED, 0)):
+        bench = Bench(translation)
+        for frame, device, port in zip(
+            engine.handshake(5000),
+            (bench.a, bench.out, bench.a),
+            (bench.a_port, bench.out_port, bench.a_port),
+            strict=True,
+        ):
+            bench.give(device, port, frame)
+        assert len(bench.switch.fastpath.windows) == tracked
+
+
+def test_no_endpoint_has_a_quota() -> None:
+    for translation in (engine.TRACKED, engine.UNTRACKED):
+        assert translation.quotas == Quotas(0, 0, 0)
+
+
+def test_a_mirror_answers_with_what_it_was_sent() -> None:
+    there, back = (engine.A, engine.B[0], engine.B[1]), (engine.B, engine.A[0], engine.A[1])
+    mirror = engine.Mirror("outside")
+    mirror.send(engine.udp_frame(*there, (5000, 53)))
+    assert [bytes(answer) for answer in mirror.take_answers()] == [
+        engine.udp_frame(*back, (53, 5000))
+    ]
+    assert mirror.take_answers() == []
+
+
+def test_memory_is_that_of_exactly_as_many_connections_as_asked() -> None:
+    memory = engine.measure_memory(30 * FEW)
+    assert memory.connections == 30 * FEW
+    assert 0 < memory.taken == memory.each * memory.connections
+
+
+def test_endpoints_share_the_connections_whose_memory_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "PORTS_EACH", 50)
+    assert engine.fill(FEW).connections == FEW
+
+
+def test_more_connections_in_memory_than_there_are_ports_are_refused() -> None:
+    with pytest.raises(ValueError, match="connections"):
+        engine.measure_memory(engine.MOST_IN_MEMORY + 1)

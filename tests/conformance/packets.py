@@ -175,7 +175,7 @@ def assert_answered(
     """An error in the switch's own name, that quotes a packet as it was sent."""
     assert (seen[IP].src, seen[IP].dst) == (source, about.src)
     assert (seen[ICMP].type, seen[ICMP].code) == (kind, code)
-    message = bytes(seen[IP].payload)
+    message = seen[IP].payload.original
     quoted = message[8:]
     assert bytes(about).startswith(quoted)
     assert len(quoted) == min(548, len(about))

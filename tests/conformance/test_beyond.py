@@ -129,7 +129,7 @@ def test_beyond_x1_segment_out_of_the_window_is_translated(end: int, flags: str)
 
 
 @requirement("beyond", "X2", Level.MUST, "inside addresses can not be reached from outside")
-@pytest.mark.parametrize("target", [A, GATEWAY, "10.1.0.1", "10.0.0.99"])
+@pytest.mark.parametrize("target", [A, GATEWAY, "10.1.0.1", "10.0.0.99", "192.0.2.7"])
 @pytest.mark.parametrize("known", [False, True])
 def test_beyond_x2_inside_address_is_not_reached_from_outside(target: str, known: bool) -> None:
     made = lab()
@@ -296,10 +296,13 @@ shadowing = requirement("beyond", "X6", Level.MUST, "published ports are never g
 
 @shadowing
 @transports
+@pytest.mark.parametrize("early", [False, True])
 def test_beyond_x6_published_port_is_not_given_to_another_host(
-    make: Make, protocol: Protocol
+    make: Make, protocol: Protocol, early: bool
 ) -> None:
     made = lab()
+    if early:
+        assert out(made, made.a, make(A, 5000, S1, 4444)).sport == 5000
     made.publish(8080, made.b, 80, protocol)
     assert out(made, made.a, make(A, 8080, S1, 4444)).sport != 8080
     client = make(S1, 4444, X, 8080)

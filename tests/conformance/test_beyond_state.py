@@ -173,6 +173,17 @@ def test_beyond_tcp_edges_tuple_of_an_ended_connection_is_used_again(end: str) -
 
 
 @edges
+def test_beyond_tcp_edges_new_syn_after_a_reset_has_all_the_time_to_be_answered() -> None:
+    talk = Talk.outwards(lab()).opens()
+    talk.says(1, "R")
+    talk.made.pass_time(200 * SECOND)
+    talk.next = [80_000_000, 90_000_000]
+    talk.says(0, "S")
+    talk.made.pass_time(200 * SECOND)
+    talk.says(1, "SA")
+
+
+@edges
 def test_beyond_tcp_edges_repeated_syn_keeps_one_mapping() -> None:
     made = lab()
     talk = Talk.outwards(made)
@@ -269,6 +280,18 @@ def test_beyond_address_change_ends_the_flows_of_the_old_address() -> None:
     assert len(made.switch.tables.connections) == len(made.switch.tables.mappings) == 0
     packet = udp(A, 5000, S1, 7000)
     assert_arrived(out(made, made.a, packet), packet, src=OTHER)
+
+
+@moved
+def test_beyond_address_change_ends_what_came_in_by_the_old_address() -> None:
+    made = lab()
+    talk = Talk.inwards(made).opens()
+    give(made, OTHER)
+    for end in (0, 1):
+        assert not talk.passes(end)
+    assert len(made.switch.tables.connections) == 0
+    client = syn(S2, 4000, OTHER, 8080)
+    assert_arrived(only(into(made, client)["b"]), client, dst=B, dport=80)
 
 
 @moved

@@ -149,6 +149,14 @@ def test_rfc5508_req4_error_that_quotes_too_little_is_dropped(length: int) -> No
     assert nothing(into(made, error(bytes(seen)[:length])))
 
 
+@requirement("RFC 5508", "REQ-4", Level.SHOULD, "from outside about no mapping: dropped")
+@pytest.mark.parametrize("kind", [3, 5, 11])
+def test_rfc5508_req4_error_about_an_error_is_dropped(kind: int) -> None:
+    made = lab()
+    _, seen = sent(made)
+    assert nothing(into(made, error(error(seen, kind, 1, source=X, to=S1))))
+
+
 @requirement("RFC 5508", "REQ-4a", Level.MUST, "else the quote is reverted to what was sent")
 @flows
 @pytest.mark.parametrize("quoted", [8, 13, 20, 100])

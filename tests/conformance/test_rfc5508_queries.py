@@ -137,6 +137,15 @@ def test_rfc5508_req10a_time_exceeded_is_told_to_both_sides() -> None:
 
 
 @requirement("RFC 5508", "REQ-10a", Level.MUST, "unreachable, time exceeded and echo of its own")
+@pytest.mark.parametrize("kind", QUERIES)
+def test_rfc5508_req10a_time_exceeded_is_told_about_queries(kind: str) -> None:
+    made = lab()
+    query = ping(A, S1, type=QUERIES[kind][0])
+    query.ttl = 1
+    assert_answered(only(made.exchange(made.a, query)["a"]), 11, 0, about=query)
+
+
+@requirement("RFC 5508", "REQ-10a", Level.MUST, "unreachable, time exceeded and echo of its own")
 def test_rfc5508_req10a_destination_unreachable_is_told() -> None:
     made = lab()
     for packet, code in ((udp(A, 5000, GATEWAY, 69), 3), (udp(A, 5000, "10.1.0.2", 7), 13)):
@@ -235,7 +244,7 @@ def never_answered() -> dict[str, Packet]:
     """Frames of a, each of which would be answered if it were not what it is."""
     plain = {"dst": "02:00:00:00:01:01", "src": "02:00:00:00:01:10"}
     group = {**plain, "dst": "ff:ff:ff:ff:ff:ff"}
-    own_error = error(udp(S1, 7000, A, 5000), source=A, to=S1)
+    own_error = error(udp(S1, 7000, A, 6000), source=A, to=S1)
     own_error.ttl = 1
     return {
         "an error": Ether(**plain) / own_error,
@@ -256,6 +265,7 @@ def never_answered() -> dict[str, Packet]:
 @pytest.mark.parametrize("what", never_answered())
 def test_rfc5508_req10_by_rfc_1812_4_3_2_7_what_must_not_be_answered_is_not(what: str) -> None:
     made = lab()
+    out(made, made.a, udp(A, 6000, S1, 7000))
     made.send(made.a, never_answered()[what])
     made.pass_time(2 * SECOND)
     for host in made.hosts.values():
@@ -285,3 +295,13 @@ def test_rfc5508_req11_other_messages_are_dropped(kind: int) -> None:
     assert nothing(made.exchange(made.a, ping(A, S1, type=kind)))
     assert nothing(into(made, ping(S1, X, type=kind)))
     assert sum(made.drops.values()) == 2
+
+
+@requirement("RFC 5508", "REQ-11", Level.MAY, "other messages are dropped, and never leak")
+@pytest.mark.parametrize("kind", [0, 14, 16, 18])
+def test_rfc5508_req11_answers_that_nobody_asked_for_are_dropped(kind: int) -> None:
+    made = lab()
+    assert nothing(made.exchange(made.a, ping(A, S1, type=kind)))
+    assert nothing(made.exchange(made.a, ping(A, GATEWAY, type=kind)))
+    assert nothing(into(made, ping(S1, X, type=kind)))
+    assert sum(made.drops.values()) == 3

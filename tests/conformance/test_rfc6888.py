@@ -238,6 +238,16 @@ def test_rfc6888_req8_host_that_had_it_gets_it_back_at_once() -> None:
     assert external(made, "a", 5000) == 5000
 
 
+@requirement("RFC 6888", "REQ-8", Level.SHOULD, "a freed port rests for 120 s")
+@pytest.mark.parametrize("inside", ["the same port", "that port itself"])
+def test_rfc6888_req8_host_gets_back_a_port_that_was_drawn_for_it(inside: str) -> None:
+    made = lab()
+    assert external(made, "d", 5000) == 5000
+    drawn = external(made, "a", 5000)
+    made.pass_time(301 * SECOND)
+    assert external(made, "a", 5000 if inside == "the same port" else drawn) == drawn
+
+
 @requirement("RFC 6888", "REQ-8", Level.SHOULD, "for as long as one likes", "hold_down = 30s")
 def test_rfc6888_req8_rest_is_configurable() -> None:
     made = lab(translation=Translation(timeouts=Timeouts(hold_down=30 * SECOND)))

@@ -86,9 +86,10 @@ class Conversation:
         return self
 
     def talks(self) -> Conversation:
-        """Open, and a segment with data each way: both directions are known to the fast path."""
+        """Open, and data each way, acknowledged: both directions are known to the fast path."""
         self.opens()
-        for heard in (self.client("PA", b"question"), self.server("PA", b"answer")):
+        question, answer = self.client("PA", b"question"), self.server("PA", b"answer")
+        for heard in (question, answer, self.client("A")):
             assert len(heard) == 1
         return self
 

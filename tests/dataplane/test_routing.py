@@ -28,7 +28,7 @@ def assert_error(error: Packet, source: str, to: Packet, kind: int, code: int) -
     """An error in the switch's name that quotes a packet just as it was sent."""
     assert (error[IP].src, error[IP].dst) == (source, to[IP].src)
     assert (error[ICMP].type, error[ICMP].code) == (kind, code)
-    quoted = bytes(error[ICMP].payload)
+    quoted = error[ICMP].payload.original
     assert bytes(to[IP]).startswith(quoted)
     assert len(quoted) >= 28
     assert_checksums_right(error)

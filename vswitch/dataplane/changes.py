@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from vswitch.dataplane.accounts import Account
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.counters import Counters
 from vswitch.dataplane.drops import DropReason
-from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.kept import KeptPrograms
 from vswitch.dataplane.mappings import External, Internal, Mapping
 from vswitch.dataplane.ports import PORTS
@@ -103,6 +101,7 @@ class Changes:
         """
         tables = self._tables
         self._release_all(lambda mapping: mapping.external.address == external, now)
+        self.end([each for each in tables.connections if each.reply.destination == external], now)
         self._forget_endpoint(network, internal, now)
         tables.one_to_one.add(network, internal, external)
         for mapping_protocol in tables.mappings.protocols:
@@ -134,6 +133,7 @@ class Changes:
         tables.set_interface(network, interface, next_hop)
         for port in network.ports:
             tables.fastpath.set_gateway(port, interface.mac if interface else None)
+            tables.held_syns.forget_port(port)
         tables.fastpath.invalidate()
         if interface is None:
             return
@@ -187,18 +187,14 @@ class Changes:
 
     def _is_stranded(self, connection: Connection, network: int) -> bool:
         """Whether a connection is known, on a network, under an address that is not ours now."""
-
-        def is_lost(side: FlowTuple) -> bool:
-            owner = self._tables.owner(side.destination)
-            return side.network == network and (owner is None or owner.number != network)
-
-        translated = connection.mapping or connection.target or connection.publication
-        was_ours = translated is not None or self._is_one_to_one(connection)
-        return was_ours and (is_lost(connection.original) or is_lost(connection.reply))
-
-    def _is_one_to_one(self, connection: Connection) -> bool:
-        account: Account = connection.account
-        return self._tables.one_to_one.external(account.network, account.address) is not None
+        original, reply = connection.original, connection.reply
+        under = []
+        if original.destination != reply.source:
+            under.append(original)
+        if reply.destination != original.source:
+            under.append(reply)
+        owners = [self._tables.owner(each.destination) for each in under if each.network == network]
+        return any(owner is None or owner.number != network for owner in owners)
 
     def _give_up(self, waiting: Iterable[Onward]) -> None:
         for onward in waiting:

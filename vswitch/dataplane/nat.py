@@ -89,7 +89,7 @@ def inbound(walk: Walk, tables: Tables, original: FlowTuple) -> Translation | Dr
     target = _target(walk, tables, original)
     if target is None:
         return DropReason.NOT_PUBLISHED
-    if target.mapping is not None and not _lets_in(target, original):
+    if not _lets_in(target, original):
         filtering = target.network.translation.filtering.value
         walk.found(Stage.NAT, "filtered: {} for {}", filtering, target.network.name)
         return DropReason.FILTERED
@@ -115,10 +115,9 @@ def hairpin(walk: Walk, tables: Tables, original: FlowTuple) -> Translation | Dr
     source = _source(walk, tables, original, account, uplink)
     if isinstance(source, DropReason):
         return source
-    if target.network is not walk.network and target.mapping is not None:
-        from_outside = _turned_source(original, source)
-        if not _lets_in(target, from_outside):
-            return DropReason.FILTERED
+    is_neighbour = target.network is walk.network
+    if not is_neighbour and not _lets_in(target, _from_outside(original, source)):
+        return DropReason.FILTERED
     reply = _reply(original, target.network.number, target.address, target.port, source)
     return Translation(reply, account, source.mapping, target.mapping, target.publication)
 
@@ -133,7 +132,7 @@ def _reply(
     )
 
 
-def _turned_source(original: FlowTuple, source: _Source) -> FlowTuple:
+def _from_outside(original: FlowTuple, source: _Source) -> FlowTuple:
     """The frame as it would look if it came from outside."""
     return FlowTuple(
         original.network,
@@ -179,12 +178,15 @@ def _target(walk: Walk, tables: Tables, original: FlowTuple) -> _Target | None:
 
 def _lets_in(target: _Target, original: FlowTuple) -> bool:
     """Whether the filtering of a network lets a new sender in by a mapping. One that answers on
-    address and port has its connection already, and is not asked about."""
+    address and port has its connection already, and is not asked about; a mapping by hand is open
+    to everybody."""
+    if target.mapping is None or target.mapping.is_static:
+        return True
     match target.network.translation.filtering:
         case Filtering.ENDPOINT_INDEPENDENT:
             return True
         case Filtering.ADDRESS_DEPENDENT:
-            return target.mapping is not None and target.mapping.has_contact(original.source)
+            return target.mapping.has_contact(original.source)
         case Filtering.ADDRESS_AND_PORT_DEPENDENT:
             return False
 

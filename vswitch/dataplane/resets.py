@@ -3,8 +3,9 @@
 Theory of operation. An end that hears nothing keeps a dead connection for hours. Where the
 configuration says so it is told by a RST that it obeys: with the very number that it expects next,
 which the connection's window knows (RFC 9293, 3.10.7; RFC 5961, 3.2). The RST goes where the frames
-of that direction went, in the other end's name. Where the window was not followed, or where it is
-not known which station the end has, nothing is said.
+of that direction went, in the other end's name. Where the window was not followed, where it is not
+known which station the end has, or where the name is an address that the switch has no longer,
+nothing is said.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ def resets(
     if window is None or not wanted or connection.state not in _ALIVE:
         return
     for direction in Direction:
-        leaving = connection.leaving(direction)
-        if leaving.destination != gone:
+        leaving, own = connection.leaving(direction), connection.arriving(direction).source
+        is_ours_to_say = leaving.source == own or tables.owner(leaving.source) is not None
+        if leaving.destination != gone and is_ours_to_say:
             packet = _packet(connection, window, direction)
             yield from deliver_own(tables.networks[leaving.network], leaving.destination, packet)
 

@@ -27,7 +27,7 @@ from vswitch.wire.ethernet import Ethernet
 from vswitch.wire.icmp import Icmp, Unreachable
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
-from vswitch.wire.values import EtherType
+from vswitch.wire.values import EtherType, IpAddress
 
 
 def route(walk: Walk, tables: Tables) -> Verdict:
@@ -146,7 +146,7 @@ def _to_ourselves(walk: Walk, tables: Tables, datagram: Datagram, message: Trans
 
 def _elsewhere(walk: Walk, tables: Tables, datagram: Datagram, message: Transport) -> Verdict:
     packet = datagram.packet
-    network = tables.connected(packet.destination) or tables.uplink_of(walk.network)
+    network = _way_to(packet.destination, walk.network, tables)
     if network is None or network.interface is None:
         return refusal.refuse(walk, tables, packet, DropReason.NO_ROUTE, Unreachable.NETWORK)
     walk.found(Stage.ROUTE, "{} is reached through {}", packet.destination, network.name)
@@ -160,6 +160,14 @@ def _elsewhere(walk: Walk, tables: Tables, datagram: Datagram, message: Transpor
         return walk.drop(DropReason.NO_CONNECTION)
     translation = nat.outbound(walk, tables, message.tuple, network)
     return _begin(walk, tables, datagram, message, translation)
+
+
+def _way_to(destination: IpAddress, network: Network, tables: Tables) -> Network | None:
+    """The network that a destination is on or behind. What is outside is reached by the network's
+    own uplink, whatever other uplinks are connected to: it is that one's addresses that it has."""
+    connected = tables.connected(destination)
+    is_inside = connected is not None and connected.side is Side.INSIDE
+    return connected if is_inside else tables.uplink_of(network)
 
 
 def _begin(

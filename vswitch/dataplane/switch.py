@@ -270,8 +270,9 @@ class Switch:
             self.fastpath.invalidate()
         if verdict.has_moved_on and verdict.connection is not None:
             self._kept.forget(verdict.connection)
-        if verdict.evicted is not None and verdict.evicted in self.tables.connections:
-            self.changes.end((verdict.evicted,), now)
+        begun, evicted, connections = verdict.connection, verdict.evicted, self.tables.connections
+        if begun and evicted and begun in connections and evicted in connections:
+            self.changes.end((evicted,), now)
         if verdict.fate in (Fate.WAITING, Fate.DROPPED):
             self._count_lost_fragments()
         return list(self._execute(verdict.deliveries))

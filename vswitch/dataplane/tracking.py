@@ -57,7 +57,8 @@ def _begin(walk: Walk, tables: Tables, found: Found) -> None:
     connection = found.connection
     tables.begin(connection)
     connection.account.arrivals.take(walk.now)
-    tables.held_syns.forget(connection.reply)
+    for arriving in (connection.original, connection.reply):
+        tables.held_syns.forget(arriving)
     if connection.state is State.OPENING and connection.account.translation.window_tracking:
         tables.fastpath.open_window(connection.number)
 

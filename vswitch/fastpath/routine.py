@@ -58,6 +58,8 @@ _HEAD = struct.Struct(">BBH")
 _ADDRESSES = 8
 """Bytes of a patch that are addresses."""
 
+_VLAN = int(EtherType.VLAN)
+_ICMP = int(Protocol.ICMP)
 _QUESTIONS = frozenset(
     {
         int(icmp.Type.ECHO_REQUEST),
@@ -224,6 +226,7 @@ def prepare(program: Program, frame: Buffer) -> Routine:
     direction = None
     decrements = False
     source = destination = None
+    outputs: tuple[int, ...] = ()
     for action in program.actions:
         match action:
             case FitMtu():
@@ -241,19 +244,19 @@ def prepare(program: Program, frame: Buffer) -> Routine:
             case ClampMss():
                 mss_limit = action.limit
             case Output():
-                pass
+                outputs += (action.port,)
     rewrites = bool(source or destination)
     layers = _NO_LAYERS
     if rewrites or decrements or mss_limit:
         layers = _layers(frame, rewrites=rewrites)
-    plan = _plan(layers, mtu, direction, stations, decrements, program.outputs)
+    plan = _plan(layers, mtu, direction, stations, decrements, outputs)
     old = _addresses_and_ports(frame, layers)
     ttl = _TTL_DIFFERENCE if decrements else 0
     if not rewrites:
         return Routine(plan, old, ttl, 0, 0, tracked, mss_limit)
     new = _patched(old, layers, source, destination)
-    addresses = checksum.difference(old[:_ADDRESSES], new[:_ADDRESSES])
-    ports = checksum.difference(old[_ADDRESSES:], new[_ADDRESSES:])
+    addresses = _number(new[:_ADDRESSES]) - _number(old[:_ADDRESSES])
+    ports = _number(new[_ADDRESSES:]) - _number(old[_ADDRESSES:])
     return Routine(
         plan,
         new,
@@ -282,13 +285,13 @@ _NO_LAYERS = _Layers(0, 0, 0, 0, _NOTHING)
 def _layers(frame: Buffer, *, rewrites: bool) -> _Layers:
     """Of the transport header nothing is looked at unless something is rewritten."""
     network = ethernet.START + ethernet.HEADER_LENGTH
-    if (frame[network - 2] << 8 | frame[network - 1]) == EtherType.VLAN:
+    if (frame[network - 2] << 8 | frame[network - 1]) == _VLAN:
         network += ethernet.TAG_LENGTH
     transport = network + ((frame[network] & 0x0F) << 2)
     protocol = frame[network + ipv4.PROTOCOL]
     if not rewrites:
         return _Layers(network, transport, protocol, 0, _NOTHING)
-    if protocol != Protocol.ICMP:
+    if protocol != _ICMP:
         return _Layers(network, transport, protocol, 0, _HEADERS.get(protocol, _NOTHING))
     kind = frame[transport + icmp.TYPE]
     header = _QUERY if kind in icmp.QUERIES else _NOTHING
@@ -332,6 +335,11 @@ def _addresses_and_ports(frame: Buffer, layers: _Layers) -> bytes:
     ports = layers.transport + layers.header.ports
     old = bytes(frame[addresses : addresses + _ADDRESSES])
     return (old + frame[ports : ports + layers.header.length]).ljust(PATCH_LENGTH, b"\0")
+
+
+def _number(words: bytes) -> int:
+    """What is congruent to the sum of these words, modulo `_ONES`: see `wire.checksum`."""
+    return int.from_bytes(words, "big")
 
 
 def _patched(

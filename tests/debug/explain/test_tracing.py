@@ -267,3 +267,19 @@ def test_frame_too_short_for_ethernet_is_traced_to_its_end(length: int) -> None:
     port = tracing.place(lab.switch, "a")
     trace = tracing.trace(lab.switch, port, bytes(HEADER_LENGTH + length), lab.now)
     assert (trace.fate, trace.reason) == (Fate.DROPPED, Malformed.TRUNCATED_ETHERNET)
+
+
+def test_segment_of_a_live_connection_has_the_numbers_that_come_next() -> None:
+    """Otherwise it would be outside the window, and said to change nothing."""
+    lab = Lab().meet_everyone()
+    out = IP(src=lab.a.ip, dst="198.51.100.7") / TCP(sport=40000, dport=443, seq=5000, flags="S")
+    lab.exchange(lab.a, out)
+    back = IP(src="198.51.100.7", dst=UPLINK_ADDRESS)
+    answer = TCP(sport=443, dport=40000, seq=9000, ack=5001, flags="SA")
+    lab.exchange(lab.outside, back / answer)
+    ack = TCP(sport=40000, dport=443, seq=5001, ack=9001, flags="A")
+    lab.exchange(lab.a, IP(src=lab.a.ip, dst="198.51.100.7") / ack)
+    found = ask(lab, f"{CLIENT} rst,ack")
+    assert "with this frame it is transitory" in words(found, "conntrack")
+    _, sent = leaves(found)
+    assert (sent[TCP].seq, sent[TCP].ack) == (5001, 9001)

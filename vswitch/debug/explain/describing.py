@@ -185,6 +185,9 @@ class Stations:
     """Of the host behind the port, which ARP asks on behalf of."""
     gateway: IpAddress
     """The switch's own address there, which ARP answers to."""
+    sequence: int = 1
+    acknowledgment: int = 0
+    """What a segment of TCP would say next, where it is part of a connection."""
 
 
 def parse(text: str) -> Description:
@@ -224,11 +227,11 @@ def build(description: Description, stations: Stations) -> bytearray:
         reply = arp.Operation.REPLY
         told = arp.build(reply, message.mac, message.address, destination, stations.gateway)
         return ethernet.build(destination, source, EtherType.ARP, told, options.vlan)
-    packet = _packet(message, options)
+    packet = _packet(message, options, stations)
     return ethernet.build(destination, source, EtherType.IPV4, packet, options.vlan)
 
 
-def _packet(message: Segment | Datagram | Echo, options: Options) -> bytes:
+def _packet(message: Segment | Datagram | Echo, options: Options, stations: Stations) -> bytes:
     data = bytes(options.data)
     if isinstance(message, Echo):
         kind = icmp.Type.ECHO_REPLY if message.is_reply else icmp.Type.ECHO_REQUEST
@@ -240,7 +243,13 @@ def _packet(message: Segment | Datagram | Echo, options: Options) -> bytes:
         ends = source, destination, source_port, destination_port
         if isinstance(message, Segment):
             protocol = Protocol.TCP
-            carried = tcp.build(*ends, sequence=1, flags=message.flags, payload=data)
+            carried = tcp.build(
+                *ends,
+                sequence=stations.sequence,
+                acknowledgment=stations.acknowledgment,
+                flags=message.flags,
+                payload=data,
+            )
         else:
             protocol, carried = Protocol.UDP, udp.build(*ends, data)
     return ipv4.build(

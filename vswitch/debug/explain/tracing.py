@@ -7,7 +7,7 @@ here either: the fast path's executor runs the verdict's program on a copy.
 
 `place` finds the port that a description names, `stations` fills in what it leaves open, as a host
 there would: a frame goes to the neighbour's station where the destination is on the same network,
-and to the gateway's where it is not.
+and to the gateway's where it is not; a segment of a connection that is there has the next numbers.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ from itertools import groupby
 from operator import attrgetter
 
 from vswitch.dataplane.drops import Reason
+from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Port, Side
 from vswitch.dataplane.verdict import Delivery, Fate, Finding
-from vswitch.debug.explain.describing import Description, DescriptionError, IsAt, Stations, WhoHas
+from vswitch.debug.explain.describing import (
+    Description,
+    DescriptionError,
+    IsAt,
+    Segment,
+    Stations,
+    WhoHas,
+)
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer
-from vswitch.wire.values import BROADCAST, IpAddress, MacAddress
+from vswitch.wire.values import BROADCAST, IpAddress, MacAddress, Protocol
 
 FAST_PATH = "fast path"
 """The stage before all stages: whether a frame would come by the pipeline at all."""
@@ -149,7 +157,22 @@ def stations(
             source = known.get(begins, source)
         destination = options.destination_mac or _towards(network, interface, known, ends)
     address = own.address if own else _UNSPECIFIED
-    return Stations(source, destination, address, interface.address.address)
+    numbers = _numbers(switch, network, message) if isinstance(message, Segment) else (1, 0)
+    return Stations(source, destination, address, interface.address.address, *numbers)
+
+
+def _numbers(switch: Switch, network: Network, segment: Segment) -> tuple[int, int]:
+    """The sequence and acknowledgment numbers that the sender of a segment would use next."""
+    (source, source_port), (destination, destination_port) = segment.source, segment.destination
+    arriving = FlowTuple(
+        network.number, Protocol.TCP, source, source_port, destination, destination_port
+    )
+    found = switch.tables.connections.find(arriving)
+    window = switch.fastpath.window(found.connection.number) if found else None
+    if found is None or window is None:
+        return 1, 0
+    direction = found.direction.index
+    return window.expects(direction), window.sent(1 - direction)
 
 
 def _someone(network: Network, port: Port, known: Mapping[IpAddress, MacAddress]) -> MacAddress:
