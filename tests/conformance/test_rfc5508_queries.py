@@ -127,6 +127,15 @@ def test_rfc5508_req10a_echo_is_answered(target: str) -> None:
 
 
 @requirement("RFC 5508", "REQ-10a", Level.MUST, "unreachable, time exceeded and echo of its own")
+@pytest.mark.parametrize("kind", ["timestamp", "information", "mask"])
+def test_rfc5508_req10a_other_queries_are_not_answered(kind: str) -> None:
+    made = lab()
+    for target in (GATEWAY, X):
+        assert nothing(made.exchange(made.a, ping(A, target, type=QUERIES[kind][0])))
+    assert nothing(into(made, ping(S1, X, type=QUERIES[kind][0])))
+
+
+@requirement("RFC 5508", "REQ-10a", Level.MUST, "unreachable, time exceeded and echo of its own")
 def test_rfc5508_req10a_time_exceeded_is_told_to_both_sides() -> None:
     made = lab()
     out(made, made.a, udp(A, 5000, S1, 7000))

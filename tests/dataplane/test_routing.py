@@ -202,7 +202,7 @@ def test_transport_that_can_not_be_translated_never_leaves(
     assert nothing_was_sent(answers)
 
 
-@pytest.mark.parametrize("protocol", [0, 2, 4, 41, 51, 89, 112, 254, 255])
+@pytest.mark.parametrize("protocol", [0, 3, 4, 41, 51, 89, 112, 254, 255])
 def test_protocol_that_can_not_be_translated_never_leaves_and_its_sender_is_told(
     protocol: int,
 ) -> None:

@@ -46,7 +46,7 @@ def admit(
         return DropReason.NO_CONNECTION
     original, reply, account = message.tuple, translation.reply, translation.account
     walk.detail(Stage.NAT, "answers will arrive as {}", reply)
-    if reply == original or tables.connections.find(reply) is not None:
+    if tables.connections.find(reply) is not None:
         is_portless = original.protocol in PORTLESS
         return DropReason.PEER_TAKEN if is_portless else DropReason.ANSWERS_AMBIGUOUS
     if not account.arrivals.has_room(walk.now):
@@ -58,7 +58,6 @@ def admit(
             within_quota = account.may_hold_connection
             return DropReason.CONNECTION_TABLE_FULL if within_quota else DropReason.CONNECTION_QUOTA
         walk.found(Stage.CONNTRACK, "connection {} makes room for it", evicted.number)
-    walk.found(Stage.CONNTRACK, "a new connection")
     connection = Connection(
         original,
         reply,

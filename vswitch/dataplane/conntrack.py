@@ -4,7 +4,8 @@ Theory of operation. A connection has two tuples: the *original* one, of the fra
 began, as they arrive, and the *reply* one, of the answers, as they arrive. What NAT does to a
 connection is the difference between them: a frame of one direction leaves with the other tuple
 turned round. Both tuples are keys of one table, and a tuple says which network its frames arrive
-on, so that an address claimed on the wrong network matches nothing.
+on, so that an address claimed on the wrong network matches nothing. Both are the same where an
+endpoint talks to itself by its own external port.
 
 TCP's states are RFC 7857's (2.1, after RFC 6146, 3.5.2), as the table `TCP_TRANSITIONS`: a NAT has
 to know who opened, who has finished and whether somebody reset; it does not need more, so segments
@@ -301,7 +302,7 @@ class ConnectionTable:
     def close(self, connection: Connection) -> None:
         """End a connection. Its mappings live on."""
         del self._by_tuple[connection.original]
-        del self._by_tuple[connection.reply]
+        self._by_tuple.pop(connection.reply, None)
         del self._by_number[connection.number]
         account = connection.account
         (account.fleeting if connection.state in FLEETING else account.lasting).pop(connection)

@@ -68,6 +68,8 @@ def send(
     way = passage(walk, tables, datagram, network, leaving.destination)
     if isinstance(way, Verdict):
         return way
+    if not connection.number:
+        walk.found(Stage.CONNTRACK, "a new connection")
     rewrite = _rewrite(walk, network, message, arriving, leaving)
     if walk.commit:
         tracking.note(walk, tables, datagram.packet, message, found)

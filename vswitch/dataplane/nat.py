@@ -162,9 +162,9 @@ def _target(walk: Walk, tables: Tables, original: FlowTuple) -> _Target | None:
     if alone is not None:
         walk.found(Stage.NAT, "{} stands for {} alone", address, alone[1])
         return _Target(tables.networks[alone[0]], alone[1], port)
-    mapping = None
-    if original.protocol != Protocol.ICMP:
-        mapping = tables.mappings.of_external(External(original.protocol, address, port))
+    if original.protocol == Protocol.ICMP:
+        return None
+    mapping = tables.mappings.of_external(External(original.protocol, address, port))
     if mapping is None:
         words = "port {} of {} is neither published nor mapped"
         walk.found(Stage.NAT, words, port, address)

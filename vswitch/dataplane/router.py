@@ -93,7 +93,7 @@ def _route_whole(walk: Walk, tables: Tables, datagram: Datagram) -> Verdict:
         return egress.send(walk, tables, datagram, message, found)
     walk.detail(Stage.CONNTRACK, "no connection has {}", message.tuple)
     owner, from_outside = tables.owner(packet.destination), walk.network.side is Side.OUTSIDE
-    if owner is None or (from_outside and owner.side is Side.INSIDE):
+    if owner is None or (from_outside and owner is not walk.network):
         return _elsewhere(walk, tables, datagram, message)
     if from_outside:
         return _from_outside(walk, tables, datagram, message)
