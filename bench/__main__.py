@@ -12,8 +12,9 @@ import shutil
 import sys
 from typing import TextIO
 
-from bench import engine, isolation, load, report
+from bench import engine, isolation, load, memory, report
 from bench.engine import CaseResult
+from bench.memory import Memory
 from bench.peers import Missing, PathToMeasure, build_all
 from bench.topology import CommandError, World
 
@@ -52,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=_positive, default=3, help="of one load (default 3)")
     parser.add_argument("--frames", type=_positive, default=50_000, help="in one hit case")
     parser.add_argument("--connections", type=_connections, default=10_000, help="in one new case")
+    parser.add_argument(
+        "--memory", type=_in_memory, default=100_000, metavar="CONNECTIONS", help="that are weighed"
+    )
     # Opened before anything is measured: a name that cannot be written is told at once.
     parser.add_argument("--json", type=argparse.FileType("w"), metavar="FILE", help="all results")
     return parser
@@ -65,9 +69,17 @@ def _positive(text: str) -> int:
 
 
 def _connections(text: str) -> int:
+    return _at_most(engine.MOST_CONNECTIONS, text)
+
+
+def _in_memory(text: str) -> int:
+    return _at_most(memory.MOST_IN_MEMORY, text)
+
+
+def _at_most(most: int, text: str) -> int:
     number = _positive(text)
-    if number > engine.MOST_CONNECTIONS:
-        raise argparse.ArgumentTypeError(f"at most {engine.MOST_CONNECTIONS}")
+    if number > most:
+        raise argparse.ArgumentTypeError(f"at most {most}")
     return number
 
 
@@ -81,31 +93,35 @@ def _obstacle() -> str | None:
 
 def _engine_alone(options: argparse.Namespace) -> int:
     machine = report.Machine.here(load.busy_cores())
-    results = _measure_engine(options)
+    results, weighed = _measure_engine(options)
     out = report.console()
     report.print_machine(out, machine)
     report.print_engine(out, results)
-    _write_json(options.json, machine, results, {}, [])
+    report.print_memory(out, weighed)
+    _write_json(options.json, machine, results, weighed, {}, [])
     return 0
 
 
 def _everything(options: argparse.Namespace) -> int:
     machine = report.Machine.here(load.busy_cores())
-    results = _measure_engine(options)
+    results, weighed = _measure_engine(options)
     with World() as world:
         paths, missing = build_all(world)
         transfers = load.measure(world, paths, options.rounds, options.seconds, _progress)
     out = report.console()
     report.print_machine(out, machine)
     report.print_engine(out, results)
+    report.print_memory(out, weighed)
     report.print_network(out, transfers)
     report.print_missing(out, missing)
-    _write_json(options.json, machine, results, transfers, missing)
+    _write_json(options.json, machine, results, weighed, transfers, missing)
     return 0 if any(path.is_ours for path in paths) else 1
 
 
-def _measure_engine(options: argparse.Namespace) -> list[CaseResult]:
-    return engine.measure(options.rounds, options.frames, options.connections, _progress)
+def _measure_engine(options: argparse.Namespace) -> tuple[list[CaseResult], Memory]:
+    results = engine.measure(options.rounds, options.frames, options.connections, _progress)
+    _progress(f"memory of {options.memory} connections")
+    return results, memory.measure(options.memory)
 
 
 def _progress(line: str) -> None:
@@ -116,13 +132,15 @@ def _write_json(
     file: TextIO | None,
     machine: report.Machine,
     results: list[CaseResult],
+    weighed: Memory,
     transfers: dict[PathToMeasure, list[load.Transfer]],
     missing: list[Missing],
 ) -> None:
     if file is None:
         return
+    document = report.as_json(machine, results, weighed, transfers, missing)
     with file:
-        json.dump(report.as_json(machine, results, transfers, missing), file, indent=2)
+        json.dump(document, file, indent=2)
         file.write("\n")
 
 

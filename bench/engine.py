@@ -12,22 +12,14 @@ the case is named for: a benchmark that measured a drop raises `WrongPathError`.
 What is measured is CPU time, so that a process that takes turns with the benchmark is not counted
 (one that shares its caches still is), and the rounds of all cases alternate. Python's garbage
 collector runs as it does in the daemon. Endpoints have no quotas here, as one does the work of all.
-
-What a connection takes is measured by itself, in a process of its own, so that nothing is put where
-something was freed before: how much more memory a switch has resident after so many endpoints have
-each sent datagrams from many ports, and had an answer to each.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
-from pathlib import Path
 from random import Random
 from time import process_time_ns
 
@@ -46,13 +38,6 @@ NOW: Nanoseconds = 1000 * SECOND
 HEADERS = 96
 """Bytes at the start of a frame: more than all headers that a switch may rewrite here."""
 
-STATIONS = slice(ethernet.START, ethernet.START + ethernet.ETHERTYPE)
-ENDS = slice(
-    ethernet.START + ethernet.HEADER_LENGTH + ipv4.SOURCE,
-    ethernet.START + ethernet.HEADER_LENGTH + ipv4.OPTIONS + 4,
-)
-"""Addresses and ports of a frame without tag and options."""
-
 SMALL = 18
 """Bytes of UDP payload that make the shortest Ethernet frame."""
 
@@ -64,23 +49,13 @@ FIRST_PORT = 1024
 MOST_CONNECTIONS = 0x10000 - FIRST_PORT
 """One inside host has no more source ports that NAPT can keep."""
 
-PORTS_EACH = 50_000
-"""Connections of one endpoint, and of one external address, where memory is measured."""
-
-MOST_IN_MEMORY = 1_000_000
-ADDRESSES = MOST_IN_MEMORY // PORTS_EACH
-"""Of the uplink, there."""
-
-BYTES_A_CONNECTION = 600
-"""What a connection may take, everything included."""
-
 NEW = 20_000
 """Nanoseconds that the first frame of a connection may take."""
 
 HIT = 8_000
 """Nanoseconds that a frame of a known flow may take in the reference."""
 
-UNLIMITED = Limits(connections=2 * MOST_IN_MEMORY, memory=1 << 40)
+UNLIMITED = Limits(connections=1 << 24, memory=1 << 40)
 TRACKED = Translation(quotas=Quotas(mappings=0, connections=0))
 UNTRACKED = Translation(quotas=Quotas(mappings=0, connections=0), window_tracking=False)
 
@@ -89,7 +64,6 @@ B = (MacAddress.parse("02:00:00:00:01:11"), IpAddress.parse("10.0.0.3"))
 ROUTER = (MacAddress.parse("02:00:00:00:ff:10"), IpAddress.parse("203.0.113.254"))
 GATEWAY = Interface(MacAddress.parse("02:00:00:00:01:01"), IpInterface.parse("10.0.0.1/16"))
 UPLINK = Interface(MacAddress.parse("02:00:00:00:ff:01"), IpInterface.parse("203.0.113.1/24"))
-MANY_ADDRESSES = tuple(IpAddress.parse(f"203.0.113.{last}") for last in range(2, ADDRESSES + 1))
 FAR = IpAddress.parse("198.51.100.80")
 
 Station = tuple[MacAddress, IpAddress]
@@ -133,19 +107,6 @@ class CaseResult:
     target: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What so many connections have taken, in bytes."""
-
-    connections: int
-    taken: int
-
-    @property
-    def each(self) -> float:
-        """Bytes per connection."""
-        return self.taken / self.connections
-
-
 class Treadmill:
     """A device that hands out what it was loaded with and counts what it is sent."""
 
@@ -172,28 +133,6 @@ class Treadmill:
 
     def close(self) -> None:
         self._frames = iter(())
-
-
-class Mirror(Treadmill):
-    """A device behind which everybody answers each datagram with the same one."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self._answers: list[memoryview] = []
-
-    def send(self, frame: Buffer) -> Sent:
-        # What a checksum sums stays the same, in another order.
-        stations, ends = bytes(frame[STATIONS]), bytes(frame[ENDS])
-        answer = bytearray(frame)
-        answer[STATIONS] = stations[6:] + stations[:6]
-        answer[ENDS] = ends[4:8] + ends[:4] + ends[10:] + ends[8:10]
-        self._answers.append(memoryview(answer))
-        return super().send(frame)
-
-    def take_answers(self) -> list[memoryview]:
-        """The answers that have not been taken yet."""
-        answers, self._answers = self._answers, []
-        return answers
 
 
 class Bench:
@@ -491,56 +430,3 @@ def measure(
         CaseResult(case.name, case.item, tuple(taken[case.name]), case.target)
         for case, _ in planned
     ]
-
-
-# Memory
-
-
-def measure_memory(connections: int) -> Memory:
-    """What so many UDP connections take whose both directions the fast path knows.
-
-    ValueError for more than `MOST_IN_MEMORY`.
-    """
-    if connections > MOST_IN_MEMORY:
-        raise ValueError(f"at most {MOST_IN_MEMORY} connections have a port of their own")
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(fill, connections).result()
-
-
-def fill(connections: int) -> Memory:
-    """The same in this process."""
-    mirror = Mirror("outside")
-    bench = Bench(out=mirror, uplink=replace(UPLINK, also=MANY_ADDRESSES))
-    endpoints = [_endpoint(number) for number in range(-(-connections // PORTS_EACH))]
-    for endpoint in endpoints:
-        bench.meet(bench.a, bench.a_port, endpoint, GATEWAY)
-    mirror.take_answers()
-    gc.collect()
-    before = _resident()
-    for start in range(0, connections, BATCH):
-        numbers = range(start, min(start + BATCH, connections))
-        frames = [_question(endpoints, number) for number in numbers]
-        bench.give(bench.a, bench.a_port, *frames)
-        bench.give(mirror, bench.out_port, *mirror.take_answers())
-    gc.collect()
-    taken = _resident() - before
-    expect("connections", len(bench.switch.tables.connections), connections)
-    expect("entries", len(bench.switch.fastpath), 2 * connections)
-    expect("answers", bench.a.sent, connections + len(endpoints) + 1)
-    return Memory(connections, taken)
-
-
-def _endpoint(number: int) -> Station:
-    mac = MacAddress(b"\x02\x00\x00\x01" + number.to_bytes(2, "big"))
-    return mac, IpAddress(b"\x0a\x00\x01" + bytes((number,)))
-
-
-def _question(endpoints: Sequence[Station], number: int) -> bytes:
-    endpoint, port = divmod(number, PORTS_EACH)
-    return udp_frame(endpoints[endpoint], GATEWAY.mac, FAR, (FIRST_PORT + port, 53))
-
-
-def _resident() -> int:
-    """Bytes of this process that are in memory."""
-    pages = Path("/proc/self/statm").read_text("ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")

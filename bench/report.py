@@ -21,6 +21,7 @@ from rich.table import Table
 
 from bench.engine import CaseResult
 from bench.load import Transfer
+from bench.memory import BYTES_A_CONNECTION, Memory
 from bench.peers import Missing, PathToMeasure, Workload
 from vswitch.fastpath import select
 
@@ -115,11 +116,20 @@ def print_machine(out: Console, machine: Machine) -> None:
 
 def print_engine(out: Console, results: Sequence[CaseResult]) -> None:
     """The table of the engine in memory."""
-    table = _table(out, "The engine in memory", "case", "us each (low-high)", "per second")
+    columns = "us each (low-high)", "target", "per second"
+    table = _table(out, "The engine in memory", "case", *columns)
     for result in results:
         spread = Spread.of([each / MICROSECOND for each in result.each])
+        target = "-" if result.target is None else f"<= {result.target / MICROSECOND:.0f}"
         speed = f"{1e6 / spread.middle:,.0f} {result.item}s"
-        table.add_row(result.name, spread.text(), speed)
+        table.add_row(result.name, spread.text(), target, speed)
+    _print(out, table)
+
+
+def print_memory(out: Console, memory: Memory) -> None:
+    """The table of what a connection takes."""
+    table = _table(out, "Memory", "UDP connections, both directions", "bytes each", "target")
+    table.add_row(f"{memory.connections:,}", f"{memory.each:.0f}", f"<= {BYTES_A_CONNECTION}")
     _print(out, table)
 
 
@@ -154,6 +164,7 @@ def print_missing(out: Console, missing: Sequence[Missing]) -> None:
 def as_json(
     machine: Machine,
     engine: Sequence[CaseResult],
+    memory: Memory,
     transfers: Transfers,
     missing: Sequence[Missing],
 ) -> dict[str, Any]:
@@ -164,6 +175,7 @@ def as_json(
             {"case": result.name, "item": result.item, "nanoseconds_each": list(result.each)}
             for result in engine
         ],
+        "memory": {"connections": memory.connections, "bytes": memory.taken},
         "network": [
             {
                 "workload": path.workload.value,

@@ -78,7 +78,8 @@ class Lab:
 
     def assemble(self) -> Lab:
         for uplink in self.configuration.uplinks:
-            made = assembly.add_outside(self.switch, uplink, MAC, 1400)
+            mac = uplink.mac or self.inventory.allocate_mac()
+            made = assembly.add_outside(self.switch, uplink, mac, 1400)
             self.outside[uplink.name] = made
         numbers = {name: network.number for name, network in self.outside.items()}
         for network in self.inventory.networks:

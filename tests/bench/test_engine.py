@@ -92,31 +92,3 @@ def test_segments_are_tracked_where_they_are_said_to_be() -> None:
 def test_no_endpoint_has_a_quota() -> None:
     for translation in (engine.TRACKED, engine.UNTRACKED):
         assert translation.quotas == Quotas(0, 0, 0)
-
-
-def test_a_mirror_answers_with_what_it_was_sent() -> None:
-    there, back = (engine.A, engine.B[0], engine.B[1]), (engine.B, engine.A[0], engine.A[1])
-    mirror = engine.Mirror("outside")
-    mirror.send(engine.udp_frame(*there, (5000, 53)))
-    assert [bytes(answer) for answer in mirror.take_answers()] == [
-        engine.udp_frame(*back, (53, 5000))
-    ]
-    assert mirror.take_answers() == []
-
-
-def test_memory_is_that_of_exactly_as_many_connections_as_asked() -> None:
-    memory = engine.measure_memory(30 * FEW)
-    assert memory.connections == 30 * FEW
-    assert 0 < memory.taken == memory.each * memory.connections
-
-
-def test_endpoints_share_the_connections_whose_memory_is_measured(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(engine, "PORTS_EACH", 50)
-    assert engine.fill(FEW).connections == FEW
-
-
-def test_more_connections_in_memory_than_there_are_ports_are_refused() -> None:
-    with pytest.raises(ValueError, match="connections"):
-        engine.measure_memory(engine.MOST_IN_MEMORY + 1)

@@ -9,6 +9,7 @@ from rich.console import Console
 from bench import report
 from bench.engine import CaseResult
 from bench.load import Transfer
+from bench.memory import Memory
 from bench.peers import Missing, PathToMeasure, Workload
 from bench.report import Machine, Spread
 
@@ -88,7 +89,19 @@ def test_a_workload_that_nobody_ran_has_no_table() -> None:
 def test_the_engine_is_told_in_microseconds_and_items_per_second() -> None:
     out = plain()
     report.print_engine(out, [CaseResult("hit", "frame", (4000.0, 5000.0, 8000.0))])
-    assert cells(out, "hit") == ["5.00 (4.00-8.00)", "200,000 frames"]
+    assert cells(out, "hit") == ["5.00 (4.00-8.00)", "-", "200,000 frames"]
+
+
+def test_the_engine_is_told_beside_what_is_wanted_of_it() -> None:
+    out = plain()
+    report.print_engine(out, [CaseResult("hit", "frame", (4000.0,), target=8000)])
+    assert cells(out, "hit") == ["4.00 (4.00-4.00)", "<= 8", "250,000 frames"]
+
+
+def test_memory_is_told_in_bytes_of_a_connection() -> None:
+    out = plain()
+    report.print_memory(out, Memory(connections=100_000, taken=71_250_000))
+    assert cells(out, "100,000") == ["712", "<= 600"]
 
 
 def test_who_could_not_take_part_is_named_with_the_reason() -> None:
@@ -108,9 +121,11 @@ def test_other_busy_processes_are_told_of(busy: float | None, is_told: bool) -> 
 def test_json_holds_every_round() -> None:
     results = [CaseResult("hit", "frame", (4000.0, 5000.0))]
     missing = [Missing("nft", "not installed")]
-    document = json.loads(json.dumps(report.as_json(MACHINE, results, TRANSFERS, missing)))
+    memory = Memory(connections=1000, taken=700_000)
+    document = json.loads(json.dumps(report.as_json(MACHINE, results, memory, TRANSFERS, missing)))
     assert document["machine"]["cores"] == 2
     assert document["engine"][0]["nanoseconds_each"] == [4000.0, 5000.0]
+    assert document["memory"] == {"connections": 1000, "bytes": 700_000}
     assert document["network"][0]["gigabits_per_second"] == pytest.approx([6.0, 8.0, 10.0])
     assert document["network"][1]["cpu_seconds_per_gigabit"] == [None, None, None]
     assert document["missing"] == [{"name": "nft", "reason": "not installed"}]

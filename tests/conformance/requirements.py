@@ -38,7 +38,11 @@ NUMBERS: dict[str, tuple[str, ...]] = {
         *_numbered("REQ-10 by RFC 1812, 4.3.2.", "1 2 3 4 5 6 7 8"),
         "REQ-11",
     ),
-    "RFC 7857": _numbered("section ", "2.1 2.2 2.3 3 4 5 6 7 7.1 8 9 10 11 12"),
+    "RFC 7857": (
+        *_numbered("section ", "2.1 2.2 2.3 3 4 5 6 7 7.1 8 9 10"),
+        "section 10, uncut",
+        *_numbered("section ", "11 12"),
+    ),
     "RFC 6888": _numbered(
         "REQ-", "1 2 3 4 4a 4b 4c 5 5a 5b 6 7 8 9 10 11a 11b 11c 11d 12 13 14 15"
     ),
@@ -117,6 +121,8 @@ def aside(source: str, number: str, level: Level, asks: str, because: str) -> No
 
 
 def _declare(wanted: Requirement) -> Requirement:
+    numbers = NUMBERS[wanted.source]
+    assert wanted.number in numbers, f"{wanted.source} has no {wanted.number}"
     known = DECLARED.setdefault(wanted.key, wanted)
     assert known == wanted, f"two rows for {wanted.source} {wanted.number}: {known}, {wanted}"
     return known

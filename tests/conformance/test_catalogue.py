@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import table
-from tests.conformance.requirements import DECLARED, NUMBERS, Level, Requirement
+from tests.conformance.requirements import DECLARED, NUMBERS, Level, Requirement, aside
 from tests.conformance.table import Outcome, Row
 
 MODULES = sorted(
@@ -37,11 +37,15 @@ def test_every_requirement_has_a_row(source: str, tests: dict[str, list[Requirem
     assert [number for number in NUMBERS[source] if number not in rows] == []
 
 
-def test_no_row_stands_for_a_requirement_that_is_not_there(
-    tests: dict[str, list[Requirement]],
-) -> None:
-    for source, number, _ in DECLARED:
-        assert number in NUMBERS[source]
+@pytest.mark.parametrize("number", ["REQ-99", "section 1", ""])
+def test_row_of_a_requirement_that_is_not_there_is_refused(number: str) -> None:
+    with pytest.raises(AssertionError, match=f"RFC 4787 has no {number}"):
+        aside("RFC 4787", number, Level.MAY, "something", "does not apply: it is made up")
+
+
+def test_two_rows_of_one_requirement_that_differ_are_refused() -> None:
+    with pytest.raises(AssertionError, match="two rows for RFC 4787 REQ-1"):
+        aside("RFC 4787", "REQ-1", Level.MAY, "something else", "does not apply: it is made up")
 
 
 def test_every_test_is_named_after_what_it_shows(tests: dict[str, list[Requirement]]) -> None:

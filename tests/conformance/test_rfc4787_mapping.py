@@ -27,9 +27,10 @@ from tests.conformance.packets import (
 )
 from tests.conformance.requirements import Level, aside, requirement
 from tests.harness import Lab, only
-from vswitch.network import config
+from vswitch.network import config, networks
 from vswitch.translation import Filtering, Refresh, Timeouts, Translation
 from vswitch.units import SECOND
+from vswitch.wire.values import IpNetwork
 
 SECOND_ADDRESS = "203.0.113.2"
 
@@ -213,6 +214,16 @@ def test_rfc4787_req7_conflict_of_subnets_is_refused_in_words() -> None:
     with pytest.raises(config.ConfigurationError, match=r"10\.0\.0\.0/24"):
         config.parse(CONFLICT, "lab.toml")
     config.parse(CONFLICT.replace("10.0.0.77", "10.0.1.77"), "lab.toml")
+
+
+@requirement("RFC 4787", "REQ-7", Level.MUST, "inside and outside subnets do not conflict")
+def test_rfc4787_req7_subnet_that_is_learned_later_is_checked_too() -> None:
+    text = CONFLICT.replace('"10.0.0.77/24"', '"dhcp"')
+    configuration = config.parse(text, "lab.toml")
+    assert networks.overlapping(IpNetwork.parse("10.0.0.0/8"), configuration.networks) == (
+        "10.0.0.0/24 of network front",
+    )
+    assert networks.overlapping(IpNetwork.parse("192.0.2.0/24"), configuration.networks) == ()
 
 
 @requirement("RFC 4787", "REQ-9", Level.MUST, "hairpinning: inside hosts meet by external ports")

@@ -157,6 +157,15 @@ def test_rfc5508_req4_error_about_an_error_is_dropped(kind: int) -> None:
     assert nothing(into(made, error(error(seen, kind, 1, source=X, to=S1))))
 
 
+@requirement("RFC 5508", "REQ-4", Level.SHOULD, "from outside about no mapping: dropped")
+def test_rfc5508_req4_error_about_a_later_fragment_is_dropped_whatever_it_looks_like() -> None:
+    made = lab()
+    _, seen = sent(made)
+    seen.flags, seen.frag = 0, 10
+    del seen.chksum
+    assert nothing(into(made, error(seen)))
+
+
 @requirement("RFC 5508", "REQ-4a", Level.MUST, "else the quote is reverted to what was sent")
 @flows
 @pytest.mark.parametrize("quoted", [8, 13, 20, 100])

@@ -236,6 +236,15 @@ def test_rfc7857_section9_other_seed_gives_other_ports() -> None:
     assert chosen(1) == chosen(1)
 
 
+aside(
+    "RFC 7857",
+    "section 10, uncut",
+    Level.SHOULD,
+    "so are those of datagrams that leave whole without DF",
+    "not followed: such a datagram keeps what its sender chose; what is cut here gets a new one",
+)
+
+
 @requirement("RFC 7857", "section 10", Level.SHOULD, "identifications are unique (RFC 6864)")
 def test_rfc7857_section10_hosts_with_one_identification_leave_with_two() -> None:
     made = lab()

@@ -22,7 +22,7 @@ PUBLISHED, MAPPED = 8080, 62000
 def lab(tmp_path: Path) -> Iterator[Lab]:
     with Lab(tmp_path) as lab:
         lab.uplink = {"address": "host", "gateway": OUTSIDE}
-        lab.front |= {"resets": True, "filtering": "endpoint-independent"}
+        lab.front["resets"] = True
         lab.add_endpoint("app", publish=[f"{PUBLISHED}:80"], mappings=[f"{MAPPED}:5000/udp"])
         lab.up()
         services.serve_http(lab.listen("app", "0.0.0.0", 80))

@@ -42,7 +42,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         lab.add_network("fixed", external=FIXED)
         lab.add_endpoint("fixed", network="fixed")
         lab.add_endpoint("alone", external=ALONE)
-        lab.add_network("mapped", external=UPLINK, filtering="endpoint-independent")
+        lab.add_network("mapped", external=UPLINK)
         lab.add_endpoint("mapped", network="mapped", mappings=[f"{MAPPED}:{MAPPED_INSIDE}/udp"])
         lab.up()
         services.serve_http(lab.listen("out", "0.0.0.0", 80))

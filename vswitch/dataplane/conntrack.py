@@ -28,7 +28,7 @@ from vswitch.dataplane.flow import Direction, FlowTuple
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.wheel import NOWHERE, Wheel
-from vswitch.translation import SHORT_PORTS, Refresh, Timeouts
+from vswitch.translation import SHORT_PORTS, Limits, Refresh, Timeouts
 from vswitch.units import Nanoseconds
 from vswitch.wire import tcp
 from vswitch.wire.values import Protocol
@@ -117,6 +117,11 @@ FLEETING = frozenset({State.UNANSWERED, State.OPENING, State.CLOSING, State.TRAN
 
 _WITH_ASSOCIATIONS = frozenset({int(Protocol.DCCP), int(Protocol.SCTP)})
 """Protocols that set up and tear down, as TCP does, but whose states are not followed."""
+
+
+def most_connections(limits: Limits) -> int:
+    """How many connections a switch may have: its limit in bytes may be reached first."""
+    return min(limits.connections, max(1, limits.memory // BYTES_EACH))
 
 
 def lifetime(protocol: int, state: State, destination_port: int, timeouts: Timeouts) -> Nanoseconds:

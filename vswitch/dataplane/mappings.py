@@ -54,6 +54,7 @@ class Mapping:
     """One allocation."""
 
     __slots__ = (
+        "_contact",
         "_contacts",
         "account",
         "external",
@@ -88,25 +89,34 @@ class Mapping:
         """Connections by it that the inside takes part in."""
         self.guests = 0
         """Connections that came in by it, whether answered or not."""
-        self._contacts: dict[IpAddress, int] = {}
+        self._contact: IpAddress | None = None
+        """The one remote that all holders have in common, while there is but one."""
+        self._contacts: dict[IpAddress, int] | None = None
+        """Holders by remote, once there are several: most mappings never need the dictionary."""
 
     def begin(self, remote: IpAddress) -> None:
         """Note a connection with `remote` that the inside takes part in."""
+        if self._contacts is None and self._contact not in (None, remote):
+            self._contacts = {self._contact: self.holders} if self._contact else {}
+        if self._contacts is None:
+            self._contact = remote
+        else:
+            self._contacts[remote] = self._contacts.get(remote, 0) + 1
         self.holders += 1
-        self._contacts[remote] = self._contacts.get(remote, 0) + 1
 
     def end(self, remote: IpAddress) -> None:
         """Note that one is over."""
         self.holders -= 1
-        left = self._contacts[remote] - 1
-        if left:
-            self._contacts[remote] = left
-        else:
-            del self._contacts[remote]
+        if not self.holders:
+            self._contact = self._contacts = None
+        elif self._contacts is not None:
+            self._contacts[remote] -= 1
+            if not self._contacts[remote]:
+                del self._contacts[remote]
 
     def has_contact(self, remote: IpAddress) -> bool:
         """Whether the inside takes part in a connection with `remote` by it."""
-        return remote in self._contacts
+        return remote == self._contact if self._contacts is None else remote in self._contacts
 
     @property
     def expires_at(self) -> Nanoseconds | None:

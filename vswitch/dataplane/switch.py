@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from vswitch.dataplane import dhcp_stage
 from vswitch.dataplane.changes import Changes
-from vswitch.dataplane.conntrack import Connection
+from vswitch.dataplane.conntrack import Connection, most_connections
 from vswitch.dataplane.counters import Counters
 from vswitch.dataplane.dhcp.client import DhcpClient
 from vswitch.dataplane.dhcp.outcome import News
@@ -82,7 +82,7 @@ class Switch:
     """One switch: networks, ports, and everything that is learned about them."""
 
     def __init__(self, random: Random, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.fastpath = select()
+        self.fastpath = select(2 * most_connections(limits))
         self.tables = Tables(random, self.fastpath, limits)
         self.counters = Counters()
         self._kept = KeptPrograms(self.fastpath, self.tables.connections)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from vswitch.dataplane.accounts import Account, Accounts
-from vswitch.dataplane.conntrack import BYTES_EACH, Connection, ConnectionTable
+from vswitch.dataplane.conntrack import Connection, ConnectionTable, most_connections
 from vswitch.dataplane.dhcp.client import DhcpClient
 from vswitch.dataplane.dhcp.outcome import News
 from vswitch.dataplane.identification import Identifications
@@ -50,8 +50,7 @@ class Tables:
         """Errors of our own that were not sent because there were too many."""
         self.ports: dict[int, Port] = {}
         self.accounts = Accounts()
-        capacity = min(limits.connections, max(1, limits.memory // BYTES_EACH))
-        self.connections = ConnectionTable(capacity, fastpath.last_used)
+        self.connections = ConnectionTable(most_connections(limits), fastpath.last_used)
         self.publications = PublicationTable()
         self.mappings = MappingTable(
             self.accounts, self._allowed_ports, self._reserved_ports, self._is_reserved

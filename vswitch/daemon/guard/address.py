@@ -4,8 +4,8 @@ Theory of operation. `host_link` asks the kernel what the switch needs to know t
 interface: the first global IPv4 address (the primary one, which the host itself speaks from), the
 MAC, the MTU, and the gateway of the best default route that leaves by it.
 
-`AddressWatch` listens to the kernel's address events (rtnetlink(7), RTMGRP_IPV4_IFADDR). What they
-say is not read: an event, also one that was lost because too many came, means that the address is
+`AddressWatch` listens to the kernel's address and route events (rtnetlink(7)), as the route to the
+gateway comes after the address. What they say is not read: an event, also one that was lost because too many came, means that the address is
 looked at again. The socket listens before the first look, so no change is missed.
 
 Everything is in the network namespace of the calling thread.
@@ -34,7 +34,9 @@ GLOBAL_SCOPE = 0
 MAIN_TABLE = 254
 """RT_TABLE_MAIN, where a host's default routes are."""
 
-_RTMGRP_IPV4_IFADDR = 0x10  # linux/rtnetlink.h
+# linux/rtnetlink.h
+_RTMGRP_IPV4_IFADDR = 0x10
+_RTMGRP_IPV4_ROUTE = 0x40
 _EVENT_LENGTH = 8 * KIBIBYTE  # only drained, so a message may be cut
 
 
@@ -174,7 +176,7 @@ def _ask(subject: str, **fields: Any) -> list[Any]:
 def _address_events() -> socket.socket:
     events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     try:
-        events.bind((0, _RTMGRP_IPV4_IFADDR))
+        events.bind((0, _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV4_ROUTE))
     except OSError as error:
         events.close()
         raise LinkError(f"cannot listen to address events: {error.strerror}") from error
