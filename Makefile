@@ -22,7 +22,7 @@ test: ## run all tests (those on real interfaces need root)
 
 .PHONY: conformance
 conformance: ## show which requirements of the NAT RFCs are met, in a table
-	@.ci/setup test
+	@.ci/setup conformance
 	@$(BIN)/python -m pytest tests/conformance --table $(ARGS)
 
 .PHONY: check

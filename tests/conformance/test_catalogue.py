@@ -43,7 +43,9 @@ def test_row_of_a_requirement_that_is_not_there_is_refused(number: str) -> None:
         aside("RFC 4787", number, Level.MAY, "something", "does not apply: it is made up")
 
 
-def test_two_rows_of_one_requirement_that_differ_are_refused() -> None:
+def test_two_rows_of_one_requirement_that_differ_are_refused(
+    tests: dict[str, list[Requirement]],
+) -> None:
     with pytest.raises(AssertionError, match="two rows for RFC 4787 REQ-1"):
         aside("RFC 4787", "REQ-1", Level.MAY, "something else", "does not apply: it is made up")
 

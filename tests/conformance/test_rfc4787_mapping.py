@@ -238,6 +238,15 @@ def test_rfc4787_req9_hairpin_reaches_the_mapping(client: str) -> None:
     assert seen["outside"] == []
 
 
+aside(
+    "RFC 4787",
+    "REQ-9, isolated",
+    Level.MUST,
+    "and so do hosts of networks that are isolated from each other",
+    "not followed: isolation comes first, and filtering is for them as for the outside",
+)
+
+
 @requirement("RFC 4787", "REQ-9", Level.MUST, "hairpinning: inside hosts meet by external ports")
 @pytest.mark.parametrize(
     ("filtering", "arrives"),

@@ -5,8 +5,9 @@ interface: the first global IPv4 address (the primary one, which the host itself
 MAC, the MTU, and the gateway of the best default route that leaves by it.
 
 `AddressWatch` listens to the kernel's address and route events (rtnetlink(7)), as the route to the
-gateway comes after the address. What they say is not read: an event, also one that was lost because too many came, means that the address is
-looked at again. The socket listens before the first look, so no change is missed.
+gateway comes after the address. What they say is not read: an event, also one that was lost because
+too many came, means that the address is looked at again. The socket listens before the first look,
+so no change is missed.
 
 Everything is in the network namespace of the calling thread.
 """
