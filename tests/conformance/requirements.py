@@ -29,8 +29,10 @@ def _numbered(word: str, numbers: str) -> tuple[str, ...]:
 
 
 NUMBERS: dict[str, tuple[str, ...]] = {
-    "RFC 4787": _numbered(
-        "REQ-", "1 2 3 3a 4 5 5a 5b 5c 6 6a 7 8 8a 9 9a 10 10a 11 12 12a 12b 13 13a 14 14a"
+    "RFC 4787": (
+        *_numbered("REQ-", "1 2 3 3a 4 5 5a 5b 5c 6 6a 7 8 8a 9"),
+        "REQ-9, isolated",
+        *_numbered("REQ-", "9a 10 10a 11 12 12a 12b 13 13a 14 14a"),
     ),
     "RFC 5382": _numbered("REQ-", "1 2 2a 3 3a 3b 4 4a 5 5a 6 7 8 8a 9 10"),
     "RFC 5508": (

@@ -263,7 +263,7 @@ aside(
     "REQ-9",
     Level.MUST,
     "hosts control their mappings by a protocol (PCP)",
-    "not followed: published ports and static mappings are configured, not asked for",
+    "does not apply: here the subscriber himself configures published ports and static mappings",
 )
 aside(
     "RFC 6888",
