@@ -180,7 +180,7 @@ class Limits:
 
     connections: int = 262_144
     """nf_conntrack's default on machines of this size."""
-    memory: int = 256 * MEBIBYTE
+    memory: int = 512 * MEBIBYTE
     """Bytes for connections; whichever of the two is less counts."""
     fragments: int = 4 * MEBIBYTE
     """Bytes of datagrams that are not complete yet: nf_defrag's `ipfrag_high_thresh`."""

@@ -7,10 +7,14 @@ flooded, answered, absorbed, waiting, or dropped under a reason.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
 
-from tests.dataplane.corpus import Sample, feed, samples, warm_lab
+from tests.dataplane.corpus import Sample, cut, feed, samples, warm_lab
 from tests.harness import Lab
 from vswitch.dataplane.verdict import Fate
 from vswitch.units import SECOND
@@ -57,6 +61,37 @@ def damaged(draw: st.DrawFn) -> Sample:
     host = draw(st.sampled_from([sample.host, sample.host, *HOSTS]))
     whole = bytes(raw)
     return Sample(host, repaired(whole) if draw(st.booleans()) else whole)
+
+
+WHOLE = [
+    sample
+    for sample in SAMPLES
+    if IP in (frame := Ether(sample.raw[HEADER_LENGTH:]))
+    and not frame[IP].frag
+    and not frame[IP].flags.MF
+    and len(frame[IP].payload) > 8
+    and sample.raw[:HEADER_LENGTH] == bytes(HEADER_LENGTH)
+]
+"""Samples that can be cut into fragments."""
+
+
+@st.composite
+def fragments(draw: st.DrawFn) -> list[Sample]:
+    """A good packet in pieces, in any order, some of them twice, missing or damaged."""
+    sample = draw(st.sampled_from(WHOLE))
+    frame = Ether(sample.raw[HEADER_LENGTH:])
+    packet = frame[IP]
+    packet.id = draw(st.integers(0, 3))
+    size = draw(st.integers(1, 12)) * 8
+    pieces = draw(st.permutations(cut(packet, max(size, len(packet.payload) // 64 * 8))))
+    pieces += draw(st.lists(st.sampled_from(pieces), max_size=3))
+    made = []
+    for piece in pieces[draw(st.integers(0, 1)) :]:
+        raw = bytearray(sample.raw[: HEADER_LENGTH + 14] + bytes(piece))
+        if draw(st.integers(0, 7)) == 7:
+            raw[draw(st.integers(HEADER_LENGTH, len(raw) - 1))] = draw(st.integers(0, 255))
+        made.append(Sample(sample.host, repaired(bytes(raw))))
+    return made
 
 
 made_up = st.builds(
@@ -113,6 +148,16 @@ def test_damaged_frames_towards_devices_without_offloads(frames: list[Sample]) -
     lab = warm_lab(Offloads.NONE)
     for sample in frames:
         assert_accounted_for(lab, sample)
+
+
+@soon
+@given(datagrams=st.lists(fragments(), min_size=1, max_size=3))
+def test_fragments_are_accounted_for_and_let_nothing_slip(datagrams: list[list[Sample]]) -> None:
+    lab = warm_lab()
+    for sample in chain.from_iterable(datagrams):
+        assert_accounted_for(lab, sample)
+    lab.pass_time(400 * SECOND)
+    assert len(lab.switch.tables.reassembly) == 0
 
 
 @soon
