@@ -186,6 +186,12 @@ def test_text_from_the_network_is_not_taken_for_markup(
     assert "[bold]web[/red]" in vswitch("fdb").out
 
 
+def test_station_is_not_taken_for_a_picture(vswitch: Vswitch, switches: Switches) -> None:
+    """A colon, two letters and a colon may be the name of one."""
+    switches("lab").content = _json(STATION.model_copy(update={"mac": "02:00:00:ab:00:01"}))
+    assert "02:00:00:ab:00:01" in vswitch("fdb").out
+
+
 @pytest.mark.parametrize("verb", ["flows", "mappings", "fdb", "neighbours", "ports", "status"])
 def test_json_is_what_the_switch_sent(vswitch: Vswitch, switches: Switches, verb: str) -> None:
     switches("lab").content = b'[{"as": "it is"},\n 1]'

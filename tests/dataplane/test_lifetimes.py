@@ -10,7 +10,7 @@ from scapy.packet import Packet
 
 from tests.dataplane.conversation import S1, S2, S3, Conversation, forget_received, quiet_lab
 from tests.harness import UPLINK_ADDRESS, Host, Lab, only
-from vswitch.translation import PROFILES, Refresh, Timeouts, Translation
+from vswitch.translation import PROFILES, Filtering, Refresh, Timeouts, Translation
 from vswitch.units import HOUR, MINUTE, SECOND, Nanoseconds
 
 
@@ -228,6 +228,32 @@ def test_frames_that_only_the_fast_path_saw_keep_a_mapping_too() -> None:
     hits = made.hits()
     udp_exchange(made)
     assert made.hits() == hits + 1
+    made.pass_time(299 * SECOND)
+    assert len(made.switch.tables.mappings) == 1
+    made.pass_time(2 * SECOND)
+    assert len(made.switch.tables.mappings) == 0
+
+
+def test_frames_to_others_keep_a_mapping_too() -> None:
+    times = Timeouts(udp_unanswered=120 * SECOND, udp_mapping=300 * SECOND)
+    made = quiet_lab(translation=Translation(timeouts=times))
+    udp_out(made, made.a, 5000)
+    made.pass_time(100 * SECOND)
+    udp_out(made, made.a, 5000, S2)
+    made.pass_time(299 * SECOND)
+    assert len(made.switch.tables.mappings) == 1
+    made.pass_time(2 * SECOND)
+    assert len(made.switch.tables.mappings) == 0
+
+
+def test_answers_of_the_inside_keep_the_mapping_that_a_stranger_came_in_by() -> None:
+    times = Timeouts(udp_unanswered=120 * SECOND, udp=120 * SECOND, udp_mapping=300 * SECOND)
+    filtering = Filtering.ENDPOINT_INDEPENDENT
+    made = quiet_lab(translation=Translation(filtering=filtering, timeouts=times))
+    udp_out(made, made.a, 5000)
+    made.pass_time(100 * SECOND)
+    assert udp_back(made, server=S2)
+    udp_out(made, made.a, 5000, S2)
     made.pass_time(299 * SECOND)
     assert len(made.switch.tables.mappings) == 1
     made.pass_time(2 * SECOND)

@@ -138,6 +138,12 @@ def test_parity_is_of_no_account_where_nobody_wants_it() -> None:
     assert {world.port(host, 5000, parity=False) % 2 for host in hosts} == {0, 1}
 
 
+def test_identifier_of_icmp_has_no_class() -> None:
+    world = World()
+    hosts = [IpAddress(b"\x0a\x00\x01" + bytes((number,))) for number in range(40)]
+    assert any(world.port(host, 7, ICMP) >= 1024 for host in hosts)
+
+
 def test_port_zero_stands_for_no_preference_and_is_never_given() -> None:
     for seed in range(50):
         assert World(seed=seed).port(A, 0) != 0
@@ -392,6 +398,7 @@ def test_address_that_is_forgotten_begins_anew() -> None:
     world.take(A, 2000)
     world.release(A, 2000)
     world.table.forget_address(UPLINK)
+    assert world.table.next_deadline() is None
     assert world.port(B, 2000) == 2000
     assert world.pass_time(10 * REST) == []
 

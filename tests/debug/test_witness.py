@@ -49,7 +49,7 @@ def test_dropped_frame_is_seen_with_its_reason() -> None:
     (sight,) = sights
     assert (sight.fate, sight.reason) == (Fate.DROPPED, DropReason.NOT_PUBLISHED)
     assert "not_published" in sight.comment
-    assert "port 2 of 203.0.113.1 is not published" in sight.comment
+    assert "port 2 of 203.0.113.1 is neither published nor mapped" in sight.comment
 
 
 def test_frame_that_waited_is_seen_leaving_in_its_own_flow() -> None:

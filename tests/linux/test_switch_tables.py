@@ -88,7 +88,8 @@ def test_status_names_the_switch_and_what_is_on_it(lab: Lab) -> None:
     assert lab.daemon is not None
     assert (status["name"], status["pid"]) == (lab.name, lab.daemon.pid)
     assert status["endpoints"] == ["web", "app"]
-    assert status["uplink"] == f"{UPLINK}/24 at up0"
+    (uplink,) = status["uplinks"]
+    assert (uplink["address"], uplink["interface"]) == (f"{UPLINK}/24", "up0")
 
 
 def test_reader_that_leaves_early_is_no_error(lab: Lab) -> None:

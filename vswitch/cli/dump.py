@@ -41,7 +41,7 @@ def print_packets(packets: Iterable[Packet], printer: Printer, *, at_once: bool)
 
     Raises `Problem` where there is no reading on; what was read until then is printed.
     """
-    console = Console(highlight=False, soft_wrap=True) if is_terminal() else None
+    console = Console(highlight=False, soft_wrap=True, emoji=False) if is_terminal() else None
     try:
         for packet in packets:
             for line in printer.lines(packet):

@@ -291,7 +291,7 @@ class _Bar:
 
 def _consoles() -> tuple[Console, Console]:
     """For what is told, and for what went wrong."""
-    return Console(highlight=False), Console(stderr=True, highlight=False)
+    return Console(highlight=False, emoji=False), Console(stderr=True, highlight=False, emoji=False)
 
 
 def _refused(errors: Console, error: Exception) -> Status:

@@ -212,18 +212,18 @@ def _uplink_words(row: UplinkRow) -> str:
 def print_table(table: Table) -> None:
     """Draw it on a terminal; print columns into anything else, as wide as they need to be."""
     if sys.stdout.isatty():
-        Console(markup=False).print(table)
+        Console(markup=False, emoji=False).print(table)
     else:
         table.box = None
-        Console(width=_WIDEST_LINE, highlight=False, markup=False).print(table)
+        Console(width=_WIDEST_LINE, highlight=False, markup=False, emoji=False).print(table)
 
 
 def print_tree(tree: Tree) -> None:
     """Draw it; into anything but a terminal without colours, and as wide as it needs to be."""
     if sys.stdout.isatty():
-        Console(highlight=False).print(tree)
+        Console(highlight=False, emoji=False).print(tree)
     else:
-        Console(width=500, highlight=False, color_system=None).print(tree)
+        Console(width=500, highlight=False, color_system=None, emoji=False).print(tree)
 
 
 def octets(count: int) -> str:

@@ -197,12 +197,9 @@ def _translation(connection: Connection) -> str:
     arriving = connection.arriving(Direction.ORIGINAL)
     leaving = connection.leaving(Direction.ORIGINAL)
     changes = []
-    if (leaving.source, leaving.source_port) != (arriving.source, arriving.source_port):
+    if leaving.sender != arriving.sender:
         changes.append(f"source {_socket(leaving.source, leaving.source_port)}")
-    if (leaving.destination, leaving.destination_port) != (
-        arriving.destination,
-        arriving.destination_port,
-    ):
+    if leaving.receiver != arriving.receiver:
         changes.append(f"destination {_socket(leaving.destination, leaving.destination_port)}")
     return ", ".join(changes)
 

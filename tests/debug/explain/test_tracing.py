@@ -22,8 +22,8 @@ OUTSIDE = "198.51.100.7"
 CLIENT = "a tcp 10.0.0.2:40000 > 198.51.100.7:443"
 STAGES = [
     FAST_PATH,
-    *("admit", "learn", "route", "policy", "conntrack", "route", "policy", "nat", "conntrack"),
-    *("route", "nat", "neighbour", "bridge"),
+    *("admit", "learn", "route", "policy", "conntrack", "route", "policy", "nat", "route"),
+    *("conntrack", "route", "nat", "neighbour", "bridge"),
 ]
 
 

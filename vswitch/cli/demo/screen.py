@@ -112,7 +112,7 @@ class Screen:
         """As wide as the terminal within reason. What it can not encode is shown as `?`."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
-        console = Console(highlight=False)
+        console = Console(highlight=False, emoji=False)
         console.width = min(console.width, WIDEST)
         return cls(console)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from vswitch.dataplane.conntrack import TCP_TRANSITIONS, Connection, Event, State
-from vswitch.dataplane.flow import Direction, FlowTuple
+from vswitch.dataplane.flow import ANSWERS, Direction, FlowTuple
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
@@ -204,11 +204,12 @@ def _changes(arriving: FlowTuple, leaving: FlowTuple) -> Iterator[str]:
 
 
 def _ends_of(of: FlowTuple) -> tuple[str, str]:
-    if of.protocol == Protocol.ICMP:
-        identifier = of.source_port or of.destination_port
-        asks = f"{of.source} id {identifier}", str(of.destination)
-        return asks if of.source_port else (str(of.source), f"{of.destination} id {identifier}")
-    return f"{of.source}:{of.source_port}", f"{of.destination}:{of.destination_port}"
+    """Sender and receiver, with the port of each, or the identifier at the one that asks."""
+    if of.protocol != Protocol.ICMP:
+        return f"{of.source}:{of.source_port}", f"{of.destination}:{of.destination_port}"
+    if of.kind in ANSWERS:
+        return f"{of.source} id {of.identifier}", str(of.destination)
+    return str(of.source), f"{of.destination} id {of.identifier}"
 
 
 def _next_hop_words(network: Network, leaving: FlowTuple) -> str:

@@ -289,12 +289,10 @@ def _note(connection: Connection) -> FlowNote:
     arriving = connection.arriving(Direction.ORIGINAL)
     leaving = connection.leaving(Direction.ORIGINAL)
     changes = []
-    for side, before, behind in (
-        ("source", arriving[2:4], leaving[2:4]),
-        ("destination", arriving[4:6], leaving[4:6]),
-    ):
-        if before != behind:
-            changes.append(f"{side} becomes {behind[0]}:{behind[1]}")
+    if arriving.sender != leaving.sender:
+        changes.append(f"source becomes {leaving.source}:{leaving.source_port}")
+    if arriving.receiver != leaving.receiver:
+        changes.append(f"destination becomes {leaving.destination}:{leaving.destination_port}")
     translation = ", ".join(changes)
     ends = frozenset(
         (each.network, each.source) for each in (connection.original, connection.reply)
