@@ -18,7 +18,7 @@ demo: ## show the switch carrying real traffic (as root, under a minute)
 .PHONY: test
 test: ## run all tests (those on real interfaces need root)
 	@.ci/setup test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: conformance
 conformance: ## show which requirements of the NAT RFCs are met, in a table

@@ -80,7 +80,7 @@ def test_time_alone_leads_where_the_table_says(state: State, cause: Cause) -> No
         assert line.client.state is TRANSITIONS[state, cause]
 
 
-@pytest.mark.parametrize("state", HOLDING, ids=str)
+@pytest.mark.parametrize("state", sorted(HOLDING, key=str), ids=str)
 def test_lease_that_is_over_is_lost_in_every_state_and_the_search_begins_at_once(
     state: State,
 ) -> None:
