@@ -95,6 +95,13 @@ def test_publishing_a_port_that_nobody_has_ends_nothing() -> None:
     assert crowd.alive() == crowd.everybody
 
 
+def test_published_port_is_given_to_nobody_from_then_on() -> None:
+    lab = quiet_lab()
+    udp(lab, lab.a, 5000)
+    lab.publish(8080, lab.b, 80, Protocol.UDP)
+    assert only(udp(lab, lab.a, 8080)["outside"])[UDP].sport != 8080
+
+
 def test_withdrawing_a_publication_ends_what_came_in_by_it_and_nothing_else() -> None:
     crowd = Crowd()
     crowd.lab.switch.changes.unpublish(crowd.publication, crowd.lab.now)
@@ -220,6 +227,15 @@ def crowd_address(crowd: Crowd, name: str) -> str:
     return str(account.paired[crowd.lab.network("outside").number])
 
 
+def test_whoever_had_the_address_before_gets_another() -> None:
+    lab = quiet_lab(also=(FURTHER,))
+    sources = {host.name: only(udp(lab, host, 5000)["outside"])[IP].src for host in (lab.a, lab.b)}
+    assert sources == {"a": UPLINK_ADDRESS, "b": FURTHER}
+    lab.translate_one_to_one(lab.c, FURTHER)
+    assert only(udp(lab, lab.b, 5000)["outside"])[IP].src == UPLINK_ADDRESS
+    assert only(into(lab, 5000, FURTHER)["c"])[IP].dst == lab.c.ip
+
+
 def test_tunnel_of_somebody_else_on_that_address_ends() -> None:
     """It has no port, and so no mapping that could be looked for."""
     lab = quiet_lab(also=(FURTHER,), translation=Translation(external=ip(FURTHER)))
@@ -245,6 +261,8 @@ def test_taking_the_address_away_ends_all_connections_of_the_endpoint() -> None:
 
 def test_address_that_was_taken_away_is_for_everybody_again() -> None:
     lab = quiet_lab(also=(FURTHER,))
+    for host in (lab.a, lab.b, lab.c):
+        udp(lab, host, 5000)
     lab.translate_one_to_one(lab.a, FURTHER)
     lab.switch.changes.forget_one_to_one(ip(FURTHER), lab.now)
     sources = {only(udp(lab, host, 5000)["outside"])[IP].src for host in (lab.a, lab.b, lab.c)}

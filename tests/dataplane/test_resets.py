@@ -145,13 +145,15 @@ def test_connection_whose_time_is_over_ends_in_silence() -> None:
     assert not [each for each in made.received(made.outside) if TCP in each]
 
 
-def test_end_whose_station_is_not_known_is_not_asked_for() -> None:
+@pytest.mark.parametrize("end", [0, 1])
+def test_end_whose_station_is_not_known_is_not_asked_for(end: int) -> None:
     made = lab()
     talk = Conversation.outwards(made).talks()
-    made.network("front").neighbours.forget(ip(made.a.ip))
+    network, address = (("front", made.a.ip), ("outside", ROUTER))[end]
+    made.network(network).neighbours.forget(ip(address))
     end_all(made)
-    assert made.received(made.a) == []
-    assert_obeyed(reset_for(made, made.outside), talk, 1)
+    assert made.received(talk._ends[end].host) == []
+    assert_obeyed(reset_for(made, talk._ends[1 - end].host), talk, 1 - end)
 
 
 # By what ends them

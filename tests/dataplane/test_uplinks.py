@@ -7,7 +7,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Packet
 
 from tests.dataplane.conversation import S1, S2, Conversation, End, forget_received, ip, quiet_lab
-from tests.dataplane.corpus import other
+from tests.dataplane.corpus import OTHER_PROTOCOLS, other
 from tests.harness import ARP, ROUTER, UPLINK_ADDRESS, Host, Lab, only
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.topology import Interface, Network, Side
@@ -231,6 +231,7 @@ FOR_THE_HOST = [
     TCP(sport=4000, dport=22, flags="A", seq=7),
     ICMP(type=8, id=7),
     ICMP(type=0, id=7),
+    ICMP(type=0, id=5500),
 ]
 
 
@@ -243,9 +244,10 @@ def test_what_no_table_claims_is_left_to_the_host_in_silence(transport: Packet) 
     assert lab.received(lab.outside) == []
 
 
-def test_protocols_without_ports_are_left_to_the_host_too() -> None:
+@pytest.mark.parametrize("protocol", OTHER_PROTOCOLS)
+def test_protocols_that_the_kernel_is_not_kept_from_are_left_to_the_host_too(protocol: int) -> None:
     lab = shared()
-    lab.exchange(lab.outside, other(Protocol.GRE, S1, UPLINK_ADDRESS, 0, 0))
+    lab.exchange(lab.outside, other(protocol, S1, UPLINK_ADDRESS, 4000, 5500))
     assert lab.drops == {DropReason.FOR_THE_HOST: 1}
 
 

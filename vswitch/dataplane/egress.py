@@ -41,7 +41,7 @@ from vswitch.fastpath.program import (
     TrackWindow,
 )
 from vswitch.fastpath.routine import longest_packet
-from vswitch.wire import ethernet, ipv4, tcp
+from vswitch.wire import ethernet, ipv4, offload, tcp
 from vswitch.wire.icmp import TimeExceeded, Type, Unreachable
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.values import EtherType, IpAddress, MacAddress
@@ -110,8 +110,7 @@ def passage(
     if packet.ttl <= 1:
         kind, code = Type.TIME_EXCEEDED, TimeExceeded.IN_TRANSIT
         return refusal.tell(walk, tables, packet, DropReason.TTL_EXPIRED, kind, code)
-    link_header = packet.offset - ethernet.START
-    length = datagram.largest_fragment or longest_packet(walk.frame) - link_header
+    length = datagram.largest_fragment or _length(walk, packet, network)
     walk.detail(Stage.ROUTE, "{} bytes long, {} takes {}", length, network.name, network.mtu)
     if length > network.mtu and packet.dont_fragment:
         return refusal.tell(
@@ -131,6 +130,17 @@ def passage(
     limit = min(length, network.mtu)
     walk.found(Stage.ROUTE, "it leaves in fragments of at most {} bytes", limit)
     return Passage(next_hop, limit)
+
+
+def _length(walk: Walk, packet: Ipv4, network: Network) -> int:
+    """Bytes of the longest packet that a frame stands for. What a link has put behind the packet is
+    none of it, and stays behind where it would make the frame too long."""
+    length = longest_packet(walk.frame) - (packet.offset - ethernet.START)
+    if walk.frame[offload.GSO_TYPE] != offload.GSO_NONE or length <= network.mtu:
+        return length
+    if walk.commit:
+        walk.frame = walk.frame[: packet.end]
+    return packet.total_length
 
 
 def complete(onward: Onward, network: Network, mac: MacAddress, interface: Interface) -> Delivery:
