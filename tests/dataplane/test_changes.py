@@ -231,6 +231,8 @@ def test_whoever_had_the_address_before_gets_another() -> None:
     lab = quiet_lab(also=(FURTHER,))
     sources = {host.name: only(udp(lab, host, 5000)["outside"])[IP].src for host in (lab.a, lab.b)}
     assert sources == {"a": UPLINK_ADDRESS, "b": FURTHER}
+    lab.publish(8080, lab.b, 80, Protocol.UDP)
+    assert len(into(lab, 8080)["b"]) == 1
     lab.translate_one_to_one(lab.c, FURTHER)
     assert only(udp(lab, lab.b, 5000)["outside"])[IP].src == UPLINK_ADDRESS
     assert only(into(lab, 5000, FURTHER)["c"])[IP].dst == lab.c.ip

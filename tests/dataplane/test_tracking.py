@@ -7,9 +7,10 @@ from collections.abc import Callable
 from itertools import product
 
 import pytest
-from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet import IP, UDP
 
 from tests.dataplane.conversation import Conversation, quiet_lab
+from tests.dataplane.corpus import timestamp
 from tests.harness import Lab, only
 from vswitch.dataplane.conntrack import TCP_TRANSITIONS, Connection, Event, State
 from vswitch.dataplane.flow import Direction
@@ -183,14 +184,15 @@ def test_tracking_can_be_switched_off_for_a_network() -> None:
     assert connection.state is State.ORIGINAL_CLOSED
 
 
-def test_segments_of_protocols_without_windows_always_count() -> None:
+def test_frames_of_protocols_without_windows_always_count() -> None:
     lab = quiet_lab()
-    echo = IP(src=lab.a.ip, dst="198.51.100.1") / ICMP(type=8, id=7)
-    lab.exchange(lab.a, echo)
+    query = IP(src=lab.a.ip, dst="198.51.100.1") / timestamp(13)
+    lab.exchange(lab.a, query)
     lab.pass_time(10 * SECOND)
-    lab.exchange(lab.a, echo)
+    lab.exchange(lab.a, query)
     (connection,) = lab.switch.tables.connections
-    assert lab.switch.tables.connections.last_seen(connection) == lab.now
+    assert lab.hits() == 0
+    assert connection.last_seen == lab.now
     assert lab.switch.fastpath.windows == {}
 
 
