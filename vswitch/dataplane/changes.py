@@ -118,7 +118,7 @@ class Changes:
     def forget_address(self, network: int, address: IpAddress, now: Nanoseconds) -> None:
         """An endpoint is gone: end its connections, free its ports, forget its station."""
         self._give_up(self._tables.networks[network].neighbours.forget(address))
-        self._forget_endpoint(network, address, now, gone=address)
+        self._forget_endpoint(network, address, now)
 
     def set_interface(
         self, number: int, interface: Interface | None, next_hop: IpAddress | None, now: Nanoseconds
@@ -145,17 +145,11 @@ class Changes:
 
     # Ends
 
-    def end(
-        self,
-        connections: Iterable[Connection],
-        now: Nanoseconds,
-        *,
-        gone: IpAddress | None = None,
-    ) -> None:
-        """End connections, and whatever waits because of them. `gone` is who is told nothing."""
+    def end(self, connections: Iterable[Connection], now: Nanoseconds) -> None:
+        """End connections, and whatever waits because of them."""
         ended = dict.fromkeys(connections)
         for connection in ended:
-            self._send(list(resets(self._tables, connection, gone=gone)), now)
+            self._send(list(resets(self._tables, connection)), now)
             self.close(connection)
         for network in self._tables.networks.values() if ended else ():
             self._give_up(network.neighbours.withdraw(lambda onward: onward.connection in ended))
@@ -173,12 +167,10 @@ class Changes:
             self.end(by_it, now)
         self._tables.mappings.release(mapping, now)
 
-    def _forget_endpoint(
-        self, network: int, address: IpAddress, now: Nanoseconds, gone: IpAddress | None = None
-    ) -> None:
+    def _forget_endpoint(self, network: int, address: IpAddress, now: Nanoseconds) -> None:
         account = self._tables.accounts.find(network, address)
         if account is not None:
-            self.end(account, now, gone=gone)
+            self.end(account, now)
             self._release_all(lambda mapping: mapping.account is account, now)
 
     def _release_all(self, concerned: Callable[[Mapping], bool], now: Nanoseconds) -> None:

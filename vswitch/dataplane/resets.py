@@ -19,26 +19,20 @@ from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.verdict import Delivery
 from vswitch.fastpath.window import Window
 from vswitch.wire import ipv4, tcp
-from vswitch.wire.values import IpAddress, Protocol
+from vswitch.wire.values import Protocol
 
 _ALIVE = frozenset({State.ESTABLISHED, State.ORIGINAL_CLOSED, State.REPLY_CLOSED})
 
 
-def resets(
-    tables: Tables, connection: Connection, *, gone: IpAddress | None = None
-) -> Iterator[Delivery]:
-    """What tells the ends of `connection`, which is still in the tables, that it is over.
-
-    `gone` is the address of an end that is not there any more.
-    """
+def resets(tables: Tables, connection: Connection) -> Iterator[Delivery]:
+    """What tells the ends of `connection`, which is still in the tables, that it is over."""
     window = tables.fastpath.window(connection.number)
     wanted = connection.account.translation.resets
     if window is None or not wanted or connection.state not in _ALIVE:
         return
     for direction in Direction:
         leaving, own = connection.leaving(direction), connection.arriving(direction).source
-        is_ours_to_say = leaving.source == own or tables.owner(leaving.source) is not None
-        if leaving.destination != gone and is_ours_to_say:
+        if leaving.source == own or tables.owner(leaving.source) is not None:
             packet = _packet(connection, window, direction)
             yield from deliver_own(tables.networks[leaving.network], leaving.destination, packet)
 

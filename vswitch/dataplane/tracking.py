@@ -27,9 +27,6 @@ from vswitch.wire.tcp import Tcp
 
 _SPACE = 0xFFFF_FFFF
 
-_OPEN = frozenset({State.ESTABLISHED, State.ORIGINAL_CLOSED, State.REPLY_CLOSED})
-"""States in which a SYN is no beginning."""
-
 
 def note(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: Found) -> None:
     """Write a frame into the tables: its connection, new or known, and all that this refreshes."""
@@ -98,8 +95,6 @@ def _syn_counts(
     tables: Tables, window: Window, segment: Tcp, found: Found, end: int, *, commit: bool
 ) -> bool:
     connection, direction = found
-    if connection.state in _OPEN:
-        return False
     acknowledgment = segment.acknowledgment if segment.flags & tcp.ACK else None
     if connection.state is not State.OPENING:
         if (connection.state, direction, Event.SYN) not in TCP_TRANSITIONS:
