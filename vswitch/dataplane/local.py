@@ -2,9 +2,9 @@
 
 The switch is a host with an address in each of its networks and nothing listening: it answers echo
 requests everywhere, and refuses on the inside what no table leads further, so that a client there
-learns at once that nobody listens (RFC 1122, 3.2.2.1; RFC 9293, 3.10.7.1). To the outside it is
-silent about closed ports (RFC 5382 REQ-4 forbids an immediate answer, and there is no other to
-give).
+learns at once that nobody listens (RFC 1122, 3.2.2.1; RFC 9293, 3.10.7.1). What comes from outside
+to a port that leads nowhere does not come by here: the router drops it, and holds a SYN back to
+refuse it later (`unsolicited`).
 """
 
 from __future__ import annotations

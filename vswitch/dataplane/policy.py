@@ -1,9 +1,9 @@
 """Policy: may this packet be routed at all, and from which network into which?
 
 Addresses first (RFC 1812, 5.3.7 and BCP 38): a source must be a host that can be on the network
-that it came from, a destination one that a router forwards to, and from the outside never one of
-the inside, the gateways' own included. Then networks: each inside network reaches the outside;
-inside networks are isolated from each other; nothing from the outside is routed to an inside
+that it came from, a destination one that a router forwards to, and nobody is both. Options neither
+choose the way nor show inside addresses. Then networks: each inside network reaches the outside;
+inside networks are isolated from each other; from the outside no connection is begun to an inside
 address, as published ports and answers are addressed to the switch.
 """
 
