@@ -49,6 +49,8 @@ def test_tcp_segment(
     assert (view.source_port, view.destination_port) == ports
     assert (view.sequence, view.acknowledgment) == numbers
     assert (view.flags, view.window) == (flags, window)
+    octets = len(data) + bool(flags & tcp.SYN) + bool(flags & tcp.FIN)
+    assert view.next_sequence == (numbers[0] + octets) % 2**32
     assert view.checksum == int.from_bytes(packet[36:38], "big")
     assert (view.header_length, view.options) == (20 + len(options), options)
     assert packet[view.payload : view.end] == data

@@ -10,7 +10,7 @@ An account tells apart what is *fleeting* (not answered, half open, closing, res
 lasting, and whatever belongs to somebody else, never does (RFC 6888, REQ-11D).
 
 An account exists while something is in it. Whether a connection may be is asked here and decided
-by `router`.
+by `admission`.
 """
 
 from __future__ import annotations

@@ -104,8 +104,8 @@ class Changes:
         self.end([each for each in tables.connections if each.reply.destination == external], now)
         self._forget_endpoint(network, internal, now)
         tables.one_to_one.add(network, internal, external)
-        for mapping_protocol in tables.mappings.protocols:
-            tables.mappings.reserve(mapping_protocol, external, PORTS)
+        for protocol in tables.mappings.protocols:
+            tables.mappings.reserve(protocol, external, PORTS)
 
     def forget_one_to_one(self, external: IpAddress, now: Nanoseconds) -> None:
         """Stop that, and end all connections of the endpoint."""

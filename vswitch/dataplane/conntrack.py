@@ -10,7 +10,7 @@ endpoint talks to itself by its own external port.
 TCP's states are RFC 7857's (2.1, after RFC 6146, 3.5.2), as the table `TCP_TRANSITIONS`: a NAT has
 to know who opened, who has finished and whether somebody reset; it does not need more, so segments
 without SYN, FIN and RST never have to come by here. A segment that is outside its window changes
-nothing; `transport` and the fast path's window judge that. All other protocols only know whether
+nothing; `tracking` and the fast path's window judge that. All other protocols only know whether
 there was an answer. How long each state lives is in the account's `Timeouts`.
 
 A connection that is due is not ended before the fast path was asked when its entries were last

@@ -75,7 +75,7 @@ def send(
         tracking.note(walk, tables, datagram.packet, message, found)
         state = connection.state
     else:
-        state = tracking.state_after(tables, datagram.packet, message, found)
+        state = tracking.state_after(tables, message, found)
         _tell_details(walk, connection, state, leaving, way.next_hop)
     if tables.fastpath.window(connection.number) is not None:
         rewrite.insert(0, TrackWindow(connection.number, direction.index))
@@ -122,7 +122,7 @@ def passage(
             Unreachable.FRAGMENTATION_NEEDED,
             network.mtu,
         )
-    next_hop = to if network.holds(to) else network.next_hop
+    next_hop = network.hop_towards(to)
     if next_hop is None:
         return refusal.refuse(walk, tables, packet, DropReason.NO_ROUTE, Unreachable.NETWORK)
     if datagram.largest_fragment is None and length <= network.mtu:
@@ -186,7 +186,7 @@ def deliver_own(network: Network, to: IpAddress, packet: bytes) -> Iterator[Deli
     """A packet of the switch's own to a host in or behind `network`, whose station is known;
     nothing where it is not."""
     interface = network.interface
-    next_hop = to if network.holds(to) else network.next_hop
+    next_hop = network.hop_towards(to)
     mac = network.neighbours.station(next_hop) if next_hop is not None else None
     if interface is None or mac is None:
         return

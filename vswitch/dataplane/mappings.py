@@ -188,7 +188,7 @@ class MappingTable:
 
         Nothing is taken yet: `add` does that.
         """
-        protocol, _, wanted = internal.protocol, internal.address, internal.port
+        protocol, wanted = internal.protocol, internal.port
         pool = self._pool(protocol, address)
         earlier = self._last_external.get((internal, uplink))
         external = External(protocol, address, wanted)
@@ -258,8 +258,8 @@ class MappingTable:
 
     def next_deadline(self) -> Nanoseconds | None:
         """When `due` may have something to hand out, or a port's rest is over."""
-        first, second = self._timers.next_deadline(), self._rest.next_deadline()
-        return min(first, second) if first is not None and second is not None else first or second
+        deadlines = self._timers.next_deadline(), self._rest.next_deadline()
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def due(self, now: Nanoseconds) -> Iterator[Mapping]:
         """Mappings that have been idle for long enough; the caller releases them."""

@@ -346,15 +346,8 @@ class Switch:
     def _refuse_held_syns(self, now: Nanoseconds) -> Iterator[Egress]:
         """RFC 5382, REQ-4: nobody inside has opened to them."""
         for syn in self.tables.held_syns.due(now):
-            ethernet = Ethernet.parse(syn.frame)
-            if isinstance(ethernet, Malformed):
-                continue
-            packet = Ipv4.parse(syn.frame, ethernet.payload)
-            if not isinstance(packet, Malformed) and self._may_tell(
-                syn.port, ethernet, packet, now
-            ):
-                error = icmp_responder.unreachable(ethernet, packet, Unreachable.PORT)
-                yield Egress(syn.port, error)
+            if refused := self._tellable(syn.port, syn.frame, now):
+                yield Egress(syn.port, icmp_responder.unreachable(*refused, Unreachable.PORT))
 
     def _expire_fragments(self, now: Nanoseconds) -> Iterator[Egress]:
         self._count_lost_fragments()
@@ -371,10 +364,6 @@ class Switch:
         network = self.tables.networks[port.network]
         kind, code = Type.TIME_EXCEEDED, TimeExceeded.REASSEMBLY
         yield from self._tell(expired.port, network, expired.first, kind, code, now)
-
-    def _may_tell(self, port: int, ethernet: Ethernet, packet: Ipv4, now: Nanoseconds) -> bool:
-        answerable = icmp_responder.is_answerable(ethernet, packet)
-        return answerable and self.tables.may_send_error(port, now)
 
     def _turn_fdb(self, network: Network, now: Nanoseconds) -> None:
         turn = network.fdb.next_turn()
@@ -407,10 +396,16 @@ class Switch:
         self, port: int, network: Network, frame: Buffer, kind: Type, code: int, now: Nanoseconds
     ) -> Iterator[Egress]:
         """An error about a frame that had waited, to the port that it came in by."""
+        interface = network.interface
+        if interface is not None and (told := self._tellable(port, frame, now)):
+            yield Egress(port, icmp_responder.error(*told, interface, kind, code))
+
+    def _tellable(self, port: int, frame: Buffer, now: Nanoseconds) -> tuple[Ethernet, Ipv4] | None:
+        """A frame that had waited, if an error about it may be sent; then one more has been."""
         ethernet = Ethernet.parse(frame)
-        if network.interface is None or isinstance(ethernet, Malformed):
-            return
+        if isinstance(ethernet, Malformed):
+            return None
         packet = Ipv4.parse(frame, ethernet.payload)
-        if not isinstance(packet, Malformed) and self._may_tell(port, ethernet, packet, now):
-            error = icmp_responder.error(ethernet, packet, network.interface, kind, code)
-            yield Egress(port, error)
+        if isinstance(packet, Malformed) or not icmp_responder.is_answerable(ethernet, packet):
+            return None
+        return (ethernet, packet) if self.tables.may_send_error(port, now) else None

@@ -84,3 +84,7 @@ class Network:
     def holds(self, address: IpAddress) -> bool:
         """Whether `address` is in the network's subnet."""
         return self.interface is not None and address in self.interface.address.network
+
+    def hop_towards(self, address: IpAddress) -> IpAddress | None:
+        """Whose station a packet to `address` goes to; None where nobody leads there."""
+        return address if self.holds(address) else self.next_hop

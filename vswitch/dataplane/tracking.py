@@ -25,15 +25,13 @@ from vswitch.wire import ethernet, tcp
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.tcp import Tcp
 
-_SPACE = 0xFFFF_FFFF
-
 
 def note(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: Found) -> None:
     """Write a frame into the tables: its connection, new or known, and all that this refreshes."""
     connection = found.connection
     if not connection.number:
         _begin(walk, tables, found)
-    if _counts(tables, packet, message, found, commit=True):
+    if _counts(tables, message, found, commit=True):
         tables.connections.track(found, message.tcp_flags, walk.now)
         _refresh_mapping(walk, found)
     connection.frames += 1
@@ -43,9 +41,9 @@ def note(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: Fo
     walk.has_moved_on = connection.state not in CACHEABLE
 
 
-def state_after(tables: Tables, packet: Ipv4, message: Transport, found: Found) -> State:
+def state_after(tables: Tables, message: Transport, found: Found) -> State:
     """The state of a connection behind a frame that is not noted."""
-    if _counts(tables, packet, message, found, commit=False):
+    if _counts(tables, message, found, commit=False):
         return found.state_after(message.tcp_flags)
     return found.connection.state
 
@@ -68,9 +66,7 @@ def _refresh_mapping(walk: Walk, found: Found) -> None:
         mapping.last_outbound = walk.now
 
 
-def _counts(
-    tables: Tables, packet: Ipv4, message: Transport, found: Found, *, commit: bool
-) -> bool:
+def _counts(tables: Tables, message: Transport, found: Found, *, commit: bool) -> bool:
     """Whether a frame may refresh its connection and move its state; with `commit` the window
     follows it."""
     segment = message.header
@@ -83,16 +79,16 @@ def _counts(
     if flags & tcp.RST:
         is_exact = window.reset_fits(direction, sequence, acknowledgment) is Exactness.EXACT
         return is_exact and found.state_after(flags) is not found.connection.state
-    end = _end(packet, segment)
     if flags & tcp.SYN:
-        return _syn_counts(tables, window, segment, found, end, commit=commit)
+        return _syn_counts(tables, window, segment, found, commit=commit)
     judge = window.accept if commit else window.judge
+    end = segment.next_sequence
     fit = judge(direction, sequence, end, segment.acknowledgment, segment.window)
     return fit is Fit.WITHIN
 
 
 def _syn_counts(
-    tables: Tables, window: Window, segment: Tcp, found: Found, end: int, *, commit: bool
+    tables: Tables, window: Window, segment: Tcp, found: Found, *, commit: bool
 ) -> bool:
     connection, direction = found
     acknowledgment = segment.acknowledgment if segment.flags & tcp.ACK else None
@@ -107,13 +103,6 @@ def _syn_counts(
     ):
         return False
     if commit:
-        sequence, scale = segment.sequence, segment.window_scale
-        window.begin(direction.index, sequence, end, acknowledgment, segment.window, scale)
+        begin, end, scale = segment.sequence, segment.next_sequence, segment.window_scale
+        window.begin(direction.index, begin, end, acknowledgment, segment.window, scale)
     return True
-
-
-def _end(packet: Ipv4, segment: Tcp) -> int:
-    """The number behind a segment's last octet, where SYN and FIN count as one each."""
-    length = packet.end - segment.payload
-    length += bool(segment.flags & tcp.SYN) + bool(segment.flags & tcp.FIN)
-    return (segment.sequence + length) & _SPACE

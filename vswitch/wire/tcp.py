@@ -128,6 +128,13 @@ class Tcp:
         return self._long(SEQUENCE)
 
     @property
+    def next_sequence(self) -> int:
+        """The number behind the last octet, where SYN and FIN count as one each (modulo 2**32)."""
+        flags = self.flags
+        length = self.end - self.payload + bool(flags & SYN) + bool(flags & FIN)
+        return (self.sequence + length) & 0xFFFF_FFFF
+
+    @property
     def acknowledgment(self) -> int:
         """The number that is expected next; it means something only with ACK."""
         return self._long(ACKNOWLEDGMENT)

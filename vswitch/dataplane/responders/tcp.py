@@ -18,10 +18,7 @@ def reset(frame: Ethernet, packet: Ipv4, segment: Tcp) -> tuple[bytearray, ...]:
     if segment.flags & tcp.ACK:
         sequence, acknowledgment, flags = segment.acknowledgment, 0, tcp.RST
     else:
-        length = packet.end - segment.payload
-        length += bool(segment.flags & tcp.SYN) + bool(segment.flags & tcp.FIN)
-        sequence, acknowledgment = 0, (segment.sequence + length) & 0xFFFF_FFFF
-        flags = tcp.RST | tcp.ACK
+        sequence, acknowledgment, flags = 0, segment.next_sequence, tcp.RST | tcp.ACK
     answer = tcp.build(
         packet.destination,
         packet.source,

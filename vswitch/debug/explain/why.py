@@ -213,7 +213,7 @@ def _ends_of(of: FlowTuple) -> tuple[str, str]:
 
 
 def _next_hop_words(network: Network, leaving: FlowTuple) -> str:
-    hop = leaving.destination if network.holds(leaving.destination) else network.next_hop
+    hop = network.hop_towards(leaving.destination)
     if hop is None:
         return f"{network.name} has no gateway that leads there"
     mac = network.neighbours.station(hop)
