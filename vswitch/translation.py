@@ -160,6 +160,10 @@ class Translation:
     resets: bool = False
     """Whether the peers of a TCP connection that the switch ends are told by a RST."""
 
+    def is_untranslated(self, destination: IpAddress) -> bool:
+        """Whether `destination` sees the inside addresses."""
+        return any(destination in each for each in self.untranslated)
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:

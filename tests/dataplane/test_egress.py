@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption, defragment
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, IPOption, defragment
 from scapy.packet import Packet, Raw
 
 from tests.dataplane.conversation import CLIENT_FIRST, S1, Conversation, quiet_lab
@@ -349,6 +349,19 @@ def test_datagram_whose_rest_never_comes_is_told_to_who_sent_its_first_fragment(
     assert made.drops == {DropReason.FRAGMENT_TIMEOUT: 2}
     made.exchange(made.a, second)
     assert len(made.switch.tables.reassembly) == 1
+
+
+def test_outside_is_not_told_about_datagrams_to_addresses_that_are_not_ours() -> None:
+    made = quiet_lab()
+    for number, to in enumerate((made.a.ip, "192.0.2.9", UPLINK_ADDRESS)):
+        first = cut(IP(src=S1, dst=to, id=number) / UDP(sport=7000, dport=5000) / Raw(bytes(3000)))[
+            0
+        ]
+        made.exchange(made.outside, first)
+    made.pass_time(31_000_000_000)
+    error = only(made.received(made.outside))
+    assert (error[ICMP].type, error[ICMP].code, error[IPerror].dst) == (11, 1, UPLINK_ADDRESS)
+    assert made.drops == {DropReason.FRAGMENT_TIMEOUT: 3}
 
 
 def test_fragments_of_a_port_that_goes_away_are_counted() -> None:

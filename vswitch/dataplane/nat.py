@@ -67,7 +67,7 @@ def outbound(
 ) -> Translation | DropReason:
     """From the inside to the outside: the source becomes an external one of the uplink."""
     account = tables.account_of(walk.network, original.source)
-    if _is_untranslated(walk.network, original.destination):
+    if walk.network.translation.is_untranslated(original.destination):
         walk.found(Stage.NAT, "{} sees inside addresses", original.destination)
         source: _Source | DropReason = _Source(original.source, original.source_port)
     else:
@@ -192,10 +192,6 @@ def _lets_in(target: _Target, original: FlowTuple) -> bool:
 
 
 # What the source becomes
-
-
-def _is_untranslated(network: Network, destination: IpAddress) -> bool:
-    return any(destination in each for each in network.translation.untranslated)
 
 
 def _source(

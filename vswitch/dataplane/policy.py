@@ -59,6 +59,15 @@ def refuse_route(arrived: Network, leaves: Network) -> DropReason | None:
     return None
 
 
+def may_report(packet: Ipv4, network: Network, tables: Tables) -> bool:
+    """Whether the sender of a packet that waited may be told what became of it: the outside hears
+    nothing about an address that is not the switch's own, or that it is not shown."""
+    if network.side is Side.INSIDE or tables.owner(packet.destination) is network:
+        return True
+    inside = tables.connected(packet.destination)
+    return inside is not None and inside.translation.is_untranslated(packet.source)
+
+
 def _is_no_host(address: IpAddress) -> bool:
     return address[0] == _THIS_NETWORK or address.is_loopback or address.is_limited_broadcast
 

@@ -22,7 +22,7 @@ from enum import Enum, auto
 from random import Random
 from typing import NamedTuple
 
-from vswitch.dataplane import dhcp_stage
+from vswitch.dataplane import dhcp_stage, policy
 from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.conntrack import Connection, most_connections
 from vswitch.dataplane.counters import Counters
@@ -407,5 +407,11 @@ class Switch:
             return None
         packet = Ipv4.parse(frame, ethernet.payload)
         if isinstance(packet, Malformed) or not icmp_responder.is_answerable(ethernet, packet):
+            return None
+        arrived = self.tables.ports.get(port)
+        if arrived is None:
+            return None
+        network = self.tables.networks[arrived.network]
+        if not policy.may_report(packet, network, self.tables):
             return None
         return (ethernet, packet) if self.tables.may_send_error(port, now) else None
