@@ -317,9 +317,13 @@ print("as before" if mounts.read_text() == before else mounts.read_text())
 
 
 def test_opening_leaves_no_mount_behind(wire: Wire) -> None:
-    """Not even where mounts are shared, as systemd has them."""
-    shared = ("unshare", "--mount", "--propagation", "shared")
-    done = wire.namespaces.run(wire.host, *shared, sys.executable, "-c", OPENING)
+    """Not even where mounts are shared, as systemd has them.
+
+    First private, so that what others mount meanwhile does not show here."""
+    alone = ("unshare", "--mount", "--propagation", "private")
+    shared = ("sh", "-c", 'mount --make-rshared / && exec "$@"', "sh")
+    opening = (sys.executable, "-c", OPENING)
+    done = wire.namespaces.run(wire.host, *alone, *shared, *opening)
     assert done.stdout == "as before\n"
 
 
