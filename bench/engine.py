@@ -25,8 +25,8 @@ from time import process_time_ns
 
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Port, Side
-from vswitch.devices.base import Sent
-from vswitch.fastpath.reference import BATCH
+from vswitch.devices.base import RawDescriptor, Sent
+from vswitch.fastpath.twin import BATCH
 from vswitch.translation import Limits, Quotas, Translation
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire import arp, ethernet, ipv4, offload, tcp, udp
@@ -130,6 +130,12 @@ class Treadmill:
     def send(self, frame: Buffer) -> Sent:  # noqa: ARG002
         self.sent += 1
         return Sent.SENT
+
+    def raw(self) -> RawDescriptor | None:
+        return None
+
+    def overcome(self, error: OSError) -> bool:  # noqa: ARG002
+        return False
 
     def close(self) -> None:
         self._frames = iter(())

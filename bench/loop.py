@@ -17,7 +17,7 @@ import sys
 
 from vswitch.devices.tap import TapDevice
 from vswitch.devices.tun import BUFFER_LENGTH
-from vswitch.fastpath.reference import BATCH
+from vswitch.fastpath.twin import BATCH
 from vswitch.wire import ethernet
 
 ADDRESSES = slice(ethernet.START, ethernet.START + 12)

@@ -29,7 +29,7 @@ from bench.engine import (
     udp_frame,
 )
 from vswitch.devices.base import Sent
-from vswitch.fastpath.reference import BATCH
+from vswitch.fastpath.twin import BATCH
 from vswitch.wire import ethernet, ipv4
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.values import IpAddress, MacAddress

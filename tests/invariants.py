@@ -6,10 +6,11 @@
    routed there belongs to a connection that exists at this moment, and an ICMP error is about one.
 
 `watch` stands between a switch and its devices, so hits, answers and what timers send are seen
-alike. Both are asked of the packets that a frame becomes on the wire: super-frames are cut and
-checksums finished before, as a device would do it. Frames are read with scapy, not with what is
-tested. An inside host may write any address into a frame to its neighbours, so of what is bridged
-on the inside the second is not asked: only what left the switch's own station.
+alike, whichever fast path sends them. Both are asked of the packets that a frame becomes on the
+wire: super-frames are cut and checksums finished before, as a device would do it. Frames are read
+with scapy, not with what is tested. An inside host may write any address into a frame to its
+neighbours, so of what is bridged on the inside the second is not asked: only what left the switch's
+own station.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from scapy.packet import Packet
 
 from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.switch import Switch
-from vswitch.dataplane.topology import Network, Side
-from vswitch.units import Nanoseconds
+from vswitch.dataplane.topology import Network, Port, Side
+from vswitch.devices.base import Device, Sent
 from vswitch.wire.adapt import adapt
-from vswitch.wire.buffer import MutableBuffer
+from vswitch.wire.buffer import Buffer
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import HEADER_LENGTH, Offloads
 from vswitch.wire.values import IpAddress, Protocol
@@ -35,16 +36,20 @@ _QUERIES = (0, 8, 13, 14, 15, 16, 17, 18)
 
 
 def watch(switch: Switch) -> None:
-    """Let every frame that `switch` sends from now on be held against both invariants."""
-    transmit = switch.fastpath.transmit
+    """Let every frame be held against both invariants that leaves by a port added from now on."""
+    add_port = switch.add_port
 
-    def checked(number: int, frame: MutableBuffer, flow: int, now: Nanoseconds) -> None:
-        port = switch.tables.ports.get(number)
-        if port is not None:
-            check(switch, switch.tables.networks[port.network], bytes(frame))
-        transmit(number, frame, flow, now)
+    def add_watched_port(name: str, network: int, device: Device) -> Port:
+        send = device.send
 
-    switch.fastpath.transmit = checked  # type: ignore[method-assign]
+        def checked(frame: Buffer) -> Sent:
+            check(switch, switch.tables.networks[network], bytes(frame))
+            return send(frame)
+
+        device.send = checked  # type: ignore[method-assign]
+        return add_port(name, network, device)
+
+    switch.add_port = add_watched_port  # type: ignore[method-assign]
 
 
 def check(switch: Switch, network: Network, raw: bytes) -> None:

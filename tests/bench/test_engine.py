@@ -4,7 +4,7 @@ import pytest
 
 from bench import engine
 from bench.engine import Bench, Case, WrongPathError
-from vswitch.fastpath.reference import BATCH
+from vswitch.fastpath.twin import BATCH
 from vswitch.translation import Quotas
 
 FEW = 130
@@ -86,7 +86,8 @@ def test_segments_are_tracked_where_they_are_said_to_be() -> None:
             strict=True,
         ):
             bench.give(device, port, frame)
-        assert len(bench.switch.fastpath.windows) == tracked
+        (connection,) = bench.switch.tables.connections
+        assert (bench.switch.fastpath.window(connection.number) is not None) == tracked
 
 
 def test_no_endpoint_has_a_quota() -> None:

@@ -262,17 +262,22 @@ def test_another_seed_is_another_network() -> None:
 # What is counted
 
 
+def sent(lab: Lab, host: Host) -> tuple[int, int]:
+    """Frames and bytes that have left by a host's port."""
+    counters = lab.switch.fastpath.port_counters(host.port)
+    return counters.sent_frames, counters.sent_bytes
+
+
 def test_held_frame_is_counted_when_it_leaves() -> None:
     lab = quiet(Lab())
     impair(lab, lab.b, outgoing="delay=20ms")
-    counters = lab.switch.fastpath.port_counters(lab.b.port)
-    frames, octets = counters.sent_frames, counters.sent_bytes
+    frames, octets = sent(lab, lab.b)
     lab.send(lab.a, datagram(lab, lab.a, lab.b))
-    assert (counters.sent_frames, counters.sent_bytes) == (frames, octets)
+    assert sent(lab, lab.b) == (frames, octets)
     lab.pass_time(20 * MILLISECOND)
     size = len(datagram(lab, lab.a, lab.b))
-    assert (counters.sent_frames, counters.sent_bytes) == (frames + 1, octets + size)
-    assert counters.lost == {}
+    assert sent(lab, lab.b) == (frames + 1, octets + size)
+    assert lab.switch.fastpath.port_counters(lab.b.port).lost == {}
 
 
 def test_full_queue_is_counted_as_a_loss_of_the_port() -> None:
@@ -296,6 +301,7 @@ def test_device_that_is_full_when_the_frame_is_due_counts_it_then() -> None:
     counters = lab.switch.fastpath.port_counters(port.number)
     assert (counters.sent_frames, counters.lost) == (0, {})
     lab.pass_time(MILLISECOND)
+    counters = lab.switch.fastpath.port_counters(port.number)
     assert (counters.sent_frames, counters.lost) == (1, {Sent.FULL: 1})
 
 

@@ -98,25 +98,25 @@ def test_segment_that_does_not_fit_passes_and_changes_nothing(
 ) -> None:
     lab, talk, connection = reached(state)
     fields, seen = numbers(talk, direction, FAR), connection.last_seen
-    window = bytes(lab.switch.fastpath.windows[connection.number])
+    window = bytes(lab.switch.fastpath.window(connection.number).state)
     assert asked(lab, talk, direction.index, FLAGS[event], **fields) is None
     says(talk, direction.index, FLAGS[event], **fields)
     assert (connection.state, connection.last_seen) == (state, seen)
-    assert bytes(lab.switch.fastpath.windows[connection.number]) == window
+    assert bytes(lab.switch.fastpath.window(connection.number).state) == window
 
 
 @pytest.mark.parametrize(("state", "direction"), list(product(REACHED, Direction)))
 def test_syn_begins_anew_what_is_over_and_nothing_else(state: State, direction: Direction) -> None:
     lab, talk, connection = reached(state)
     after = TCP_TRANSITIONS.get((state, direction, Event.SYN), state)
-    before = lab.switch.fastpath.windows[connection.number]
+    before = lab.switch.fastpath.window(connection.number).sent(direction.other.index)
     told = asked(lab, talk, direction.index, "S", seq=7)
     assert told == (None if after is state else after.value)
     says(talk, direction.index, "S", seq=7)
     assert connection.state is after
     is_over = state in (State.CLOSING, State.TRANSITORY)
-    window = lab.switch.fastpath.windows[connection.number]
-    assert (window is not before) == (is_over and after is not state)
+    other = lab.switch.fastpath.window(connection.number).sent(direction.other.index)
+    assert (other != before) == (is_over and after is not state)
 
 
 @pytest.mark.parametrize("state", [state for state in REACHED if state is not State.OPENING])
@@ -151,7 +151,6 @@ def test_every_frame_is_counted_whatever_it_means() -> None:
 def test_wrong_checksum_passes_and_stays_wrong_and_is_counted_on_its_port() -> None:
     """By the pipeline and by the fast path."""
     lab = quiet_lab()
-    counters = lab.switch.fastpath.port_counters(lab.a.port)
     packet = IP(src=lab.a.ip, dst="198.51.100.1") / UDP(sport=5000, dport=7000, chksum=0x1234)
     packet /= b"question"
     for number in (1, 2, 3):
@@ -159,7 +158,7 @@ def test_wrong_checksum_passes_and_stays_wrong_and_is_counted_on_its_port() -> N
         right = IP(bytes(sent[IP]))
         del right[UDP].chksum
         assert sent[UDP].chksum != IP(bytes(right))[UDP].chksum
-        assert counters.wrong_checksums == number
+        assert lab.switch.fastpath.port_counters(lab.a.port).wrong_checksums == number
     assert lab.hits() == 2
     assert lab.drops == {}
 
@@ -193,7 +192,7 @@ def test_frames_of_protocols_without_windows_always_count() -> None:
     (connection,) = lab.switch.tables.connections
     assert lab.hits() == 0
     assert connection.last_seen == lab.now
-    assert lab.switch.fastpath.windows == {}
+    assert lab.switch.fastpath.window(connection.number) is None
 
 
 def test_window_scale_of_both_syns_widens_the_window() -> None:

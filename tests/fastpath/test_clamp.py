@@ -10,10 +10,12 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from tests.harness import assert_checksums_right
+from vswitch.fastpath import select
 from vswitch.fastpath.program import Action, ClampMss, Program, SetSource
-from vswitch.fastpath.reference import ReferenceFastPath
 from vswitch.wire.offload import HEADER_LENGTH, NEEDS_CSUM, OffloadHeader
 from vswitch.wire.values import IpAddress
+
+pytestmark = pytest.mark.usefixtures("twin")
 
 UPLINK = IpAddress.parse("203.0.113.1")
 
@@ -21,7 +23,7 @@ UPLINK = IpAddress.parse("203.0.113.1")
 def run(frame: Packet, *actions: Action, header: bytes = bytes(HEADER_LENGTH)) -> bytes:
     """The frame after the program, with its virtio-net header."""
     buffer = bytearray(header + bytes(frame))
-    ReferenceFastPath().execute(Program(actions), buffer)
+    select().execute(Program(actions), buffer)
     return bytes(buffer)
 
 

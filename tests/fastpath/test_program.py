@@ -10,6 +10,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet
 
 from tests.harness import assert_checksums_right
+from vswitch.fastpath import select
 from vswitch.fastpath.program import (
     Action,
     DecrementTtl,
@@ -20,7 +21,6 @@ from vswitch.fastpath.program import (
     SetStations,
     TrackWindow,
 )
-from vswitch.fastpath.reference import ReferenceFastPath
 from vswitch.fastpath.routine import longest_packet
 from vswitch.wire.adapt import adapt
 from vswitch.wire.checksum import pseudo_header_sum
@@ -36,6 +36,8 @@ from vswitch.wire.offload import (
 )
 from vswitch.wire.values import IpAddress, MacAddress
 
+pytestmark = pytest.mark.usefixtures("twin")
+
 NEXT = MacAddress.parse("02:00:00:00:00:fd")
 OURS = MacAddress.parse("02:00:00:00:00:fe")
 UPLINK = IpAddress.parse("203.0.113.1")
@@ -48,7 +50,7 @@ PORTS = st.integers(0, 65535)
 def run(frame: Packet, *actions: Action, header: bytes = bytes(HEADER_LENGTH)) -> bytes:
     """The frame after the program, with its virtio-net header."""
     buffer = bytearray(header + bytes(frame))
-    ReferenceFastPath().execute(Program(actions), buffer)
+    select().execute(Program(actions), buffer)
     return bytes(buffer)
 
 
@@ -235,17 +237,17 @@ def test_trailer_behind_the_packet_is_left_alone() -> None:
 def test_program_names_the_ports_that_a_frame_leaves_by() -> None:
     assert Program((Output(3), SetStations(NEXT, OURS), Output(5))).outputs == (3, 5)
     buffer = bytearray(bytes(HEADER_LENGTH) + bytes(ethernet(IP() / UDP())))
-    outputs = ReferenceFastPath().execute(Program((Output(3), Output(5))), buffer)
+    outputs = select().execute(Program((Output(3), Output(5))), buffer)
     assert tuple(outputs) == (3, 5)
 
 
 def test_segment_that_a_program_is_made_for_is_not_tracked_again() -> None:
-    fastpath = ReferenceFastPath()
-    before = bytes(fastpath.open_window(7))
+    fastpath = select()
+    before = bytes(fastpath.open_window(7).state)
     packet = IP(src="10.0.0.2", dst="198.51.100.1") / TCP(flags="A", seq=1000, ack=1)
     buffer = bytearray(bytes(HEADER_LENGTH) + bytes(ethernet(packet)))
     assert tuple(fastpath.execute(Program((TrackWindow(7, 0), Output(3))), buffer)) == (3,)
-    assert bytes(fastpath.windows[7]) == before
+    assert bytes(fastpath.window(7).state) == before
 
 
 # What fits

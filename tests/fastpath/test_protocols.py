@@ -11,10 +11,12 @@ from scapy.layers.sctp import SCTP
 from scapy.packet import Packet, Raw
 
 from tests.harness import assert_checksums_right
+from vswitch.fastpath import select
 from vswitch.fastpath.program import Action, Program, SetDestination, SetSource
-from vswitch.fastpath.reference import ReferenceFastPath
 from vswitch.wire.offload import HEADER_LENGTH
 from vswitch.wire.values import IpAddress
+
+pytestmark = pytest.mark.usefixtures("twin")
 
 UPLINK = IpAddress.parse("203.0.113.1")
 WEB = IpAddress.parse("10.0.0.80")
@@ -24,7 +26,7 @@ PORTS = st.integers(0, 65535)
 def run(frame: Packet, *actions: Action) -> bytes:
     """The frame after the program, with its virtio-net header."""
     buffer = bytearray(bytes(HEADER_LENGTH) + bytes(frame))
-    ReferenceFastPath().execute(Program(actions), buffer)
+    select().execute(Program(actions), buffer)
     return bytes(buffer)
 
 

@@ -18,7 +18,7 @@ from vswitch.dataplane.topology import Network, Side
 from vswitch.dataplane.verdict import Kept
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.key import sender
-from vswitch.fastpath.reference import ReferenceFastPath
+from vswitch.fastpath.twin import FastPath
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import MacAddress
 
@@ -35,7 +35,7 @@ class KeptProgram(NamedTuple):
 class KeptPrograms:
     """The programs of one fast path."""
 
-    def __init__(self, fastpath: ReferenceFastPath, connections: ConnectionTable) -> None:
+    def __init__(self, fastpath: FastPath, connections: ConnectionTable) -> None:
         self._fastpath = fastpath
         self._connections = connections
 

@@ -23,7 +23,7 @@ from vswitch.dataplane.reassembly import Reassembly
 from vswitch.dataplane.topology import Interface, Network, Port, Side
 from vswitch.dataplane.transport import PORTLESS
 from vswitch.dataplane.unsolicited import HeldSyns
-from vswitch.fastpath.reference import ReferenceFastPath
+from vswitch.fastpath.twin import FastPath
 from vswitch.translation import Limits
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer
@@ -36,7 +36,7 @@ KeyOf = Callable[[int, Buffer], bytes | None]
 class Tables:
     """Networks, ports, connections, mappings, publications. No decision is made here."""
 
-    def __init__(self, random: Random, fastpath: ReferenceFastPath, limits: Limits) -> None:
+    def __init__(self, random: Random, fastpath: FastPath, limits: Limits) -> None:
         self.random = random
         self.limits = limits
         self.fastpath = fastpath

@@ -37,7 +37,7 @@ def note(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: Fo
     connection.frames += 1
     connection.bytes += len(walk.frame) - ethernet.START
     if has_wrong_checksum(walk.frame, packet.offset):
-        tables.fastpath.port_counters(walk.port.number).wrong_checksums += 1
+        tables.fastpath.count_wrong_checksum(walk.port.number)
     walk.has_moved_on = connection.state not in CACHEABLE
 
 

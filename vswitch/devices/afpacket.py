@@ -33,7 +33,14 @@ import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from vswitch.devices.base import DeviceGone, OpenError, Sent, sent_by_error
+from vswitch.devices.base import (
+    DeviceGone,
+    Form,
+    OpenError,
+    RawDescriptor,
+    Sent,
+    sent_by_error,
+)
 from vswitch.units import KIBIBYTE, MEBIBYTE
 from vswitch.wire import offload
 from vswitch.wire.buffer import Buffer
@@ -150,7 +157,7 @@ class PacketDevice:
             except BlockingIOError:
                 return
             except OSError as error:
-                if not self._overcome(error):
+                if not self.overcome(error):
                     return
                 continue
             end = VLAN_TAG_LENGTH + length
@@ -173,9 +180,14 @@ class PacketDevice:
         self._socket.close()
         self._links.close()
 
-    def _overcome(self, error: OSError) -> bool:
-        """Whether receiving may go on after `error`. Raises DeviceGone."""
-        if self._socket.fileno() < 0:
+    def raw(self) -> RawDescriptor | None:
+        """The packet socket, while its interface is not known to be down."""
+        is_usable = not (self._is_down or self._gone) and self._socket.fileno() >= 0
+        return RawDescriptor(self._socket.fileno(), Form.PACKET) if is_usable else None
+
+    def overcome(self, error: OSError) -> bool:
+        """EINVAL is a frame that has no header; everything else begins with being down."""
+        if self._socket.fileno() < 0 or error.errno == errno.EAGAIN:
             return False
         if error.errno == errno.EINVAL:
             self.unreadable += 1

@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.offload import Offloads
@@ -51,6 +51,24 @@ class OpenError(Exception):
     """A device could not be made or attached. Its text is one line: what, and what is wrong."""
 
 
+class Form(Enum):
+    """How frames pass by a descriptor."""
+
+    TUN = auto()
+    """One by read(2), one by write(2), each with its virtio-net header."""
+    TUN_WITHOUT_HEADER = auto()
+    """The same without: there is nothing before Ethernet."""
+    PACKET = auto()
+    """By the calls of a packet socket with PACKET_VNET_HDR and PACKET_AUXDATA."""
+
+
+class RawDescriptor(NamedTuple):
+    """A non-blocking descriptor that frames pass by."""
+
+    descriptor: int
+    form: Form
+
+
 class Device(Protocol):
     """A source and sink of frames."""
 
@@ -76,6 +94,17 @@ class Device(Protocol):
 
         The caller guarantees that what its header requires is within `offloads`. Never keeps
         `frame` and never changes it.
+        """
+
+    def raw(self) -> RawDescriptor | None:
+        """What a compiled loop may read and write instead of calling `receive` and `send`; None
+        where, at present, only these will do."""
+
+    def overcome(self, error: OSError) -> bool:
+        """Whether receiving may go on after `error` of the raw descriptor. Raises DeviceGone.
+
+        It is told of EAGAIN, too, where the device was readable and no frame was there: then
+        something else has happened.
         """
 
     def close(self) -> None:

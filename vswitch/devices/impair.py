@@ -36,7 +36,7 @@ from heapq import heappop, heappush
 from itertools import count
 from random import Random
 
-from vswitch.devices.base import Device, Sent
+from vswitch.devices.base import Device, RawDescriptor, Sent
 from vswitch.impairment import MILLION, Impairment, Impairments
 from vswitch.units import MEBIBYTE, SECOND, Nanoseconds
 from vswitch.wire.adapt import adapt
@@ -233,6 +233,14 @@ class ImpairedDevice:
         """When the next frame of either direction is due, or None where none is held."""
         deadlines = (self.incoming.next_deadline(), self.outgoing.next_deadline())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def raw(self) -> RawDescriptor | None:
+        """None: frames have to pass by the line."""
+        return None
+
+    def overcome(self, error: OSError) -> bool:
+        """The device's own word."""
+        return self.device.overcome(error)
 
     def open(self) -> None:
         """Impair nothing any more; what is held is due at once."""

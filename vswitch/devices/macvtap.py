@@ -30,6 +30,7 @@ Read first: `drivers/net/tap.c`; Documentation/networking/ipvlan.rst has the wid
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import select
@@ -43,7 +44,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from vswitch.devices import tun
-from vswitch.devices.base import DeviceGone, OpenError, Sent
+from vswitch.devices.base import DeviceGone, OpenError, RawDescriptor, Sent
 from vswitch.devices.tun import TunDescriptor
 from vswitch.units import KIBIBYTE
 from vswitch.wire.buffer import Buffer
@@ -129,6 +130,16 @@ class MacvtapDevice(TunDescriptor):
         """Let `frame` leave by the parent; see `Device.send`."""
         sent = super().send(frame)
         return self._state if sent is Sent.SENT else sent
+
+    def raw(self) -> RawDescriptor | None:
+        """The descriptor, while what is written to it leaves by the parent."""
+        return super().raw() if self._state is Sent.SENT else None
+
+    def overcome(self, error: OSError) -> bool:
+        """Where no frame waits, some link's state has changed."""
+        if error.errno == errno.EAGAIN and self._drain_events():
+            self._look_at_link()
+        return super().overcome(error)
 
     def close(self) -> None:
         """Close the descriptor; the interface stays."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from vswitch.devices.base import DeviceGone, Sent
+from vswitch.devices.base import DeviceGone, RawDescriptor, Sent
 from vswitch.wire import ethernet
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.offload import Offloads, required
@@ -87,6 +87,14 @@ class MemoryDevice:
             return Sent.FULL
         self.sent.append(bytes(frame))
         return Sent.SENT
+
+    def raw(self) -> RawDescriptor | None:
+        """None: it is all in memory."""
+        return None
+
+    def overcome(self, error: OSError) -> bool:  # noqa: ARG002
+        """There is no descriptor to have errors."""
+        return False
 
     def close(self) -> None:
         """Nothing is received or sent any more; `sent` stays readable."""

@@ -20,7 +20,7 @@ import os
 import struct
 from collections.abc import Iterator
 
-from vswitch.devices.base import DeviceGone, Sent, sent_by_error
+from vswitch.devices.base import DeviceGone, Form, RawDescriptor, Sent, sent_by_error
 from vswitch.units import KIBIBYTE
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.offload import HEADER_LENGTH, Offloads
@@ -83,11 +83,8 @@ class TunDescriptor:
             except BlockingIOError:
                 return
             except OSError as error:
-                if self._fd < 0:
+                if not self.overcome(error):
                     return
-                if error.errno != errno.EINVAL:
-                    raise DeviceGone(self.name) from error
-                self.unreadable += 1
                 continue
             if start:
                 frame[:start] = _ZERO_HEADER
@@ -100,6 +97,20 @@ class TunDescriptor:
         except OSError as error:
             return sent_by_error(error)
         return Sent.SENT
+
+    def raw(self) -> RawDescriptor | None:
+        """The descriptor, while it is open."""
+        form = Form.TUN if self._vnet_header else Form.TUN_WITHOUT_HEADER
+        return RawDescriptor(self._fd, form) if self._fd >= 0 else None
+
+    def overcome(self, error: OSError) -> bool:
+        """EINVAL is a frame that has no header; everything else is the end."""
+        if self._fd < 0 or error.errno == errno.EAGAIN:
+            return False
+        if error.errno != errno.EINVAL:
+            raise DeviceGone(self.name) from error
+        self.unreadable += 1
+        return True
 
     def close(self) -> None:
         """Close the descriptor."""

@@ -22,8 +22,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass
 from itertools import islice
+from typing import ClassVar
 
 from vswitch.devices.base import Device, Sent
 from vswitch.fastpath.clamp import clamp_mss
@@ -33,6 +35,7 @@ from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
 from vswitch.fastpath.routine import Routine, longest_packet, prepare
 from vswitch.fastpath.soundness import SETTLED, VERIFIED, is_wrong
+from vswitch.fastpath.twin import BATCH, CAPACITY, EVICTED_PART, PortCounters
 from vswitch.fastpath.window import Fit, Window
 from vswitch.units import Nanoseconds
 from vswitch.wire import ethernet, ipv4, offload, tcp
@@ -40,16 +43,6 @@ from vswitch.wire.adapt import adapt
 from vswitch.wire.buffer import Buffer, MutableBuffer
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.values import MacAddress, Protocol
-
-BATCH = 64
-"""Frames taken from a device in one round: enough to spread the loop's cost, few enough that the
-other devices wait less than a millisecond."""
-
-CAPACITY = 524_288
-"""Entries: room for 256 k connections in both directions, about 130 MiB in this executor."""
-
-_EVICTED_PART = 16
-"""Evicting this part at once keeps the cost of an eviction out of the cost of a frame."""
 
 # A frame that has a routed key is untagged, and its IPv4 header has no options.
 _IP = ethernet.START + ethernet.HEADER_LENGTH
@@ -67,22 +60,6 @@ _SENT = Sent.SENT
 
 
 @dataclass(slots=True)
-class PortCounters:
-    """What went through one port, in frames (a super-frame is one) and in bytes of Ethernet."""
-
-    received_frames: int = 0
-    received_bytes: int = 0
-    sent_frames: int = 0
-    sent_bytes: int = 0
-    lost: dict[Sent, int] = field(default_factory=dict)
-    """Frames that the device did not take, by its answer."""
-    unsendable: dict[Malformed, int] = field(default_factory=dict)
-    """Frames whose offload header was too wrong to make them fit the device."""
-    wrong_checksums: int = 0
-    """Frames that came in with a wrong TCP or UDP checksum and were routed all the same."""
-
-
-@dataclass(slots=True)
 class _Port:
     device: Device
     carries: tuple[bool, ...]
@@ -94,15 +71,14 @@ class _Port:
 class ReferenceFastPath:
     """Ports, entries and the loop over them. Not thread-safe: one loop owns it."""
 
-    name = "reference"
+    name: ClassVar[str] = "reference"
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._ports: dict[int, _Port] = {}
         self._entries: dict[bytes, Entry] = {}
         self._generation = 0
-        self.windows: dict[int, Window] = {}
-        """Those of the TCP connections that are tracked, by the number of the flow."""
+        self._windows: dict[int, Window] = {}
         self.observer: Observer | None = None
         self.gone: set[int] = set()
         """Ports whose device said, when nobody had asked, that it does not exist any more: a frame
@@ -136,8 +112,12 @@ class ReferenceFastPath:
         port.device, port.carries = device, offload.carried_by(device.offloads)
 
     def port_counters(self, number: int) -> PortCounters:
-        """The live counters of a port."""
-        return self._ports[number].counters
+        """What a port has counted so far."""
+        return deepcopy(self._ports[number].counters)
+
+    def count_wrong_checksum(self, number: int) -> None:
+        """Count, for the port that it came in by, a miss that was found to have one."""
+        self._ports[number].counters.wrong_checksums += 1
 
     def key(self, number: int, frame: Buffer) -> bytes | None:
         """The key under which the program for `frame`, received on a port, can be installed."""
@@ -175,16 +155,16 @@ class ReferenceFastPath:
 
     def open_window(self, flow: int) -> Window:
         """Begin to track a TCP connection; what was known of an earlier one is forgotten."""
-        window = self.windows[flow] = Window()
+        window = self._windows[flow] = Window()
         return window
 
     def window(self, flow: int) -> Window | None:
         """The window of a connection, or None where it is not tracked."""
-        return self.windows.get(flow)
+        return self._windows.get(flow)
 
     def close_window(self, flow: int) -> None:
         """Stop tracking a connection, where it is."""
-        self.windows.pop(flow, None)
+        self._windows.pop(flow, None)
 
     # Frames
 
@@ -279,7 +259,7 @@ class ReferenceFastPath:
 
     def _track(self, tracked: int, direction: int, frame: Buffer) -> bool:
         """Whether a segment fits the window of its connection, where that is tracked."""
-        window = self.windows.get(tracked)
+        window = self._windows.get(tracked)
         if window is None:
             return True
         total, sequence, acknowledgment, offset, announced = _SEGMENT.unpack_from(
@@ -299,7 +279,7 @@ class ReferenceFastPath:
         self._entries[key] = entry
 
     def _evict_first_installed(self) -> None:
-        for key in list(islice(self._entries, max(1, self._capacity // _EVICTED_PART))):
+        for key in list(islice(self._entries, max(1, self._capacity // EVICTED_PART))):
             del self._entries[key]
 
     def _send(self, number: int, port: _Port, frame: Buffer) -> None:

@@ -40,6 +40,8 @@ from __future__ import annotations
 import struct
 from enum import Enum, auto
 
+from vswitch.wire.buffer import MutableBuffer
+
 GENEROUS = 66_000
 """What every window counts as at least, so that keepalives, tiny buffers and reordering among the
 first segments are no special cases. Linux's MAXACKWINCONST: a little over an unscaled window."""
@@ -100,18 +102,20 @@ class Exactness(Enum):
 _WITHIN, _OUTSIDE = Fit.WITHIN, Fit.OUTSIDE
 
 
-class Window(bytearray):
+class Window:
     """The sequence space of one connection. Directions are 0 (original) and 1 (reply).
 
     Sequence and acknowledgment numbers are as in the header (0..2**32 - 1), windows as well, before
     scaling. `end` is the number behind the segment's last octet, where SYN and FIN count as one
-    octet each. All state is in the octets of the object itself, about 130 bytes.
+    octet each. All that is known is in the octets of `state`, which a compiled fast
+    path keeps itself.
     """
 
-    __slots__ = ()
+    __slots__ = ("state",)
 
-    def __init__(self, state: bytes | bytearray = _FRESH) -> None:
-        super().__init__(state)
+    def __init__(self, state: MutableBuffer | None = None) -> None:
+        """Go on with `state`, which the caller keeps, or begin anew."""
+        self.state: MutableBuffer = bytearray(_FRESH) if state is None else state
 
     def begin(
         self,
@@ -127,9 +131,9 @@ class Window(bytearray):
         One that is sent again may have less data or fewer options; one with another initial
         sequence number begins its direction anew. Ask `answers` first about one with ACK.
         """
-        own, peer = direction << 4, 16 - (direction << 4)
-        sent, limit, widest, acknowledged = _RECORD.unpack_from(self, own)
-        peer_sent, peer_limit, peer_widest, peer_acknowledged = _RECORD.unpack_from(self, peer)
+        state, own, peer = self.state, direction << 4, 16 - (direction << 4)
+        sent, limit, widest, acknowledged = _RECORD.unpack_from(state, own)
+        peer_sent, peer_limit, peer_widest, peer_acknowledged = _RECORD.unpack_from(state, peer)
         again = bool(self._has(_BEGUN, direction)) and (sent - sequence) & _SPACE <= GENEROUS
         self._note_scale(direction, scale, again=again)
         if not again:
@@ -144,9 +148,9 @@ class Window(bytearray):
                 peer_sent = peer_limit = acknowledgment
         reach = peer_sent if acknowledgment is None else acknowledgment
         peer_limit = _later(peer_limit, (reach + widest) & _SPACE)
-        _RECORD.pack_into(self, own, sent, limit, widest, acknowledged)
-        _RECORD.pack_into(self, peer, peer_sent, peer_limit, peer_widest, peer_acknowledged)
-        self[_FLAGS] |= (_HEARD | _BEGUN) << direction
+        _RECORD.pack_into(state, own, sent, limit, widest, acknowledged)
+        _RECORD.pack_into(state, peer, peer_sent, peer_limit, peer_widest, peer_acknowledged)
+        state[_FLAGS] |= (_HEARD | _BEGUN) << direction
 
     def answers(self, direction: int, acknowledgment: int) -> Fit:
         """Whether a SYN with ACK acknowledges the SYN of the other end, where that was seen."""
@@ -160,7 +164,8 @@ class Window(bytearray):
         self, direction: int, sequence: int, end: int, acknowledgment: int, window: int
     ) -> Fit:
         """What `accept` would say. Nothing is noted."""
-        return Window(self).accept(direction, sequence, end, acknowledgment, window)
+        copy = Window(bytearray(self.state))
+        return copy.accept(direction, sequence, end, acknowledgment, window)
 
     def accept(
         self, direction: int, sequence: int, end: int, acknowledgment: int, window: int
@@ -170,12 +175,13 @@ class Window(bytearray):
         Where the SYN of either direction was not seen, all of it is believed, but for an
         acknowledgment of what the other end has not sent since its SYN.
         """
-        if self[_FLAGS] & _BEGUN_BOTH != _BEGUN_BOTH:
+        state = self.state
+        if state[_FLAGS] & _BEGUN_BOTH != _BEGUN_BOTH:
             return self._accept_midway(direction, sequence, end, acknowledgment, window)
         own = direction << 4
         peer = 16 - own
-        sent, limit, widest, acknowledged = _RECORD.unpack_from(self, own)
-        peer_sent, peer_limit, peer_widest, _ = _RECORD.unpack_from(self, peer)
+        sent, limit, widest, acknowledged = _RECORD.unpack_from(state, own)
+        peer_sent, peer_limit, peer_widest, _ = _RECORD.unpack_from(state, peer)
         if (
             (limit - sequence) & _SPACE > _AHEAD
             or (end - sent + peer_widest + 1) & _SPACE > _AHEAD
@@ -183,19 +189,19 @@ class Window(bytearray):
         ):
             return _OUTSIDE
         if end != sent and (end - sent) & _SPACE <= _AHEAD:
-            _WORD.pack_into(self, own, end)
+            _WORD.pack_into(state, own, end)
             excess = (end - limit) & _SPACE
             if 0 < excess <= _AHEAD:
                 # What was sent and the limit must not be further apart than rule 2 bears.
-                _WORD.pack_into(self, peer + _WIDEST, min(peer_widest + excess, WIDEST))
+                _WORD.pack_into(state, peer + _WIDEST, min(peer_widest + excess, WIDEST))
         if acknowledgment != acknowledged and (acknowledgment - acknowledged) & _SPACE <= _AHEAD:
-            _WORD.pack_into(self, own + _ACKNOWLEDGED, acknowledgment)
-        window <<= self[_SHIFT + direction]
+            _WORD.pack_into(state, own + _ACKNOWLEDGED, acknowledgment)
+        window <<= state[_SHIFT + direction]
         if window > widest:
-            _WORD.pack_into(self, own + _WIDEST, window)
+            _WORD.pack_into(state, own + _WIDEST, window)
         reach = (acknowledgment + (window or 1)) & _SPACE
         if reach != peer_limit and (reach - peer_limit) & _SPACE <= _AHEAD:
-            _WORD.pack_into(self, peer + _LIMIT, reach)
+            _WORD.pack_into(state, peer + _LIMIT, reach)
         return _WITHIN
 
     def reset_fits(
@@ -211,7 +217,7 @@ class Window(bytearray):
             if acknowledgment is None or self.answers(direction, acknowledgment) is Fit.OUTSIDE:
                 return Exactness.OUTSIDE
             return Exactness.EXACT
-        sent, limit, _, _ = _RECORD.unpack_from(self, direction << 4)
+        sent, limit, _, _ = _RECORD.unpack_from(self.state, direction << 4)
         expected = self.expects(direction)
         if sequence in (expected, sent):
             return Exactness.EXACT
@@ -224,41 +230,42 @@ class Window(bytearray):
 
         A reset sent to it with this number, acknowledging what it has `sent`, is obeyed.
         """
-        expected: int = _WORD.unpack_from(self, 16 - (direction << 4) + _ACKNOWLEDGED)[0]
+        expected: int = _WORD.unpack_from(self.state, 16 - (direction << 4) + _ACKNOWLEDGED)[0]
         return expected
 
     def sent(self, direction: int) -> int:
         """The number behind the last octet that was sent in `direction`."""
-        end: int = _WORD.unpack_from(self, direction << 4)[0]
+        end: int = _WORD.unpack_from(self.state, direction << 4)[0]
         return end
 
     def _has(self, flag: int, direction: int) -> int:
-        return self[_FLAGS] & flag << direction
+        return self.state[_FLAGS] & flag << direction
 
     def _note_scale(self, direction: int, scale: int | None, *, again: bool) -> None:
         """Windows are scaled only where both ends have announced a scale (RFC 7323, 2.2)."""
+        state = self.state
         known = again and not self._has(_UNSCALED, direction)
         if scale is not None:
-            scale = min(scale, GREATEST_SCALE)
-            self[_SCALE + direction] = max(scale, self[_SCALE + direction]) if known else scale
-            self[_FLAGS] &= ~(_UNSCALED << direction)
+            scale, at = min(scale, GREATEST_SCALE), _SCALE + direction
+            state[at] = max(scale, state[at]) if known else scale
+            state[_FLAGS] &= ~(_UNSCALED << direction)
         elif not known:
-            self[_FLAGS] |= _UNSCALED << direction
-        unscaled = self[_FLAGS] & (_UNSCALED | _UNSCALED << 1)
+            state[_FLAGS] |= _UNSCALED << direction
+        unscaled = state[_FLAGS] & (_UNSCALED | _UNSCALED << 1)
         for one in (0, 1):
-            self[_SHIFT + one] = 0 if unscaled else self[_SCALE + one]
+            state[_SHIFT + one] = 0 if unscaled else state[_SCALE + one]
 
     def _accept_midway(
         self, direction: int, sequence: int, end: int, acknowledgment: int, window: int
     ) -> Fit:
         """The same where not both ends have been seen to begin."""
-        own, peer = direction << 4, 16 - (direction << 4)
-        sent, limit, widest, acknowledged = _RECORD.unpack_from(self, own)
-        peer_sent, peer_limit, peer_widest, peer_acknowledged = _RECORD.unpack_from(self, peer)
+        state, own, peer = self.state, direction << 4, 16 - (direction << 4)
+        sent, limit, widest, acknowledged = _RECORD.unpack_from(state, own)
+        peer_sent, peer_limit, peer_widest, peer_acknowledged = _RECORD.unpack_from(state, peer)
         behind = (peer_sent - acknowledgment) & _SPACE
         if self._has(_BEGUN, 1 - direction) and behind > 2 * widest + 1:
             return Fit.OUTSIDE
-        widest = max(min(window << self[_SHIFT + direction], WIDEST), widest)
+        widest = max(min(window << state[_SHIFT + direction], WIDEST), widest)
         if not self._has(_HEARD, direction):
             sent, limit, acknowledged = end, end, acknowledgment
         if not self._has(_HEARD, 1 - direction):
@@ -266,9 +273,9 @@ class Window(bytearray):
         sent, limit = _later(sent, end), _later(limit, (end + peer_widest) & _SPACE)
         acknowledged = _later(acknowledged, acknowledgment)
         peer_limit = _later(peer_limit, (acknowledgment + widest) & _SPACE)
-        _RECORD.pack_into(self, own, sent, limit, widest, acknowledged)
-        _RECORD.pack_into(self, peer, peer_sent, peer_limit, peer_widest, peer_acknowledged)
-        self[_FLAGS] |= _HEARD << direction
+        _RECORD.pack_into(state, own, sent, limit, widest, acknowledged)
+        _RECORD.pack_into(state, peer, peer_sent, peer_limit, peer_widest, peer_acknowledged)
+        state[_FLAGS] |= _HEARD << direction
         return Fit.WITHIN
 
 

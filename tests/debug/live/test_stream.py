@@ -17,7 +17,7 @@ from vswitch.debug.files.reading import CaptureReader, Packet
 from vswitch.debug.live.stream import QUEUE, LiveStream, Member, Selection
 from vswitch.debug.sight import Direction
 from vswitch.debug.witness import Witness
-from vswitch.fastpath.reference import BATCH
+from vswitch.fastpath.twin import BATCH
 from vswitch.units import SECOND
 from vswitch.wire.offload import HEADER_LENGTH
 from vswitch.wire.values import IpAddress, MacAddress

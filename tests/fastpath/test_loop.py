@@ -1,4 +1,4 @@
-"""The loop of the reference fast path: hits, misses, generations, counters, fitting devices."""
+"""The loop of a fast path: hits, misses, generations, counters, fitting devices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scapy.packet import Packet
 from tests.harness import assert_checksums_right
 from vswitch.devices.base import DeviceGone, Sent
 from vswitch.devices.memory import MemoryDevice
-from vswitch.fastpath import select
+from vswitch.fastpath import FORCED_BY, NoSuchFastPath, available, select
 from vswitch.fastpath.program import (
     Action,
     DecrementTtl,
@@ -20,11 +20,12 @@ from vswitch.fastpath.program import (
     SetSource,
     SetStations,
 )
-from vswitch.fastpath.reference import ReferenceFastPath
 from vswitch.wire.checksum import pseudo_header_sum
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import GSO_TCPV4, HEADER_LENGTH, NEEDS_CSUM, OffloadHeader, Offloads
 from vswitch.wire.values import IpAddress, MacAddress
+
+pytestmark = pytest.mark.usefixtures("twin")
 
 GATEWAY = MacAddress.parse("02:00:00:00:01:01")
 NEXT = MacAddress.parse("02:00:00:00:00:fd")
@@ -39,7 +40,7 @@ class Bench:
     def __init__(
         self, *, offloads: Offloads = Offloads.ALL, capacity: int = 4096, entries: int = 64
     ) -> None:
-        self.fastpath = ReferenceFastPath(entries)
+        self.fastpath = select(entries)
         self.inward = MemoryDevice("in")
         self.outward = MemoryDevice("out", offloads, capacity)
         self.fastpath.attach(IN, self.inward, GATEWAY)
@@ -76,8 +77,21 @@ def super_frame(payload: bytes, size: int) -> bytes:
     return raw(frame, OffloadHeader(NEEDS_CSUM, GSO_TCPV4, 54, size, 34, 16).pack())
 
 
-def test_selected_fast_path_is_the_reference() -> None:
-    assert select().name == "reference"
+def test_fast_path_that_is_named_is_selected(twin: str) -> None:
+    assert select().name == twin
+    assert [select(name=name).name for name in available()] == list(available())
+
+
+def test_name_of_no_fast_path_is_refused_with_those_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(
+        NoSuchFastPath, match=r'no fast path "quick": this installation has .*refer'
+    ):
+        select(name="quick")
+    monkeypatch.setenv(FORCED_BY, "slow")
+    with pytest.raises(NoSuchFastPath, match=f'no fast path "slow" .from {FORCED_BY}.: '):
+        select()
 
 
 def test_known_flow_leaves_by_its_port_and_unknown_frames_are_handed_back() -> None:

@@ -1,0 +1,142 @@
+"""What a fast path is: the face that the reference and its compiled twin have in common.
+
+The dataplane and everything above it know this alone. Numbers of ports are those that they were
+attached under; frames have their virtio-net header, and are rewritten in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from vswitch.devices.base import Device, Sent
+from vswitch.fastpath.entry import FlowCounters
+from vswitch.fastpath.observer import Observer
+from vswitch.fastpath.program import Program
+from vswitch.fastpath.window import Window
+from vswitch.units import Nanoseconds
+from vswitch.wire.buffer import Buffer, MutableBuffer
+from vswitch.wire.malformed import Malformed
+from vswitch.wire.values import MacAddress
+
+BATCH = 64
+"""Frames taken from a device in one round: enough to spread the loop's cost, few enough that the
+other devices wait less than a millisecond."""
+
+CAPACITY = 524_288
+"""Entries: room for 256 k connections in both directions."""
+
+EVICTED_PART = 16
+"""Evicting this part at once keeps the cost of an eviction out of the cost of a frame."""
+
+
+@dataclass(slots=True)
+class PortCounters:
+    """What went through one port, in frames (a super-frame is one) and in bytes of Ethernet."""
+
+    received_frames: int = 0
+    received_bytes: int = 0
+    sent_frames: int = 0
+    sent_bytes: int = 0
+    lost: dict[Sent, int] = field(default_factory=dict)
+    """Frames that the device did not take, by its answer."""
+    unsendable: dict[Malformed, int] = field(default_factory=dict)
+    """Frames whose offload header was too wrong to make them fit the device."""
+    wrong_checksums: int = 0
+    """Frames that came in with a wrong TCP or UDP checksum and were routed all the same."""
+
+
+class FastPath(Protocol):
+    """Ports, entries and the loop over them. Not thread-safe: one loop owns it."""
+
+    name: ClassVar[str]
+    """One word: reference or compiled."""
+    observer: Observer | None
+    """Reads along with every frame."""
+    gone: set[int]
+    """Ports whose device said, when nobody had asked, that it does not exist any more: a frame
+    was sent to it, or one that had been held was due."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None: ...
+
+    # Ports
+
+    def attach(self, number: int, device: Device, gateway: MacAddress | None) -> None:
+        """Let `device` be a port; on its network the switch itself has the station `gateway`."""
+
+    def detach(self, number: int) -> None:
+        """Forget the port, and distrust every entry: some of them send to it."""
+
+    def device(self, number: int) -> Device:
+        """The device of a port."""
+
+    def set_gateway(self, number: int, gateway: MacAddress | None) -> None:
+        """Let the switch itself have another station on a port's network, or none."""
+
+    def replace_device(self, number: int, device: Device) -> None:
+        """Put another device, usually a wrapper of the same one, behind a port."""
+
+    def port_counters(self, number: int) -> PortCounters:
+        """What a port has counted so far."""
+
+    def count_wrong_checksum(self, number: int) -> None:
+        """Count, for the port that it came in by, a miss that was found to have one."""
+
+    def key(self, number: int, frame: Buffer) -> bytes | None:
+        """The key under which the program for `frame`, received on a port, can be installed."""
+
+    # Entries
+
+    def remove(self, key: bytes) -> None:
+        """Forget an entry, where there is one."""
+
+    def invalidate(self) -> None:
+        """Make every entry a miss: something that decisions rested on has changed."""
+
+    def flow_counters(self, key: bytes) -> FlowCounters | None:
+        """What the entry under `key` has seen, or None where there is no entry."""
+
+    def last_used(self, key: bytes) -> Nanoseconds:
+        """When a frame last hit the entry under `key`; 0 where none has, or there is no entry."""
+
+    def uses(self) -> Iterator[tuple[bytes, Nanoseconds]]:
+        """Every key with when its entry was last used, 0 where it never was."""
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+
+    # Windows
+
+    def open_window(self, flow: int) -> Window:
+        """Begin to track a TCP connection; what was known of an earlier one is forgotten."""
+
+    def window(self, flow: int) -> Window | None:
+        """The window of a connection, or None where it is not tracked. It is good to be used until
+        that connection's is closed."""
+
+    def close_window(self, flow: int) -> None:
+        """Stop tracking a connection, where it is."""
+
+    # Frames
+
+    def run(self, number: int, now: Nanoseconds, limit: int = BATCH) -> list[bytearray]:
+        """Take up to `limit` frames from a port, finish the hits and return the misses.
+
+        Raises `DeviceGone` where the device has vanished.
+        """
+
+    def execute(
+        self, program: Program, frame: MutableBuffer, key: bytes | None = None, flow: int = 0
+    ) -> Sequence[int]:
+        """Run `program` on one frame, in place; the ports that it has to leave by.
+
+        With a `key`, which is the frame's own, the program is kept and run for every later frame
+        that has the same; observers are told its number, `flow`.
+        """
+
+    def transmit(self, number: int, frame: MutableBuffer, flow: int, now: Nanoseconds) -> None:
+        """Send a frame out of a port, made to fit its device first where it has to be."""
+
+    def settle(self, number: int, octets: int, answer: Sent) -> None:
+        """Count how a frame ended that the port's device had HELD; `octets` are of Ethernet."""
