@@ -208,6 +208,10 @@ class Lab:
         )
         return received - misses
 
+    def windows(self) -> list[int]:
+        """The numbers of the connections, past ones included, whose windows are followed."""
+        return [n for n in range(1, 1000) if self.switch.fastpath.window(n) is not None]
+
     # Networks
 
     def _inside(self, name: str, mtu: int, translation: Translation) -> Network:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
+from scapy.layers.inet import ICMP, IP, UDP, IPerror
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
-from tests.dataplane.conversation import Conversation, quiet_lab
 from tests.harness import Lab, assert_checksums_right, only
-from vswitch.dataplane.conntrack import State
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.neighbours import QUEUE, REQUESTS
 from vswitch.dataplane.verdict import Fate
@@ -242,26 +240,6 @@ def test_answer_that_comes_after_the_end_of_a_connection_revives_nothing() -> No
     lab.send(lab.outside, query(lab, 1))
     assert lab.received(lab.b) == []
     assert lab.drops[DropReason.NOT_PUBLISHED] == 1
-
-
-def test_frame_that_waited_past_a_reset_brings_no_program_back() -> None:
-    """After a reset the state machine has to see every segment, also if one waited before it."""
-    lab = quiet_lab()
-    lab.publish(8080, lab.b, 80)
-    talk = Conversation.inwards(lab)
-    talk.client("S")
-    talk.server("SA")
-    lab.network("front").neighbours.forget(IpAddress.parse(lab.b.ip))
-    talk.client("A")
-    talk.client("R")
-    lab.send(lab.b, answer_of_b(lab))
-    waited = [packet for packet in lab.received(lab.b) if TCP in packet]
-    assert [packet[TCP].flags for packet in waited] == ["A", "R"]
-    hits = lab.hits()
-    talk.client("A")
-    assert lab.hits() == hits
-    (connection,) = lab.switch.tables.connections
-    assert connection.state is State.ESTABLISHED
 
 
 def test_network_can_be_told_which_station_the_gateway_is() -> None:

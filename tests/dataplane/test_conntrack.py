@@ -7,19 +7,10 @@ from itertools import product
 import pytest
 
 from vswitch.dataplane.accounts import Account
-from vswitch.dataplane.conntrack import (
-    CACHEABLE,
-    FLEETING,
-    TCP_TRANSITIONS,
-    Connection,
-    ConnectionTable,
-    Event,
-    Found,
-    State,
-    lifetime,
-)
-from vswitch.dataplane.flow import Direction, FlowTuple
+from vswitch.dataplane.conntrack import FLEETING, Connection, ConnectionTable, Found, lifetime
+from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.mappings import External, Internal, Mapping
+from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
 from vswitch.translation import PROFILES, Refresh, Timeouts, Translation
 from vswitch.units import HOUR, MINUTE, SECOND, Nanoseconds
 from vswitch.wire.tcp import ACK, FIN, PSH, RST, SYN
@@ -107,11 +98,6 @@ def test_every_state_can_be_reached_from_the_first() -> None:
         before = set(reached)
         reached |= {after for (state, _, _), after in TCP_TRANSITIONS.items() if state in reached}
     assert reached == set(TCP_STATES)
-
-
-def test_data_alone_changes_no_state_that_the_fast_path_may_run_in() -> None:
-    for state, direction in product(CACHEABLE, Direction):
-        assert (state, direction, Event.OTHER) not in TCP_TRANSITIONS
 
 
 @pytest.mark.parametrize("state", TCP_STATES)

@@ -16,11 +16,11 @@ from scapy.packet import Raw
 from tests.dataplane.conversation import Conversation, ip, quiet_lab
 from tests.dataplane.corpus import OTHER_PROTOCOLS, Sample, cut, feed, samples, warm_lab
 from tests.harness import UPLINK_ADDRESS, Host, Lab
-from vswitch.dataplane.conntrack import State
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.neighbours import QUEUE
 from vswitch.dataplane.pipeline import decide
 from vswitch.dataplane.verdict import Fate
+from vswitch.fastpath.states import State
 from vswitch.translation import Limits, Quotas, Translation
 from vswitch.wire.values import Protocol
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vswitch.dataplane.flow import ANSWERS, QUESTIONS, Direction, FlowTuple
+from vswitch.dataplane.flow import ANSWERS, QUESTIONS, FlowTuple
+from vswitch.fastpath.states import Direction
 from vswitch.wire.icmp import QUERIES
 from vswitch.wire.values import IpAddress, Protocol
 

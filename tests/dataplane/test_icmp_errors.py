@@ -17,8 +17,8 @@ from scapy.layers.inet import (
 from scapy.packet import Packet, Raw
 
 from tests.harness import UPLINK_ADDRESS, Host, Lab, assert_checksums_right, only
-from vswitch.dataplane.conntrack import State
 from vswitch.dataplane.drops import DropReason
+from vswitch.fastpath.states import State
 from vswitch.units import SECOND
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.values import Protocol

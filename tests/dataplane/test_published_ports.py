@@ -220,7 +220,7 @@ def test_hairpinned_connection_opens_carries_data_and_ends() -> None:
         (talk.server, "A"),
     ):
         assert len(speak(flags)) == 1
-    assert made.hits() == hits + 3
+    assert made.hits() == hits + 6
     made.pass_time(241 * SECOND)
     assert len(made.switch.tables.connections) == 0
 

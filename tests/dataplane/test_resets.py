@@ -14,8 +14,8 @@ from scapy.packet import Packet
 
 from tests.dataplane.conversation import S1, Conversation, End, forget_received, ip, quiet_lab
 from tests.harness import ROUTER, UPLINK_ADDRESS, Host, Lab, assert_checksums_right, only
-from vswitch.dataplane.conntrack import State
 from vswitch.dataplane.topology import Interface
+from vswitch.fastpath.states import State
 from vswitch.translation import Translation
 from vswitch.units import MINUTE
 from vswitch.wire.values import IpInterface, IpNetwork, MacAddress

@@ -12,8 +12,8 @@ from tests.dataplane.conversation import (
     quiet_lab,
 )
 from tests.harness import UPLINK_ADDRESS, Lab, assert_checksums_right, only
-from vswitch.dataplane.conntrack import State
 from vswitch.dataplane.drops import DropReason
+from vswitch.fastpath.states import State
 from vswitch.translation import Translation
 from vswitch.units import HOUR, MINUTE, SECOND
 
@@ -64,17 +64,21 @@ def test_server_may_close_first() -> None:
     assert state(made) is State.CLOSING
 
 
-def test_data_of_an_open_connection_goes_the_short_way_and_its_end_does_not() -> None:
+def test_connection_is_decided_about_once_and_the_rest_of_its_life_goes_the_short_way() -> None:
     made = quiet_lab()
-    talk = Conversation.outwards(made).talks()
-    before = made.hits()
+    before, talk = made.hits(), Conversation.outwards(made)
+    only(talk.client("S"))
+    assert made.hits() == before
+    only(talk.server("SA"))
+    only(talk.client("A"))
     for _ in range(4):
         only(talk.client("PA", b"question"))
         only(talk.server("A"))
-    assert made.hits() == before + 8
-    only(talk.client("FA"))
-    only(talk.server("FA"))
-    assert made.hits() == before + 8
+    for speak in (talk.client, talk.server):
+        only(speak("FA"))
+    only(talk.client("A"))
+    assert state(made) is State.CLOSING
+    assert made.hits() == before + 13
 
 
 def test_reset_passes_and_shortens_the_life() -> None:
@@ -227,15 +231,15 @@ def test_without_window_tracking_any_segment_counts() -> None:
     talk = Conversation.outwards(made).talks()
     only(talk.server("R", seq=12345))
     assert state(made) is State.TRANSITORY
-    assert made.switch.fastpath.windows == {}
+    assert made.windows() == []
 
 
 def test_window_goes_with_its_connection() -> None:
     made = quiet_lab()
     Conversation.outwards(made).opens()
-    assert len(made.switch.fastpath.windows) == 1
+    assert made.windows() == [1]
     made.pass_time(125 * MINUTE)
-    assert made.switch.fastpath.windows == {}
+    assert made.windows() == []
 
 
 # What no TCP sends

@@ -12,10 +12,10 @@ from scapy.layers.inet import IP, UDP
 from tests.dataplane.conversation import Conversation, quiet_lab
 from tests.dataplane.corpus import timestamp
 from tests.harness import Lab, only
-from vswitch.dataplane.conntrack import TCP_TRANSITIONS, Connection, Event, State
-from vswitch.dataplane.flow import Direction
+from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.pipeline import decide
 from vswitch.dataplane.verdict import Fate
+from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
 from vswitch.translation import Translation
 from vswitch.units import SECOND
 from vswitch.wire.offload import HEADER_LENGTH

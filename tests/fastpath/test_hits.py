@@ -24,9 +24,10 @@ from vswitch.fastpath.program import (
     SetDestination,
     SetSource,
     SetStations,
-    TrackWindow,
+    Track,
 )
 from vswitch.fastpath.routine import prepare
+from vswitch.fastpath.states import State
 from vswitch.fastpath.window import Fit
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer
@@ -97,7 +98,8 @@ def datagram(payload: bytes = b"data", **more: object) -> Packet:
 
 def tracked(direction: int = 0) -> Bench:
     """A flow whose window has seen the handshake: 999 and 4999 are the first numbers."""
-    bench = Bench(raw(segment()), TrackWindow(FLOW, direction), *NAPT)
+    bench = Bench(raw(segment()), Track(FLOW, direction), *NAPT)
+    bench.fastpath.track(FLOW, State.ESTABLISHED)
     window = bench.fastpath.open_window(FLOW)
     first, other = (999, 4999) if direction == 0 else (4999, 999)
     window.begin(0, first, first + 1, None, 65535, 7)
@@ -157,16 +159,24 @@ def test_observer_is_not_told_that_a_segment_outside_has_hit() -> None:
     assert told == [within]
 
 
-def test_flow_without_a_window_is_not_tracked() -> None:
-    bench = tracked()
-    bench.fastpath.close_window(FLOW)
+def test_connection_whose_numbers_are_not_followed_has_no_window() -> None:
+    bench = Bench(raw(segment()), Track(FLOW, 0), *NAPT)
+    bench.fastpath.track(FLOW, State.ESTABLISHED)
     assert bench.fastpath.window(FLOW) is None
     assert bench.run(raw(segment(seq=FAR))) == []
-    bench.fastpath.close_window(FLOW)
+
+
+def test_connection_that_is_not_tracked_any_more_has_no_hits() -> None:
+    bench = tracked()
+    bench.fastpath.untrack(FLOW)
+    assert bench.fastpath.window(FLOW) is None
+    assert bench.run(raw(segment())) == [raw(segment())]
+    bench.fastpath.untrack(FLOW)
 
 
 def test_window_of_another_flow_does_not_matter() -> None:
     bench = tracked()
+    bench.fastpath.track(FLOW + 1, State.ESTABLISHED)
     other = bench.fastpath.open_window(FLOW + 1)
     other.begin(0, FAR, FAR + 1, None, 65535, None)
     other.begin(1, FAR, FAR + 1, FAR + 1, 65535, None)
@@ -199,7 +209,8 @@ def test_super_frame_is_as_long_as_all_its_segments() -> None:
 
 
 def test_numbers_wrap_around() -> None:
-    bench = Bench(raw(segment()), TrackWindow(FLOW, 0), *NAPT)
+    bench = Bench(raw(segment()), Track(FLOW, 0), *NAPT)
+    bench.fastpath.track(FLOW, State.ESTABLISHED)
     window = bench.fastpath.open_window(FLOW)
     window.begin(0, (1 << 32) - 3, (1 << 32) - 2, None, 65535, None)
     window.begin(1, 4999, 5000, (1 << 32) - 2, 65535, None)

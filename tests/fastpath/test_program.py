@@ -19,9 +19,10 @@ from vswitch.fastpath.program import (
     SetDestination,
     SetSource,
     SetStations,
-    TrackWindow,
+    Track,
 )
 from vswitch.fastpath.routine import longest_packet
+from vswitch.fastpath.states import State
 from vswitch.wire.adapt import adapt
 from vswitch.wire.checksum import pseudo_header_sum
 from vswitch.wire.offload import (
@@ -243,10 +244,11 @@ def test_program_names_the_ports_that_a_frame_leaves_by() -> None:
 
 def test_segment_that_a_program_is_made_for_is_not_tracked_again() -> None:
     fastpath = select()
+    fastpath.track(7, State.ESTABLISHED)
     before = bytes(fastpath.open_window(7).state)
     packet = IP(src="10.0.0.2", dst="198.51.100.1") / TCP(flags="A", seq=1000, ack=1)
     buffer = bytearray(bytes(HEADER_LENGTH) + bytes(ethernet(packet)))
-    assert tuple(fastpath.execute(Program((TrackWindow(7, 0), Output(3))), buffer)) == (3,)
+    assert tuple(fastpath.execute(Program((Track(7, 0), Output(3))), buffer)) == (3,)
     assert bytes(fastpath.window(7).state) == before
 
 

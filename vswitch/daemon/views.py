@@ -19,12 +19,12 @@ from vswitch.daemon.messages import (
     WhyRow,
 )
 from vswitch.dataplane.conntrack import Connection
-from vswitch.dataplane.flow import Direction
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.switch import Switch
 from vswitch.debug.explain import describing, tracing
 from vswitch.debug.explain.why import usage
 from vswitch.debug.explain.why import why as reasons_of
+from vswitch.fastpath.states import Direction
 from vswitch.network.model import Endpoint
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire import text

@@ -7,11 +7,9 @@ turned round. Both tuples are keys of one table, and a tuple says which network 
 on, so that an address claimed on the wrong network matches nothing. Both are the same where an
 endpoint talks to itself by its own external port.
 
-TCP's states are RFC 7857's (2.1, after RFC 6146, 3.5.2), as the table `TCP_TRANSITIONS`: a NAT has
-to know who opened, who has finished and whether somebody reset; it does not need more, so segments
-without SYN, FIN and RST never have to come by here. A segment that is outside its window changes
-nothing; `tracking` and the fast path's window judge that. All other protocols only know whether
-there was an answer. How long each state lives is in the account's `Timeouts`.
+What state a connection is in follows from its frames by the table of `fastpath.states`. Most of
+them are noted by the fast path, which tells what has moved (`follow`), the others by `tracking`.
+How long each state lives is in the account's `Timeouts`.
 
 A connection that is due is not ended before the fast path was asked when its entries were last
 used. The table decides nothing about translation (`nat`) and holds no port (`mappings`).
@@ -20,17 +18,17 @@ used. The table decides nothing about translation (`nat`) and holds no port (`ma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from enum import Enum
 from typing import NamedTuple
 
 from vswitch.dataplane.accounts import Account
-from vswitch.dataplane.flow import Direction, FlowTuple
+from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.wheel import NOWHERE, Wheel
+from vswitch.fastpath.states import Direction, State, after
+from vswitch.fastpath.track import Move
 from vswitch.translation import SHORT_PORTS, Limits, Refresh, Timeouts
 from vswitch.units import Nanoseconds
-from vswitch.wire import tcp
 from vswitch.wire.values import Protocol
 
 BYTES_EACH = 1900
@@ -41,77 +39,7 @@ LastUsed = Callable[[bytes], Nanoseconds]
 """When the fast path last ran the entry under a key, 0 where it never did."""
 
 
-class State(Enum):
-    """Where a connection is in its life. The first two are those of all protocols but TCP."""
-
-    UNANSWERED = "unanswered"
-    ANSWERED = "answered"
-    OPENING = "opening"
-    """SYN seen from the side that began."""
-    ESTABLISHED = "established"
-    """SYN seen from both sides."""
-    ORIGINAL_CLOSED = "original closed"
-    """FIN seen from the side that began: the other may still send."""
-    REPLY_CLOSED = "reply closed"
-    CLOSING = "closing"
-    """FIN seen from both sides."""
-    TRANSITORY = "transitory"
-    """RST seen: over, unless traffic goes on (RFC 6146, 3.5.2.2)."""
-
-
-class Event(Enum):
-    """What a TCP segment means to the state machine."""
-
-    SYN = "SYN"
-    FIN = "FIN"
-    RST = "RST"
-    OTHER = "other"
-
-    @classmethod
-    def of(cls, flags: int) -> Event:
-        """The event of a segment with these flags; contradictory ones are refused before."""
-        if flags & tcp.RST:
-            return cls.RST
-        if flags & tcp.SYN:
-            return cls.SYN
-        return cls.FIN if flags & tcp.FIN else cls.OTHER
-
-
 _ORIGINAL, _REPLY = Direction.ORIGINAL, Direction.REPLY
-
-TCP_TRANSITIONS: dict[tuple[State, Direction, Event], State] = {
-    (State.OPENING, _REPLY, Event.SYN): State.ESTABLISHED,
-    (State.OPENING, _REPLY, Event.RST): State.TRANSITORY,
-    (State.OPENING, _ORIGINAL, Event.RST): State.TRANSITORY,
-    (State.ESTABLISHED, _ORIGINAL, Event.FIN): State.ORIGINAL_CLOSED,
-    (State.ESTABLISHED, _REPLY, Event.FIN): State.REPLY_CLOSED,
-    (State.ESTABLISHED, _ORIGINAL, Event.RST): State.TRANSITORY,
-    (State.ESTABLISHED, _REPLY, Event.RST): State.TRANSITORY,
-    (State.ORIGINAL_CLOSED, _REPLY, Event.FIN): State.CLOSING,
-    (State.ORIGINAL_CLOSED, _ORIGINAL, Event.RST): State.TRANSITORY,
-    (State.ORIGINAL_CLOSED, _REPLY, Event.RST): State.TRANSITORY,
-    (State.REPLY_CLOSED, _ORIGINAL, Event.FIN): State.CLOSING,
-    (State.REPLY_CLOSED, _ORIGINAL, Event.RST): State.TRANSITORY,
-    (State.REPLY_CLOSED, _REPLY, Event.RST): State.TRANSITORY,
-    (State.CLOSING, _ORIGINAL, Event.SYN): State.OPENING,
-    (State.TRANSITORY, _ORIGINAL, Event.SYN): State.OPENING,
-    (State.TRANSITORY, _REPLY, Event.SYN): State.ESTABLISHED,
-    (State.TRANSITORY, _ORIGINAL, Event.OTHER): State.ESTABLISHED,
-    (State.TRANSITORY, _REPLY, Event.OTHER): State.ESTABLISHED,
-}
-"""Where a segment leads; what is not listed changes nothing. A SYN after the end opens the same
-tuple again, as a client may that meets its own TIME_WAIT port."""
-
-CACHEABLE = frozenset(
-    {
-        State.UNANSWERED,
-        State.ANSWERED,
-        State.ESTABLISHED,
-        State.ORIGINAL_CLOSED,
-        State.REPLY_CLOSED,
-    }
-)
-"""States in which a segment without SYN, FIN and RST changes nothing but the time."""
 
 FLEETING = frozenset({State.UNANSWERED, State.OPENING, State.CLOSING, State.TRANSITORY})
 """States that may end early where there is no room: nobody has answered, or it is over."""
@@ -244,10 +172,7 @@ class Found(NamedTuple):
     def state_after(self, tcp_flags: int | None) -> State:
         """The connection's state behind one more frame of this direction, a TCP segment with
         `tcp_flags` or something else."""
-        before = self.connection.state
-        if tcp_flags is None:
-            return State.ANSWERED if self.direction is _REPLY else before
-        return TCP_TRANSITIONS.get((before, self.direction, Event.of(tcp_flags)), before)
+        return after(self.connection.state, self.direction, tcp_flags)
 
 
 class ConnectionTable:
@@ -301,9 +226,18 @@ class ConnectionTable:
         connection = found.connection
         if found.direction is _REPLY and not connection.holds_target:
             self._let_target_take_part(connection)
-        after = found.state_after(tcp_flags)
-        if after is not connection.state:
-            self._change_state(connection, after)
+        state = found.state_after(tcp_flags)
+        if state is not connection.state:
+            self._change_state(connection, state)
+
+    def follow(self, move: Move) -> None:
+        """Note that the fast path has moved a connection along, where it has not ended since."""
+        connection = self._by_number.get(move.flow)
+        if connection is None:
+            return
+        if move.direction is _REPLY and not connection.holds_target:
+            self._let_target_take_part(connection)
+        self._change_state(connection, move.state)
 
     def close(self, connection: Connection) -> None:
         """End a connection. Its mappings live on."""
@@ -372,10 +306,10 @@ class ConnectionTable:
         if connection.target is not None:
             connection.target.begin(connection.reply.destination)
 
-    def _change_state(self, connection: Connection, after: State) -> None:
+    def _change_state(self, connection: Connection, state: State) -> None:
         account, was = connection.account, connection.state in FLEETING
-        connection.state = after
-        if was is not (after in FLEETING):
+        connection.state = state
+        if was is not (state in FLEETING):
             (account.fleeting if was else account.lasting).pop(connection)
             (account.lasting if was else account.fleeting)[connection] = None
         self._wheel.schedule(connection, self.expires_at(connection))

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from vswitch.dataplane import refusal, tracking
-from vswitch.dataplane.conntrack import CACHEABLE, Connection, Found, State
+from vswitch.dataplane.conntrack import Connection, Found
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.fdb import Station
 from vswitch.dataplane.flow import FlowTuple
@@ -38,9 +38,10 @@ from vswitch.fastpath.program import (
     SetDestination,
     SetSource,
     SetStations,
-    TrackWindow,
+    Track,
 )
 from vswitch.fastpath.routine import longest_packet
+from vswitch.fastpath.states import State
 from vswitch.wire import ethernet, ipv4, offload, tcp
 from vswitch.wire.icmp import TimeExceeded, Type, Unreachable
 from vswitch.wire.ipv4 import Ipv4
@@ -70,19 +71,18 @@ def send(
         return way
     if not connection.number:
         walk.found(Stage.CONNTRACK, "a new connection")
-    rewrite = _rewrite(walk, network, message, arriving, leaving)
     if walk.commit:
         tracking.note(walk, tables, datagram.packet, message, found)
         state = connection.state
     else:
         state = tracking.state_after(tables, message, found)
         _tell_details(walk, connection, state, leaving, way.next_hop)
-    if tables.fastpath.window(connection.number) is not None:
-        rewrite.insert(0, TrackWindow(connection.number, direction.index))
-    is_kept = way.cut is None and state in CACHEABLE
-    key = tables.key_of(walk.port.number, walk.frame) if is_kept else None
+    is_tcp = message.tcp_flags is not None
+    actions = rewrite(walk.network, network, arriving, leaving, may_be_syn=is_tcp)
+    actions = (Track(connection.number, direction.index), *actions)
+    key = tables.key_of(walk.port.number, walk.frame) if way.cut is None else None
     kept = Kept(key, connection, direction) if key else None
-    return forward(walk, tables, _onward(walk, network, way, tuple(rewrite), kept, connection))
+    return forward(walk, tables, _onward(walk, network, way, actions, kept, connection))
 
 
 def send_as_it_is(
@@ -156,6 +156,20 @@ def complete(onward: Onward, network: Network, mac: MacAddress, interface: Inter
     return Delivery(onward.frame, Program(actions), kept, onward.connection.number, onward.cut)
 
 
+def rewrite(
+    arrives: Network, leaves: Network, arriving: FlowTuple, leaving: FlowTuple, *, may_be_syn: bool
+) -> tuple[Action, ...]:
+    """What turns a packet with one tuple into one with the other."""
+    actions: list[Action] = [DecrementTtl()]
+    if leaving.sender != arriving.sender:
+        actions.append(SetSource(leaving.source, leaving.source_port))
+    if leaving.receiver != arriving.receiver:
+        actions.append(SetDestination(leaving.destination, leaving.destination_port))
+    if may_be_syn and arrives.outside.clamps_mss and leaves.outside.clamps_mss:
+        actions.append(ClampMss(min(arrives.mtu, leaves.mtu) - _IPV4_AND_TCP))
+    return tuple(actions)
+
+
 def forward(walk: Walk, tables: Tables, onward: Onward) -> Verdict:
     """Send a routed frame to its next hop, or let it wait for the hop's station."""
     network = tables.networks[onward.network]
@@ -202,26 +216,11 @@ def ask(network: Network, interface: Interface, address: IpAddress) -> tuple[Del
     return (Delivery(arp_responder.request(address, interface), program),)
 
 
-def _rewrite(
-    walk: Walk, network: Network, message: Transport, arriving: FlowTuple, leaving: FlowTuple
-) -> list[Action]:
-    """What turns a packet with one tuple into one with the other."""
-    rewrite: list[Action] = [DecrementTtl()]
-    if leaving.sender != arriving.sender:
-        rewrite.append(SetSource(leaving.source, leaving.source_port))
-    if leaving.receiver != arriving.receiver:
-        rewrite.append(SetDestination(leaving.destination, leaving.destination_port))
-    is_syn = message.tcp_flags is not None and message.tcp_flags & tcp.SYN
-    if is_syn and walk.network.outside.clamps_mss and network.outside.clamps_mss:
-        rewrite.append(ClampMss(min(walk.network.mtu, network.mtu) - _IPV4_AND_TCP))
-    return rewrite
-
-
 def _onward(
     walk: Walk,
     network: Network,
     way: Passage,
-    rewrite: tuple[Action, ...],
+    actions: tuple[Action, ...],
     kept: Kept | None,
     connection: Connection,
 ) -> Onward:
@@ -231,7 +230,7 @@ def _onward(
         walk.port.number,
         network.number,
         way.next_hop,
-        rewrite,
+        actions,
         kept,
         connection,
         way.cut,

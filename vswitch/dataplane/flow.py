@@ -7,7 +7,6 @@ order: source, destination, source port, destination port.
 
 from __future__ import annotations
 
-from enum import Enum
 from struct import Struct
 
 from vswitch.wire.icmp import Type
@@ -128,20 +127,3 @@ class FlowTuple(bytes):
 
     def __repr__(self) -> str:
         return f"<FlowTuple {self} on network {self.network}>"
-
-
-class Direction(Enum):
-    """Of a frame within its connection."""
-
-    ORIGINAL = "original"
-    REPLY = "reply"
-
-    @property
-    def index(self) -> int:
-        """0 for the original one, 1 for that of the replies: what crosses into the fast path."""
-        return int(self is Direction.REPLY)
-
-    @property
-    def other(self) -> Direction:
-        """The other one."""
-        return Direction.REPLY if self is Direction.ORIGINAL else Direction.ORIGINAL

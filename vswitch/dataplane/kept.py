@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from vswitch.dataplane.conntrack import CACHEABLE, Connection, ConnectionTable
+from vswitch.dataplane.conntrack import Connection, ConnectionTable
 from vswitch.dataplane.fdb import Station
-from vswitch.dataplane.flow import Direction
 from vswitch.dataplane.topology import Network, Side
 from vswitch.dataplane.verdict import Kept
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.key import sender
+from vswitch.fastpath.states import Direction
 from vswitch.fastpath.twin import FastPath
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import MacAddress
@@ -40,11 +40,8 @@ class KeptPrograms:
         self._connections = connections
 
     def may_be_kept(self, kept: Kept) -> bool:
-        """A frame may have waited until its connection is in a state that has to see all others."""
-        connection = kept.connection
-        return connection is None or (
-            connection in self._connections and connection.state in CACHEABLE
-        )
+        """A frame may have waited until its connection has ended."""
+        return kept.connection is None or kept.connection in self._connections
 
     def remember(self, kept: Kept) -> None:
         """Note whose program was just installed."""

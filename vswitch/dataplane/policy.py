@@ -33,7 +33,17 @@ _SHORTEST_OPTION = 2
 
 def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason | None:
     """Why a packet that arrived on `network` may not be looked at further, None where it may."""
-    source, destination = packet.source, packet.destination
+    refused = refuse_ends(packet.source, packet.destination, network, tables)
+    if refused:
+        return refused
+    options = packet.options
+    return _refuse_options(options, network, tables) if options else None
+
+
+def refuse_ends(
+    source: IpAddress, destination: IpAddress, network: Network, tables: Tables
+) -> DropReason | None:
+    """The same for the addresses alone."""
     if source == destination:
         return DropReason.LAND
     if _is_no_host(source) or source.is_multicast or tables.owner(source):
@@ -46,8 +56,7 @@ def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason 
         return DropReason.MARTIAN_SOURCE
     if _is_no_host(destination) or destination.is_multicast or _is_broadcast(destination, tables):
         return DropReason.MARTIAN_DESTINATION
-    options = packet.options
-    return _refuse_options(options, network, tables) if options else None
+    return None
 
 
 def refuse_route(arrived: Network, leaves: Network) -> DropReason | None:

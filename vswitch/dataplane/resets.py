@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vswitch.dataplane.conntrack import Connection, State
+from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.egress import deliver_own
-from vswitch.dataplane.flow import Direction
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.verdict import Delivery
+from vswitch.fastpath.states import Direction, State
 from vswitch.fastpath.window import Window
 from vswitch.wire import ipv4, tcp
 from vswitch.wire.values import Protocol

@@ -9,11 +9,20 @@ allow it (`admission`) and leaves. Who can do something about a refusal is told 
 
 from __future__ import annotations
 
-from vswitch.dataplane import admission, egress, icmp_errors, local, nat, policy, refusal, transport
+from vswitch.dataplane import (
+    admission,
+    egress,
+    expectation,
+    icmp_errors,
+    local,
+    nat,
+    policy,
+    refusal,
+    transport,
+)
 from vswitch.dataplane.conntrack import Found
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.egress import Datagram
-from vswitch.dataplane.flow import Direction
 from vswitch.dataplane.reassembly import Refused, Waiting
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
@@ -21,6 +30,7 @@ from vswitch.dataplane.transport import Transport
 from vswitch.dataplane.unsolicited import Held, HeldSyn
 from vswitch.dataplane.verdict import Fate, Stage, Verdict
 from vswitch.dataplane.walk import Walk
+from vswitch.fastpath.states import Direction
 from vswitch.translation import Unsolicited
 from vswitch.units import SECOND
 from vswitch.wire.ethernet import Ethernet
@@ -188,7 +198,11 @@ def _begin(
         return walk.drop(admitted)
     walk.evicted = admitted.evicted
     found = Found(admitted.connection, Direction.ORIGINAL)
-    return egress.send(walk, tables, datagram, message, found)
+    verdict = egress.send(walk, tables, datagram, message, found)
+    if not walk.commit or verdict.fate is not Fate.FORWARDED:
+        return verdict
+    expected = expectation.expect(tables, admitted.connection, verdict.deliveries[0])
+    return verdict._replace(expected=expected)
 
 
 def _icmp_error(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Verdict:

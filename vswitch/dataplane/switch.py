@@ -17,7 +17,7 @@ Read `pipeline` for how a frame is decided about; this module decides nothing ab
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 from random import Random
 from typing import NamedTuple
@@ -40,7 +40,7 @@ from vswitch.dataplane.responders import arp as arp_responder
 from vswitch.dataplane.responders import icmp as icmp_responder
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Port
-from vswitch.dataplane.verdict import Delivery, Fate, Onward, Verdict
+from vswitch.dataplane.verdict import Delivery, Fate, Kept, Onward, Verdict
 from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
 from vswitch.fastpath import select
@@ -180,12 +180,20 @@ class Switch:
         """One round on a port whose device is readable. Raises `DeviceGone`."""
         self._now = now
         misses = self.fastpath.run(port, now)
+        moves = self._follow()
         for frame in misses:
             self.transmit(self.receive(port, frame, now), now)
         if self.impaired:
             self._send_due(now)
             return Served.WITH_FRAMES_HELD
-        return Served.BY_PIPELINE if misses else Served.BY_FAST_PATH
+        return Served.BY_PIPELINE if misses or moves else Served.BY_FAST_PATH
+
+    def _follow(self) -> bool:
+        """Note what the fast path has moved along; whether there was anything."""
+        moves = self.fastpath.take_moves()
+        for move in moves:
+            self.tables.connections.follow(move)
+        return bool(moves)
 
     def receive(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> list[Egress]:
         """Decide about a frame, and return what is to be sent. The frame is rewritten in place."""
@@ -268,14 +276,16 @@ class Switch:
     def _carry_out(self, verdict: Verdict, now: Nanoseconds) -> list[Egress]:
         if verdict.invalidates:
             self.fastpath.invalidate()
-        if verdict.has_moved_on and verdict.connection is not None:
-            self._kept.forget(verdict.connection)
         begun, evicted, connections = verdict.connection, verdict.evicted, self.tables.connections
         if begun and evicted and begun in connections and evicted in connections:
             self.changes.end((evicted,), now)
         if verdict.fate in (Fate.WAITING, Fate.DROPPED):
             self._count_lost_fragments()
-        return list(self._execute(verdict.deliveries))
+        sent = list(self._execute(verdict.deliveries))
+        expected = verdict.expected
+        if expected is not None and expected.kept and self._kept.may_be_kept(expected.kept):
+            self._keep(expected, expected.kept)
+        return sent
 
     def _execute(self, deliveries: Iterable[Delivery]) -> Iterator[Egress]:
         for delivery in deliveries:
@@ -283,12 +293,17 @@ class Switch:
             if kept is None or not self._kept.may_be_kept(kept):
                 outputs = self.fastpath.execute(delivery.program, frame)
             else:
-                outputs = self.fastpath.execute(delivery.program, frame, kept.key, flow)
-                self._kept.remember(kept)
+                outputs = self._keep(delivery, kept)
             pieces = (frame,) if delivery.cut is None else self._cut(frame, delivery.cut)
             for piece in pieces:
                 for port in outputs:
                     yield Egress(port, piece, flow)
+
+    def _keep(self, delivery: Delivery, kept: Kept) -> Sequence[int]:
+        """Run a program and keep it; the ports that its frame has to leave by."""
+        outputs = self.fastpath.execute(delivery.program, delivery.frame, kept.key, delivery.flow)
+        self._kept.remember(kept)
+        return outputs
 
     def _cut(self, frame: MutableBuffer, limit: int) -> Iterator[MutableBuffer]:
         """The fragments of a frame, of which each packet has an identification of its own: those

@@ -129,6 +129,7 @@ class Tables:
             self._pair(connection)
         self.accounts.keep(connection.account)
         self.connections.add(connection)
+        self.fastpath.track(connection.number, connection.state)
         visited = self._visited(connection)
         if visited is not None:
             visited.visitors[connection] = None
@@ -138,7 +139,7 @@ class Tables:
         """Close a connection; its mappings go when their own time comes."""
         self._note_last_outbound(connection)
         self.connections.close(connection)
-        self.fastpath.close_window(connection.number)
+        self.fastpath.untrack(connection.number)
         for mapping in (connection.mapping, connection.target):
             if mapping is not None:
                 self.mappings.settle(mapping)

@@ -14,12 +14,12 @@ the middle of a connection is left to the ends.
 
 from __future__ import annotations
 
-from vswitch.dataplane.conntrack import CACHEABLE, TCP_TRANSITIONS, Event, Found, State
-from vswitch.dataplane.flow import Direction
+from vswitch.dataplane.conntrack import Found
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.transport import Transport
 from vswitch.dataplane.walk import Walk
 from vswitch.fastpath.soundness import has_wrong_checksum
+from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
 from vswitch.fastpath.window import Exactness, Fit, Window
 from vswitch.wire import ethernet, tcp
 from vswitch.wire.ipv4 import Ipv4
@@ -33,12 +33,12 @@ def note(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: Fo
         _begin(walk, tables, found)
     if _counts(tables, message, found, commit=True):
         tables.connections.track(found, message.tcp_flags, walk.now)
+        tables.fastpath.track(connection.number, connection.state)
         _refresh_mapping(walk, found)
     connection.frames += 1
     connection.bytes += len(walk.frame) - ethernet.START
     if has_wrong_checksum(walk.frame, packet.offset):
         tables.fastpath.count_wrong_checksum(walk.port.number)
-    walk.has_moved_on = connection.state not in CACHEABLE
 
 
 def state_after(tables: Tables, message: Transport, found: Found) -> State:

@@ -86,19 +86,11 @@ def _tcp(network: int, packet: Ipv4) -> Transport | Reason:
     segment = Tcp.parse(packet.frame, packet.payload, packet.end)
     if isinstance(segment, Malformed):
         return segment
-    if _is_contradictory(segment.flags):
+    if tcp.is_contradictory(segment.flags):
         return DropReason.BAD_TCP_FLAGS
     if not segment.source_port or not segment.destination_port:
         return DropReason.PORT_ZERO
     return Transport(_tuple(network, packet), segment)
-
-
-def _is_contradictory(flags: int) -> bool:
-    if flags & tcp.SYN:
-        return bool(flags & (tcp.FIN | tcp.RST))
-    if flags & tcp.FIN and flags & tcp.RST:
-        return True
-    return not flags & (tcp.ACK | tcp.RST)
 
 
 def _udp(network: int, packet: Ipv4) -> Transport | Reason:

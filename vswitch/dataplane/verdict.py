@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import Reason
-from vswitch.dataplane.flow import Direction
 from vswitch.fastpath.program import Action, Program
+from vswitch.fastpath.states import Direction
 from vswitch.wire.buffer import MutableBuffer
 from vswitch.wire.values import IpAddress
 
@@ -111,8 +111,7 @@ class Verdict(NamedTuple):
     """Something moved: every cached program may be wrong now."""
     connection: Connection | None = None
     """What the frame is part of, or what the ICMP error is about."""
-    has_moved_on: bool = False
-    """The connection is in a state that has to see all frames: its programs must not run any more.
-    """
     evicted: Connection | None = None
     """What had to go to make room for it."""
+    expected: Delivery | None = None
+    """What to keep for the answers; its frame is made up and never sent."""

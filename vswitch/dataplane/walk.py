@@ -31,7 +31,6 @@ class Walk:
         "ethernet",
         "evicted",
         "frame",
-        "has_moved_on",
         "invalidates",
         "network",
         "now",
@@ -63,8 +62,6 @@ class Walk:
         """What has to go to make room for it."""
         self.invalidates = False
         """Something moved that cached programs may rest on."""
-        self.has_moved_on = False
-        """All further frames of the connection have to come by here."""
         self._trail: list[Finding] = []
         self._released: list[Delivery] = []
 
@@ -111,6 +108,5 @@ class Walk:
             tuple(self._trail),
             self.invalidates,
             self.connection,
-            self.has_moved_on,
             self.evicted,
         )

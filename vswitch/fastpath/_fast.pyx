@@ -17,22 +17,24 @@ from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EAGAIN, EINTR
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from vswitch.fastpath cimport _fit, _line, _table
 from vswitch.fastpath._key cimport FLAGS, GSO_TYPE, IP, LENGTH_AT, START, TCP, TRANSPORT
-from vswitch.fastpath._key cimport NEEDS_CSUM, context_t, extract
-from vswitch.fastpath._octets cimport be16, be32
+from vswitch.fastpath._key cimport CONTROL, NEEDS_CSUM, TCP_ACK, TCP_SYN, context_t, extract
 from vswitch.fastpath._rewrite cimport is_looked_at, is_wrong, longest_packet, plan_t, rewrite
 from vswitch.fastpath._rewrite cimport PATCH, task_t
-from vswitch.fastpath._window cimport WINDOW_BYTES, accept, window_t
+from vswitch.fastpath._track cimport clamp_mss, machine_t, note_segment
+from vswitch.fastpath._window cimport WINDOW_BYTES, window_t
 
 from vswitch.devices.base import Form, Sent, sent_by_error
-from vswitch.fastpath.clamp import clamp_mss
+from vswitch.fastpath import clamp
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.routine import prepare
+from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
+from vswitch.fastpath.track import Move
 from vswitch.fastpath.twin import BATCH, CAPACITY, EVICTED_PART, PortCounters
 from vswitch.fastpath.window import Window
 from vswitch.wire.adapt import adapt
@@ -52,6 +54,7 @@ cdef enum note_kind_t:
     TO_SEND
     TO_FIT
     GONE
+    MOVED
 
 cdef object _ANSWERS = tuple(Sent)
 cdef object _SENT = Sent.SENT
@@ -68,6 +71,18 @@ cdef dict _FORMS = {
     Form.TUN_WITHOUT_HEADER: _line.TUN_WITHOUT_HEADER,
     Form.PACKET: _line.PACKET,
 }
+cdef tuple _STATES = tuple(State)
+cdef tuple _DIRECTIONS = tuple(Direction)
+cdef machine_t _MACHINE
+_MACHINE.opening = _STATES.index(State.OPENING)
+_MACHINE.answered = _STATES.index(State.ANSWERED)
+for _number, _state in enumerate(State):
+    for _direction in Direction:
+        for _event_number, _event in enumerate((Event.SYN, Event.FIN, Event.RST, Event.OTHER)):
+            _after = TCP_TRANSITIONS.get((_state, _direction, _event), _state)
+            _MACHINE.after[<int>_number][<int>_direction.index][<int>_event_number] = (
+                _STATES.index(_after)
+            )
 cdef bytes _FRESH_WINDOW = bytes(Window().state)
 
 
@@ -78,9 +93,9 @@ cdef struct port_t:
     context_t context
     uint8_t carries[DEMANDS]
     uint64_t received_frames
-    uint64_t received_bytes
+    int64_t received_bytes
     uint64_t sent_frames
-    uint64_t sent_bytes
+    int64_t sent_bytes
     uint64_t wrong_checksums
     uint64_t lost[ANSWERS]
 
@@ -101,10 +116,13 @@ cdef struct entry_t:
 cdef struct track_t:
     _table.node_t node
     window_t window
+    uint8_t state
+    uint8_t has_window
 
 
 cdef struct note_t:
-    # One line of the journal; `length` octets of a frame follow.
+    # One line of the journal; `length` octets of a frame follow, or the state of what has MOVED, in
+    # the direction that stands in the place of the port.
     size_t length
     uint64_t flow
     uint64_t now
@@ -150,6 +168,7 @@ cdef class CompiledFastPath:
     cdef object _observer
     cdef bint _is_observed
     cdef journal_t _journal
+    cdef list _moves
     cdef bint _out_of_memory
     cdef uint8_t *_room
     cdef uint8_t *_scratch
@@ -161,7 +180,7 @@ cdef class CompiledFastPath:
     def __cinit__(self, size_t capacity=CAPACITY):
         cdef uint64_t seed = <uint64_t>hash(b"flow keys") | 1
         self._capacity = capacity
-        self._ports, self._plans, self.gone = {}, {}, set()
+        self._ports, self._plans, self._moves, self.gone = {}, {}, [], set()
         self._by_number = <port_t **>calloc(PORTS, sizeof(port_t *))
         self._room = <uint8_t *>malloc(_line.ROOM)
         opened = _table.open_table(&self._entries, sizeof(entry_t), seed)
@@ -334,9 +353,9 @@ cdef class CompiledFastPath:
         if not plan.users:
             del self._plans[compiled.identity]
 
-    # Windows
+    # Connections
 
-    def open_window(self, flow):
+    def track(self, flow, state):
         cdef uint64_t key[_table.KEY_WORDS]
         cdef track_t *track = self._track_of(flow)
         if track == NULL:
@@ -344,17 +363,28 @@ cdef class CompiledFastPath:
             track = <track_t *>_table.add(&self._tracks, key)
             if track == NULL:
                 raise MemoryError
+        track.state = _STATES.index(state)
+
+    def untrack(self, flow):
+        cdef track_t *track = self._track_of(flow)
+        if track != NULL:
+            _table.remove(&self._tracks, &track.node)
+
+    def open_window(self, flow):
+        cdef track_t *track = self._track_of(flow)
+        if track == NULL:
+            raise KeyError(flow)
+        track.has_window = True
         memcpy(&track.window, <const char *>_FRESH_WINDOW, WINDOW_BYTES)
         return _view(track)
 
     def window(self, flow):
         cdef track_t *track = self._track_of(flow)
-        return None if track == NULL else _view(track)
+        return None if track == NULL or not track.has_window else _view(track)
 
-    def close_window(self, flow):
-        cdef track_t *track = self._track_of(flow)
-        if track != NULL:
-            _table.remove(&self._tracks, &track.node)
+    def take_moves(self):
+        moves, self._moves = self._moves, []
+        return moves
 
     cdef track_t *_track_of(self, uint64_t flow) noexcept nogil:
         cdef uint64_t key[_table.KEY_WORDS]
@@ -377,8 +407,8 @@ cdef class CompiledFastPath:
         routine = prepare(program, frame)
         if key is not None:
             self._install(key, routine, flow)
-        if routine.mss_limit:
-            clamp_mss(frame, routine.plan.network, routine.mss_limit)
+        if routine.plan.mss_limit:
+            clamp.clamp_mss(frame, routine.plan.network, routine.plan.mss_limit)
         routine.rewrite(frame)
         return routine.plan.outputs
 
@@ -444,7 +474,7 @@ cdef class CompiledFastPath:
         cdef uint64_t key[_table.KEY_WORDS]
         cdef entry_t *entry = NULL
         port.received_frames += 1
-        port.received_bytes += length - START
+        port.received_bytes += <int64_t>length - START
         if extract(&port.context, frame, length, key):
             entry = <entry_t *>_table.find(&self._entries, key)
         if entry == NULL or not self._finish(port, entry, frame, length, now):
@@ -462,9 +492,12 @@ cdef class CompiledFastPath:
             return False
         if size > plan.packet_limit and longest_packet(frame, length) > plan.packet_limit:
             return False
-        if plan.tracks and not self._fits_window(entry, frame, length):
+        if plan.tracks:
+            if not self._note_frame(entry, frame, length, now):
+                return False
+        elif plan.protocol == TCP and frame[TRANSPORT + 13] & CONTROL != TCP_ACK:
             return False
-        if plan.protocol == TCP and length > TRANSPORT + 13:
+        if plan.protocol == TCP:
             entry.tcp_flags |= frame[TRANSPORT + 13]
         if is_looked_at(frame, plan.protocol) and is_wrong(frame, length, plan.protocol):
             port.wrong_checksums += 1
@@ -473,6 +506,8 @@ cdef class CompiledFastPath:
         entry.last_used = now
         if self._is_observed:
             self._note(HIT, port.number, frame, length, entry.flow, now)
+        if plan.mss_limit and frame[TRANSPORT + 13] & TCP_SYN:
+            clamp_mss(frame, length, plan.mss_limit)
         rewrite(&entry.task, frame)
         for each in range(plan.outputs_count):
             output = self._by_number[plan.outputs[each]]
@@ -480,26 +515,33 @@ cdef class CompiledFastPath:
                 self._leave(output, frame, length, entry.flow, now)
         return True
 
-    cdef bint _fits_window(self, entry_t *entry, const uint8_t *frame, size_t length) noexcept nogil:
-        """Whether a segment fits the window of its connection, where that is tracked."""
+    cdef bint _note_frame(
+        self, entry_t *entry, const uint8_t *frame, size_t length, uint64_t now
+    ) noexcept nogil:
+        """Note a frame of a connection that is tracked, if that may be done here."""
         cdef track_t *track = entry.track
-        cdef uint32_t sequence, octets
-        if length < TRANSPORT + 20:
-            return False
+        cdef const plan_t *plan = entry.task.plan
+        cdef uint8_t before
         if track == NULL or track.node.key[0] != entry.tracked or not track.node.key[2]:
             track = entry.track = self._track_of(entry.tracked)
         if track == NULL:
-            return True
-        sequence = be32(frame + TRANSPORT + 4)
-        octets = be16(frame + IP + 2) - 20 - (frame[TRANSPORT + 12] >> 4 << 2)
-        return accept(
-            &track.window,
-            entry.task.plan.direction,
-            sequence,
-            sequence + octets,
-            be32(frame + TRANSPORT + 8),
-            be16(frame + TRANSPORT + 14),
-        )
+            return False
+        before = track.state
+        if plan.protocol != TCP:
+            if plan.direction:
+                track.state = _MACHINE.answered
+        elif not note_segment(
+            &_MACHINE,
+            &track.window if track.has_window else NULL,
+            &track.state,
+            plan.direction,
+            frame,
+            length,
+        ):
+            return False
+        if track.state != before:
+            self._note(MOVED, plan.direction, &track.state, 1, entry.tracked, now)
+        return True
 
     cdef void _leave(
         self, port_t *port, const uint8_t *frame, size_t length, uint64_t flow, uint64_t now
@@ -545,7 +587,7 @@ cdef class CompiledFastPath:
         error = -_line.transmit(port.form, port.fd, frame, length)
         if not error:
             port.sent_frames += 1
-            port.sent_bytes += length - START
+            port.sent_bytes += <int64_t>length - START
             return
         answer = _ANSWER_BY_ERRNO[error] if error < ERRNOS else _REFUSED_NUMBER
         port.lost[answer] += 1
@@ -614,6 +656,8 @@ cdef class CompiledFastPath:
         elif note.kind == LEFT:
             if self._observer is not None:
                 self._observer.sent(note.port, frame, note.flow, note.now)
+        elif note.kind == MOVED:
+            self._moves.append(Move(note.flow, _DIRECTIONS[note.port], _STATES[octets[0]]))
         elif port is None:
             return
         elif note.kind == GONE:
@@ -706,6 +750,9 @@ cdef _Plan _compiled(plan):
         c.reach = max(c.reach, <size_t>plan.apart.stop)
     if plan.transport_checksum:
         c.reach = max(c.reach, <size_t>plan.transport_checksum + 2)
+    c.mss_limit = plan.mss_limit
+    if plan.protocol == TCP:
+        c.reach = max(c.reach, <size_t>TRANSPORT + 20)
     c.outputs_count = len(plan.outputs)
     c.outputs = <uint16_t *>malloc(max(1, c.outputs_count) * sizeof(uint16_t))
     if c.outputs == NULL:

@@ -32,6 +32,7 @@ cdef enum:
     TCP_SYN = 2
     TCP_RST = 4
     TCP_ACK = 16
+    CONTROL = TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK
     LENGTH_AT = KEY_BYTES - 1
     BRIDGED_LENGTH = 17
     ROUTED_LENGTH = 22
@@ -95,7 +96,7 @@ cdef inline bint _routed(
         header = frame[TRANSPORT + 12] >> 4 << 2
         if header < 20 or header > payload:
             return False
-        if frame[TRANSPORT + 13] & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK) != TCP_ACK:
+        if _is_contradictory(frame[TRANSPORT + 13]):
             return False
     elif protocol == UDP:
         if unfinished and not _unfinished_at(frame, 6):
@@ -123,6 +124,14 @@ cdef inline bint _routed(
         memcpy(octets + 18, frame + TRANSPORT, 4)
         octets[LENGTH_AT] = ROUTED_LENGTH
     return True
+
+
+cdef inline bint _is_contradictory(uint8_t flags) noexcept nogil:
+    if flags & TCP_SYN:
+        return flags & (TCP_FIN | TCP_RST) != 0
+    if flags & TCP_FIN and flags & TCP_RST:
+        return True
+    return not flags & (TCP_ACK | TCP_RST)
 
 
 cdef inline bint _unfinished_at(const uint8_t *frame, uint8_t field) noexcept nogil:

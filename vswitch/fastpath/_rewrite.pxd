@@ -36,6 +36,7 @@ cdef struct plan_t:
     uint16_t apart
     uint16_t transport_checksum
     uint16_t zero
+    uint16_t mss_limit
     uint8_t protocol
     uint8_t tracks
     uint8_t direction

@@ -12,6 +12,9 @@ cdef enum:
     HEARD = 1
     BEGUN = 4
     BEGUN_BOTH = 12
+    UNSCALED = 16
+    GENEROUS = 66000
+    GREATEST_SCALE = 14
 
 
 cdef struct way_t:
@@ -95,3 +98,75 @@ cdef inline bint _accept_midway(
     peer.limit = _later(peer.limit, acknowledgment + own.widest)
     window.flags |= HEARD << direction
     return True
+
+
+cdef inline bint answers(
+    const window_t *window, int direction, uint32_t acknowledgment
+) noexcept nogil:
+    """Whether a SYN with ACK acknowledges the SYN of the other end, where that was seen."""
+    cdef uint32_t first = window.ways[direction].acknowledged
+    cdef uint32_t offered = window.ways[1 - direction].sent - first
+    cdef bint peer_begun = window.flags & BEGUN << (1 - direction) != 0
+    return not (peer_begun and acknowledgment - first > offered)
+
+
+cdef inline void begin(
+    window_t *window,
+    int direction,
+    uint32_t sequence,
+    uint32_t end,
+    uint32_t acknowledgment,
+    uint32_t announced,
+    int scale,
+) noexcept nogil:
+    """Note a SYN with ACK; `scale` is -1 where it has no such option."""
+    cdef way_t *own = &window.ways[direction]
+    cdef way_t *peer = &window.ways[1 - direction]
+    cdef bint again = (
+        window.flags & BEGUN << direction != 0 and own.sent - sequence <= <uint32_t>GENEROUS
+    )
+    _note_scale(window, direction, scale, again)
+    if not again:
+        own.sent = end
+        own.widest = GENEROUS
+        own.limit = end + peer.widest
+        peer.acknowledged = sequence + 1
+    own.sent = _later(own.sent, end)
+    own.widest = max(own.widest, announced)
+    own.acknowledged = acknowledgment
+    if not window.flags & HEARD << (1 - direction):
+        peer.sent = peer.limit = acknowledgment
+    peer.limit = _later(peer.limit, acknowledgment + own.widest)
+    window.flags |= (HEARD | BEGUN) << direction
+
+
+cdef inline void _note_scale(
+    window_t *window, int direction, int scale, bint again
+) noexcept nogil:
+    """Windows are scaled only where both ends have announced a scale (RFC 7323, 2.2)."""
+    cdef bint known = again and not window.flags & UNSCALED << direction
+    cdef bint unscaled
+    if scale >= 0:
+        scale = min(scale, <int>GREATEST_SCALE)
+        if known:
+            scale = max(scale, <int>window.scale[direction])
+        window.scale[direction] = <uint8_t>scale
+        window.flags &= ~(UNSCALED << direction)
+    elif not known:
+        window.flags |= UNSCALED << direction
+    unscaled = window.flags & (UNSCALED | UNSCALED << 1) != 0
+    window.shift[0] = 0 if unscaled else window.scale[0]
+    window.shift[1] = 0 if unscaled else window.scale[1]
+
+
+cdef inline bint is_exact_reset(
+    const window_t *window,
+    int direction,
+    uint32_t sequence,
+    uint32_t acknowledgment,
+    bint acknowledges,
+) noexcept nogil:
+    """Whether a RST is one that its receiver obeys."""
+    if not window.flags & HEARD << direction:
+        return acknowledges and answers(window, direction, acknowledgment)
+    return sequence in (window.ways[1 - direction].acknowledged, window.ways[direction].sent)

@@ -18,7 +18,7 @@ SEEN = struct.Struct("=QQQB")
 """Frames, bytes of Ethernet, when the last one came, the TCP flags of all of them."""
 
 RECORD = struct.Struct(SEEN.format + "QQIHHH12s")
-"""The same, and flow, number of the window, generation; the routine's differences and patch."""
+"""The same, and flow, tracked connection, generation; the routine's differences and patch."""
 
 _TASK = struct.Struct("=" + RECORD.format.removeprefix(SEEN.format))
 

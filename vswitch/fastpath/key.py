@@ -10,8 +10,8 @@ There are two kinds, told apart by the destination station:
 * To the gateway's station the switch routes, so the flow is the transport flow: port, protocol,
   sending station, addresses, ports (of an ICMP query: type and identifier). Without a key are: what
   is not IPv4, headers with options, wrong header checksums, lengths that lie, an unfinished
-  checksum anywhere but in its place, fragments, a TTL about to expire, ICMP errors, and every TCP
-  segment but one with ACK and without SYN, FIN and RST: the state machine has to see those.
+  checksum anywhere but in its place, fragments, a TTL about to expire, ICMP errors, and TCP
+  segments whose flags contradict each other.
 * To any other station it bridges, so the flow is the pair of stations in a VLAN on a port.
   Group addresses have no key: a flood is decided anew each time.
 
@@ -64,7 +64,7 @@ _WITHOUT_OPTIONS = 0x45
 _VLAN_ETHERTYPE = b"\x81\x00"
 _UNTAGGED = b"\x00\x00"
 _FRAGMENTED = ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET_MASK
-_CONTROL = tcp.FIN | tcp.SYN | tcp.RST | tcp.ACK
+_MAKES_SENSE = tuple(not tcp.is_contradictory(flags) for flags in range(256))
 _RIGHT = 0xFFFF
 """The sum of what its checksum is right for."""
 
@@ -163,7 +163,7 @@ def _routed(context: KeyContext, station: bytes, frame: Buffer, length: int) -> 
         header = frame[_TRANSPORT + tcp.DATA_OFFSET] >> 4 << 2
         if not tcp.HEADER_LENGTH <= header <= payload:
             return None
-        if frame[_TRANSPORT + tcp.FLAGS] & _CONTROL != tcp.ACK:
+        if not _MAKES_SENSE[frame[_TRANSPORT + tcp.FLAGS]]:
             return None
     elif protocol == _UDP:
         if unfinished and frame[_CHECKSUM_PLACE] != _UDP_CHECKSUM:

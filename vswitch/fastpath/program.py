@@ -4,7 +4,7 @@ Theory of operation. The pipeline decides once per flow; the decision is a `Prog
 of actions that is executed for every frame of the flow. A program holds values only (addresses,
 ports, numbers), no reference to any table, so that it can cross into compiled code, be printed in a
 trace and be compared in a test. It decides nothing: conditions are checked by the flow key, whose
-frames all look the same to every action (see `key`), and by `FitMtu` and `TrackWindow`, for what
+frames all look the same to every action (see `key`), and by `FitMtu` and `Track`, for what
 may differ between two frames of one flow.
 
 Whatever the order of the actions in a program, what may refuse is asked first, then comes what
@@ -30,12 +30,13 @@ class FitMtu:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackWindow:
-    """Go on only where the TCP segment fits the window that is kept for `flow`, else it is a miss.
+class Track:
+    """Go on only where the frame may be noted by the fast path as one of connection `flow`, else it
+    is a miss (see `track`).
 
-    A segment that fits is noted there. Where no window is kept every segment goes on. `direction`
-    is 0 for the original one, 1 for the reply. It is not carried out on the frame that a program is
-    made for, as whoever made it has seen to that.
+    `direction` is 0 for the original one, 1 for the reply. A TCP segment with SYN, FIN or RST goes
+    on in no program without this. It is not carried out on the frame that a program is made for, as
+    whoever made it has seen to that.
     """
 
     flow: int
@@ -81,7 +82,7 @@ class SetDestination:
 class ClampMss:
     """Let a TCP SYN ask for no longer segments than `limit` bytes of data (RFC 9293, 3.7.1).
 
-    It belongs into programs that are carried out once, as no SYN has a key.
+    A segment without SYN is left alone.
     """
 
     limit: int
@@ -95,14 +96,7 @@ class Output:
 
 
 Action: TypeAlias = (
-    FitMtu
-    | TrackWindow
-    | SetStations
-    | DecrementTtl
-    | SetSource
-    | SetDestination
-    | ClampMss
-    | Output
+    FitMtu | Track | SetStations | DecrementTtl | SetSource | SetDestination | ClampMss | Output
 )
 
 

@@ -11,8 +11,8 @@ Entries are dropped one by one (`remove`) or all at once by counting up the gene
 is installed again goes on with the counters that it had. The number of entries is bounded: a full
 table forgets those that were installed first, whose next frame is a miss and installs them again.
 
-The windows of TCP connections are kept here, because they change with every segment, and are the
-pipeline's too: it notes in them what it sees. A segment outside its window is a miss.
+What frames change of a connection is kept here and noted here: its state and its windows (`track`).
+They are the pipeline's too, which notes in them what it sees, and takes what has moved.
 
 It never decides, never allocates a table entry by itself, and knows nothing of the dataplane:
 packed keys and flat programs come in, counters go out.
@@ -20,7 +20,6 @@ packed keys and flat programs come in, counters go out.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -33,10 +32,12 @@ from vswitch.fastpath.entry import RECORD, SEEN, Entry, FlowCounters
 from vswitch.fastpath.key import KeyContext, extract
 from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
-from vswitch.fastpath.routine import Routine, longest_packet, prepare
+from vswitch.fastpath.routine import Plan, Routine, longest_packet, prepare
 from vswitch.fastpath.soundness import SETTLED, VERIFIED, is_wrong
+from vswitch.fastpath.states import State
+from vswitch.fastpath.track import WAYS, Move, Track
 from vswitch.fastpath.twin import BATCH, CAPACITY, EVICTED_PART, PortCounters
-from vswitch.fastpath.window import Fit, Window
+from vswitch.fastpath.window import Window
 from vswitch.units import Nanoseconds
 from vswitch.wire import ethernet, ipv4, offload, tcp
 from vswitch.wire.adapt import adapt
@@ -50,12 +51,7 @@ _TRANSPORT = _IP + ipv4.HEADER_LENGTH
 _TCP_FLAGS = _TRANSPORT + tcp.FLAGS
 _TCP = int(Protocol.TCP)
 
-_SEGMENT_AT = _IP + ipv4.TOTAL_LENGTH
-_SEGMENT = struct.Struct(f">H{_TRANSPORT + tcp.SEQUENCE - _SEGMENT_AT - 2}xIIBxH")
-"""Total length, sequence, acknowledgment, data offset, window."""
-
-_SEQUENCES = 0xFFFF_FFFF
-_OUTSIDE = Fit.OUTSIDE
+_CONTROL = tcp.FIN | tcp.SYN | tcp.RST | tcp.ACK
 _SENT = Sent.SENT
 
 
@@ -78,7 +74,8 @@ class ReferenceFastPath:
         self._ports: dict[int, _Port] = {}
         self._entries: dict[bytes, Entry] = {}
         self._generation = 0
-        self._windows: dict[int, Window] = {}
+        self._tracks: dict[int, Track] = {}
+        self._moves: list[Move] = []
         self.observer: Observer | None = None
         self.gone: set[int] = set()
         """Ports whose device said, when nobody had asked, that it does not exist any more: a frame
@@ -151,20 +148,34 @@ class ReferenceFastPath:
     def __len__(self) -> int:
         return len(self._entries)
 
-    # Windows
+    # Connections
+
+    def track(self, flow: int, state: State) -> None:
+        """Follow a connection from `state` on, or have it moved there by who has seen why."""
+        track = self._tracks.get(flow)
+        if track is None:
+            self._tracks[flow] = Track(state)
+        else:
+            track.state = state
+
+    def untrack(self, flow: int) -> None:
+        """Follow a connection no longer, where it is."""
+        self._tracks.pop(flow, None)
 
     def open_window(self, flow: int) -> Window:
-        """Begin to track a TCP connection; what was known of an earlier one is forgotten."""
-        window = self._windows[flow] = Window()
+        """Follow the sequence numbers of a TCP connection that is tracked, from the beginning."""
+        window = self._tracks[flow].window = Window()
         return window
 
     def window(self, flow: int) -> Window | None:
-        """The window of a connection, or None where it is not tracked."""
-        return self._windows.get(flow)
+        """The window of a connection, or None where its numbers are not followed."""
+        track = self._tracks.get(flow)
+        return track.window if track else None
 
-    def close_window(self, flow: int) -> None:
-        """Stop tracking a connection, where it is."""
-        self._windows.pop(flow, None)
+    def take_moves(self) -> list[Move]:
+        """What frames have moved along since this was asked last, each move with the one frame."""
+        moves, self._moves = self._moves, []
+        return moves
 
     # Frames
 
@@ -197,8 +208,8 @@ class ReferenceFastPath:
         routine = prepare(program, frame)
         if key is not None:
             self._install(key, routine, flow)
-        if routine.mss_limit:
-            clamp_mss(frame, routine.plan.network, routine.mss_limit)
+        if routine.plan.mss_limit:
+            clamp_mss(frame, routine.plan.network, routine.plan.mss_limit)
         routine.rewrite(frame)
         return routine.plan.outputs
 
@@ -241,33 +252,40 @@ class ReferenceFastPath:
             return False
         if size > plan.packet_limit and longest_packet(frame) > plan.packet_limit:
             return False
-        if plan.direction is not None and not self._track(tracked, plan.direction, frame):
-            return False
         protocol = plan.protocol
-        if protocol == _TCP:
-            flags |= frame[_TCP_FLAGS]
+        control = frame[_TCP_FLAGS] if protocol == _TCP else 0
+        if plan.direction is not None:
+            if not self._note(tracked, plan, frame):
+                return False
+        elif protocol == _TCP and control & _CONTROL != tcp.ACK:
+            return False
         finished = protocol in VERIFIED and not frame[offload.FLAGS] & SETTLED
         if finished and is_wrong(frame, _IP, protocol):
             self._ports[number].counters.wrong_checksums += 1
-        SEEN.pack_into(entry, 0, frames + 1, octets + size, now, flags)
+        SEEN.pack_into(entry, 0, frames + 1, octets + size, now, flags | control)
         if self.observer is not None:
             self.observer.hit(number, frame, flow, now)
+        if control & tcp.SYN and plan.mss_limit:
+            clamp_mss(frame, plan.network, plan.mss_limit)
         plan.rewrite(frame, patch, header, whole, partial)
         for output in plan.outputs:
             self.transmit(output, frame, flow, now)
         return True
 
-    def _track(self, tracked: int, direction: int, frame: Buffer) -> bool:
-        """Whether a segment fits the window of its connection, where that is tracked."""
-        window = self._windows.get(tracked)
-        if window is None:
-            return True
-        total, sequence, acknowledgment, offset, announced = _SEGMENT.unpack_from(
-            frame, _SEGMENT_AT
-        )
-        length = total - ipv4.HEADER_LENGTH - (offset >> 4 << 2)
-        end = (sequence + length) & _SEQUENCES
-        return window.accept(direction, sequence, end, acknowledgment, announced) is not _OUTSIDE
+    def _note(self, tracked: int, plan: Plan, frame: Buffer) -> bool:
+        """Note a frame of a connection that is tracked, if that may be done here."""
+        track = self._tracks.get(tracked)
+        direction = plan.direction or 0
+        if track is None:
+            return False
+        before = track.state
+        if plan.protocol != _TCP:
+            track.note(direction)
+        elif not track.note_segment(direction, frame):
+            return False
+        if track.state is not before:
+            self._moves.append(Move(tracked, WAYS[direction], track.state))
+        return True
 
     def _install(self, key: bytes, routine: Routine, flow: int) -> None:
         entry = Entry(routine, flow, self._generation)

@@ -34,7 +34,7 @@ from vswitch.fastpath.program import (
     SetDestination,
     SetSource,
     SetStations,
-    TrackWindow,
+    Track,
 )
 from vswitch.wire import checksum, ethernet, icmp, ipv4, ipv6, offload, tcp, udp
 from vswitch.wire.buffer import Buffer, MutableBuffer
@@ -121,7 +121,7 @@ class Plan:
     protocol: int
     """Of the IPv4 packet, 0 where nobody looks at one."""
     direction: int | None
-    """In which the windows of the connection are tracked, None where they are not."""
+    """Of the connection that is tracked, None where none is."""
     stations: bytes
     """What is written over the addresses of Ethernet; empty where they stay."""
     network: int
@@ -137,6 +137,8 @@ class Plan:
     transport_checksum: int
     zero_is_none: bool
     zero: int
+    mss_limit: int
+    """What a SYN may ask for, 0 where that is its own business."""
     outputs: tuple[int, ...]
 
     def rewrite(
@@ -176,9 +178,7 @@ class Routine(NamedTuple):
     unfinished: int
     """That of one that holds the sum of the pseudo header alone."""
     tracked: int
-    """The number of the window that the plan's direction is one of."""
-    mss_limit: int
-    """What a SYN may ask for, 0 where that is its own business."""
+    """The number of the connection that the plan's direction is one of."""
 
     def rewrite(self, frame: MutableBuffer) -> None:
         """Carry out, in place, everything but the sending."""
@@ -231,7 +231,7 @@ def prepare(program: Program, frame: Buffer) -> Routine:
         match action:
             case FitMtu():
                 mtu = action.mtu
-            case TrackWindow():
+            case Track():
                 tracked, direction = action.flow, action.direction
             case SetStations():
                 stations = action.destination + action.source
@@ -249,11 +249,11 @@ def prepare(program: Program, frame: Buffer) -> Routine:
     layers = _NO_LAYERS
     if rewrites or decrements or mss_limit:
         layers = _layers(frame, rewrites=rewrites)
-    plan = _plan(layers, mtu, direction, stations, decrements, outputs)
+    plan = _plan(layers, mtu, direction, stations, decrements, mss_limit, outputs)
     old = _addresses_and_ports(frame, layers)
     ttl = _TTL_DIFFERENCE if decrements else 0
     if not rewrites:
-        return Routine(plan, old, ttl, 0, 0, tracked, mss_limit)
+        return Routine(plan, old, ttl, 0, 0, tracked)
     new = _patched(old, layers, source, destination)
     addresses = _number(new[:_ADDRESSES]) - _number(old[:_ADDRESSES])
     ports = _number(new[_ADDRESSES:]) - _number(old[_ADDRESSES:])
@@ -264,7 +264,6 @@ def prepare(program: Program, frame: Buffer) -> Routine:
         (ports + (addresses if layers.header.covers_addresses else 0)) % _ONES,
         addresses % _ONES,
         tracked,
-        mss_limit,
     )
 
 
@@ -305,6 +304,7 @@ def _plan(
     direction: int | None,
     stations: bytes,
     decrements: bool,
+    mss_limit: int,
     outputs: tuple[int, ...],
 ) -> Plan:
     network, transport, header = layers.network, layers.transport, layers.header
@@ -325,6 +325,7 @@ def _plan(
         transport_checksum=transport + header.checksum if header.checksum else 0,
         zero_is_none=header.zero_is_none,
         zero=header.zero,
+        mss_limit=mss_limit,
         outputs=outputs,
     )
 

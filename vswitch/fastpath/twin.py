@@ -14,6 +14,8 @@ from vswitch.devices.base import Device, Sent
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
+from vswitch.fastpath.states import State
+from vswitch.fastpath.track import Move
 from vswitch.fastpath.window import Window
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer, MutableBuffer
@@ -106,17 +108,23 @@ class FastPath(Protocol):
     def __len__(self) -> int:
         """How many entries there are."""
 
-    # Windows
+    # Connections
+
+    def track(self, flow: int, state: State) -> None:
+        """Follow a connection from `state` on, or have it moved there by who has seen why."""
+
+    def untrack(self, flow: int) -> None:
+        """Follow a connection no longer, where it is."""
 
     def open_window(self, flow: int) -> Window:
-        """Begin to track a TCP connection; what was known of an earlier one is forgotten."""
+        """Follow the sequence numbers of a TCP connection that is tracked, from the beginning."""
 
     def window(self, flow: int) -> Window | None:
-        """The window of a connection, or None where it is not tracked. It is good to be used until
-        that connection's is closed."""
+        """The window of a connection, or None where its numbers are not followed. It is good to be
+        used until the connection is tracked no more."""
 
-    def close_window(self, flow: int) -> None:
-        """Stop tracking a connection, where it is."""
+    def take_moves(self) -> list[Move]:
+        """What frames have moved along since this was asked last, each move with the one frame."""
 
     # Frames
 

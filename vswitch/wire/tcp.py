@@ -67,6 +67,15 @@ class Flags(IntFlag):
     CWR = CWR
 
 
+def is_contradictory(flags: int) -> bool:
+    """Whether no end of a connection would send a segment with these flags (RFC 9293, 3.10.7)."""
+    if flags & SYN:
+        return bool(flags & (FIN | RST))
+    if flags & FIN and flags & RST:
+        return True
+    return not flags & (ACK | RST)
+
+
 class Option(NamedTuple):
     """An option: its kind, where its data begins in the frame, and how many bytes that has."""
 

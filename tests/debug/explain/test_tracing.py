@@ -162,7 +162,7 @@ def test_fast_path_is_asked_first() -> None:
     assert words(ask(lab, text), FAST_PATH) == [
         "a program is kept for frames like this one: it has carried 2"
     ]
-    assert words(ask(lab, f"{CLIENT} syn"), FAST_PATH) == [
+    assert words(ask(lab, "a arp who-has 10.0.0.1"), FAST_PATH) == [
         "each frame like this one is decided about anew"
     ]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.debug.explain.test_tracing import known
 from tests.harness import ICMP, IP, ROUTER, TCP, UDP, UPLINK_ADDRESS, Lab
-from vswitch.dataplane.conntrack import Connection, State
+from vswitch.dataplane.conntrack import Connection
 from vswitch.debug.explain.why import STATES, Why, usage, why
+from vswitch.fastpath.states import State
 from vswitch.units import SECOND
 
 OUTSIDE = "198.51.100.7"
@@ -145,18 +146,18 @@ def test_end_comes_with_silence_and_a_frame_of_the_fast_path_puts_it_off() -> No
 def test_programs_are_told_by_direction_with_what_they_carried() -> None:
     lab = Lab().meet_everyone()
     out(lab, "S")
-    assert reasons(lab).kept == ()
+    assert [each.frames for each in reasons(lab).kept] == [0, 0]
     back(lab, "SA")
     for _ in range(3):
         out(lab, "A")
         back(lab, "PA")
     kept = {each.direction: each for each in reasons(lab).kept}
     assert list(kept) == ["original", "reply"]
-    assert (kept["original"].port, kept["original"].frames) == ("a", 2)
-    assert (kept["reply"].port, kept["reply"].frames) == ("outside", 2)
+    assert (kept["original"].port, kept["original"].frames) == ("a", 3)
+    assert (kept["reply"].port, kept["reply"].frames) == ("outside", 4)
     assert kept["original"].tcp_flags == ("ACK",)
-    assert kept["reply"].tcp_flags == ("PSH", "ACK")
-    assert kept["original"].bytes == 2 * len(_frame(lab))
+    assert kept["reply"].tcp_flags == ("SYN", "PSH", "ACK")
+    assert kept["original"].bytes == 3 * len(_frame(lab))
 
 
 def _frame(lab: Lab) -> bytes:

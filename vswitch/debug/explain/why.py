@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vswitch.dataplane.conntrack import TCP_TRANSITIONS, Connection, Event, State
-from vswitch.dataplane.flow import ANSWERS, Direction, FlowTuple
+from vswitch.dataplane.conntrack import Connection
+from vswitch.dataplane.flow import ANSWERS, FlowTuple
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Network, Side
 from vswitch.debug.explain.tracing import Host
+from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
 from vswitch.translation import Refresh
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire import tcp

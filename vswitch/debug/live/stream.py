@@ -21,7 +21,6 @@ from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from vswitch.dataplane.conntrack import Connection
-from vswitch.dataplane.flow import Direction
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.verdict import Fate
 from vswitch.debug import sight as seen
@@ -29,6 +28,7 @@ from vswitch.debug.choices import Judged, Passing
 from vswitch.debug.files.bpf import Filter
 from vswitch.debug.files.pcapng import WHOLE_FRAMES, PcapngWriter
 from vswitch.debug.sight import Sight
+from vswitch.fastpath.states import Direction
 from vswitch.units import MEBIBYTE, Nanoseconds
 from vswitch.wire import ethernet
 from vswitch.wire.offload import HEADER_LENGTH

@@ -1,0 +1,89 @@
+"""The answer to a new connection, decided about before it comes.
+
+Theory of operation. When the first frame of a connection leaves, all is known that a decision about
+the answer would rest on: its tuple, the station that it will come from, the way back. So a frame
+as the answer will be is made up, and what the pipeline would decide about it is kept under its key.
+An answer that turns out otherwise (from another station, with options, in fragments) has another
+key or none, and is decided about as ever. Nothing that is made up is ever sent.
+
+Where something is not certain (behind which port a station is, who the next hop back is), or where
+the answer would be refused, nothing is expected.
+"""
+
+from __future__ import annotations
+
+from vswitch.dataplane import egress, policy
+from vswitch.dataplane.conntrack import Connection
+from vswitch.dataplane.flow import FlowTuple
+from vswitch.dataplane.tables import Tables
+from vswitch.dataplane.verdict import Delivery, Kept, Onward
+from vswitch.fastpath.program import SetStations, Track
+from vswitch.fastpath.states import Direction
+from vswitch.wire import ethernet, icmp, ipv4, tcp, udp
+from vswitch.wire.values import EtherType, MacAddress, Protocol
+
+
+def expect(tables: Tables, connection: Connection, begun: Delivery) -> Delivery | None:
+    """What to keep for the answers of a connection that begins with `begun`; its frame is made up.
+
+    None where that has to wait for the first answer.
+    """
+    answer, back = connection.reply, connection.original.turned
+    arrives, leaves = tables.networks[answer.network], tables.networks[back.network]
+    next_hop = leaves.hop_towards(back.destination)
+    way_back = leaves.neighbours.station(next_hop) if next_hop is not None else None
+    ports = begun.program.outputs
+    if (
+        begun.kept is None
+        or len(ports) != 1
+        or next_hop is None
+        or way_back is None
+        or arrives.interface is None
+        or leaves.interface is None
+        or answer == connection.original
+        or policy.refuse_ends(answer.source, answer.destination, arrives, tables)
+    ):
+        return None
+    payload = _payload(answer)
+    if payload is None:
+        return None
+    packet = ipv4.build(answer.source, answer.destination, answer.protocol, payload)
+    frame = ethernet.build(arrives.interface.mac, _next_hop(begun), EtherType.IPV4, packet)
+    key = tables.key_of(ports[0], frame)
+    if key is None:
+        return None
+    is_tcp = answer.protocol == Protocol.TCP
+    rewrite = egress.rewrite(arrives, leaves, answer, back, may_be_syn=is_tcp)
+    onward = Onward(
+        frame,
+        arrives.number,
+        ports[0],
+        leaves.number,
+        next_hop,
+        (Track(connection.number, Direction.REPLY.index), *rewrite),
+        Kept(key, connection, Direction.REPLY),
+        connection,
+    )
+    expected = egress.complete(onward, leaves, way_back, leaves.interface)
+    return expected if expected.kept is not None else None
+
+
+def _next_hop(begun: Delivery) -> MacAddress:
+    """Whose station the first frame goes to, and the answer comes from."""
+    return next(each for each in begun.program.actions if isinstance(each, SetStations)).destination
+
+
+def _payload(answer: FlowTuple) -> bytes | None:
+    """The transport header of an answer, None for a protocol whose frames have no keys."""
+    ends = answer.source, answer.destination
+    ports = answer.source_port, answer.destination_port
+    match answer.protocol:
+        case Protocol.TCP:
+            return tcp.build(
+                *ends, *ports, sequence=0, acknowledgment=0, flags=tcp.ACK, payload=b""
+            )
+        case Protocol.UDP if all(ports):
+            return udp.build(*ends, *ports, b"")
+        case Protocol.ICMP:
+            return icmp.build(answer.kind, 0, answer.identifier << 16, b"")
+    return None
