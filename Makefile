@@ -7,6 +7,15 @@
 BIN := .venv/bin
 ARGS ?=
 
+# These two see the copy of vswitch in their environment, not the one in the tree.
+PURE := .venv-pure/bin/python -P -m pytest -o pythonpath=
+SANITIZED := .venv-sanitized/bin/python -P -m pytest -o pythonpath=
+
+# CPython keeps memory until it ends, which is no leak of ours, and its own allocator would hide
+# where a buffer ends.
+SANITIZERS = LD_PRELOAD="$$(cc -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+
 # An ordinary user's PATH has neither ip nor tcpdump on Debian.
 export PATH := $(PATH):/usr/sbin:/sbin
 
@@ -19,6 +28,17 @@ demo: ## show the switch carrying real traffic (as root, under a minute)
 test: ## run all tests (those on real interfaces need root)
 	@.ci/setup test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+.PHONY: test-pure
+test-pure: ## run those of the fast path as on a machine without a compiler
+	@.ci/setup pure
+	@$(PURE) -n 2 --dist loadfile tests/fastpath tests/conformance tests/test_corpus.py $(ARGS)
+
+.PHONY: sanitize
+sanitize: TESTS ?= tests/fastpath tests/dataplane tests/test_corpus.py
+sanitize: ## run TESTS with sanitizers in the compiled fast path
+	@.ci/setup sanitized
+	@$(SANITIZERS) $(SANITIZED) -n 2 --dist loadfile $(TESTS) $(ARGS)
 
 .PHONY: conformance
 conformance: ## show which requirements of the NAT RFCs are met, in a table
@@ -45,7 +65,7 @@ bench-engine: ## measure the engine alone, in memory
 
 .PHONY: clean
 clean: ## remove .venv and everything else that was built here
-	rm -rf .venv *.egg-info build dist demo.pcapng
+	rm -rf .venv .venv-pure .venv-sanitized vswitch/fastpath/_fast.*.so *.egg-info build dist demo.pcapng
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
