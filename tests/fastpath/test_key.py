@@ -245,3 +245,10 @@ def test_any_bytes_have_a_key_or_none_and_never_raise(frame: bytes, cut: int, to
 def test_frame_cut_short_has_no_routed_key(cut: int) -> None:
     whole = bytes(data())
     assert (key(whole[: len(whole) - cut]) is None) == (cut > 0)
+
+
+@pytest.mark.parametrize("length", range(8, 20))
+def test_packet_that_ends_within_its_tcp_header_has_no_routed_key(length: int) -> None:
+    """It is whole as a packet, and nothing stands behind it."""
+    header = bytes(data()[TCP])[:length]
+    assert key(to_gateway(ip(proto=6) / Raw(header))) is None

@@ -91,6 +91,8 @@ cdef inline bint _routed(
     protocol = frame[IP + 9]
     memset(octets, 0, KEY_BYTES)
     if protocol == TCP:
+        if payload < 20:
+            return False
         if unfinished and not _unfinished_at(frame, 16):
             return False
         header = frame[TRANSPORT + 12] >> 4 << 2

@@ -158,6 +158,8 @@ def _routed(context: KeyContext, station: bytes, frame: Buffer, length: int) -> 
         return None
     unfinished = frame[offload.FLAGS] & offload.NEEDS_CSUM
     if protocol == _TCP:
+        if payload < tcp.HEADER_LENGTH:
+            return None
         if unfinished and frame[_CHECKSUM_PLACE] != _TCP_CHECKSUM:
             return None
         header = frame[_TRANSPORT + tcp.DATA_OFFSET] >> 4 << 2
