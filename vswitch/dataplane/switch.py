@@ -45,6 +45,7 @@ from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
 from vswitch.fastpath import select
 from vswitch.fastpath.program import Output, Program
+from vswitch.fastpath.twin import Waiting
 from vswitch.impairment import Impairments
 from vswitch.translation import DEFAULT_LIMITS, Limits
 from vswitch.units import Nanoseconds
@@ -180,16 +181,24 @@ class Switch:
         """One round on a port whose device is readable. Raises `DeviceGone`."""
         self._now = now
         misses = self.fastpath.run(port, now)
-        moves = self._follow()
-        for frame in misses:
-            self.transmit(self.receive(port, frame, now), now)
+        return self.decide([Waiting(port, frame) for frame in misses], now)
+
+    def decide(self, misses: Sequence[Waiting], now: Nanoseconds) -> Served:
+        """Follow what the fast path has done, and decide about the frames that it knew nothing of.
+
+        What came in by a port that is gone goes with it."""
+        self._now = now
+        moves = self.follow()
+        for port, frame in misses:
+            if port in self.tables.ports:
+                self.transmit(self.receive(port, frame, now), now)
         if self.impaired:
             self._send_due(now)
             return Served.WITH_FRAMES_HELD
         return Served.BY_PIPELINE if misses or moves else Served.BY_FAST_PATH
 
-    def _follow(self) -> bool:
-        """Note what the fast path has moved along; whether there was anything."""
+    def follow(self) -> bool:
+        """Note which connections the fast path has moved along; whether there was one."""
         moves = self.fastpath.take_moves()
         for move in moves:
             self.tables.connections.follow(move)

@@ -182,8 +182,9 @@ class PacketDevice:
 
     def raw(self) -> RawDescriptor | None:
         """The packet socket, while its interface is not known to be down."""
-        is_usable = not (self._is_down or self._gone) and self._socket.fileno() >= 0
-        return RawDescriptor(self._socket.fileno(), Form.PACKET) if is_usable else None
+        descriptor = self._socket.fileno()
+        is_usable = not (self._is_down or self._gone) and descriptor >= 0
+        return RawDescriptor(descriptor, Form.PACKET, descriptor) if is_usable else None
 
     def overcome(self, error: OSError) -> bool:
         """EINVAL is a frame that has no header; everything else begins with being down."""

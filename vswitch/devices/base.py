@@ -67,6 +67,8 @@ class RawDescriptor(NamedTuple):
 
     descriptor: int
     form: Form
+    readable: int
+    """What to poll for reading."""
 
 
 class Device(Protocol):

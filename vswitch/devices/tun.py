@@ -101,7 +101,7 @@ class TunDescriptor:
     def raw(self) -> RawDescriptor | None:
         """The descriptor, while it is open."""
         form = Form.TUN if self._vnet_header else Form.TUN_WITHOUT_HEADER
-        return RawDescriptor(self._fd, form) if self._fd >= 0 else None
+        return RawDescriptor(self._fd, form, self.fileno()) if self._fd >= 0 else None
 
     def overcome(self, error: OSError) -> bool:
         """EINVAL is a frame that has no header; everything else is the end."""

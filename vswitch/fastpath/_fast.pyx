@@ -1,139 +1,76 @@
 """The compiled fast path: the twin of `reference`, which says what everything here means.
 
-Theory of operation. One call takes a batch from a device: read, key, look-up, window, rewrite,
-write, for each frame, in the buffer that it was read into, without a Python object and without the
-GIL. Whatever Python has to do or to hear of goes into a *journal* in the order in which it happens,
-and the journal is read behind the batch: frames that missed, frames for a device that is no
-descriptor, frames whose offload header lies, and, while somebody observes, all frames.
+Theory of operation. One call takes a batch from a device: read, key, look-up, state and window,
+rewrite, write, for each frame, in the buffer that it was read into, without a Python object and
+without the GIL (`_engine`). Whatever Python has to do or to hear of is in a *journal* afterwards,
+which is read here (`_journal`). What is decided once per flow is decided in Python, by the same
+code as for the reference: `routine` makes a plan of a program, and here both become a record.
 
-What is decided once per flow is decided in Python, by the same code as for the reference: `routine`
-makes a plan of a program, and here both become a record. The rest is in rooms of its own: `_key`,
-`_table`, `_window`, `_rewrite`, `_fit`, `_line`, `_octets`.
+The loop over frames can have a thread of its own (`loop`), so that nothing that Python does delays
+a frame whose flow is known. The thread that owns this object goes on to change the tables, under a
+lock that is held for one frame, or one change, at a time.
+
+The rooms: `_engine` the loop, `_key`, `_table`, `_track`, `_window`, `_rewrite`, `_fit`, `_line` as
+their names say, `_octets` underneath, `_journal` and `_lock` between the two threads.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBUF_WRITE
+from collections import deque
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBUF_WRITE
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport EAGAIN, EINTR
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from vswitch.fastpath cimport _fit, _line, _table
-from vswitch.fastpath._key cimport FLAGS, GSO_TYPE, IP, LENGTH_AT, START, TCP, TRANSPORT
-from vswitch.fastpath._key cimport CONTROL, NEEDS_CSUM, TCP_ACK, TCP_SYN, context_t, extract
-from vswitch.fastpath._rewrite cimport is_looked_at, is_wrong, longest_packet, plan_t, rewrite
-from vswitch.fastpath._rewrite cimport PATCH, task_t
-from vswitch.fastpath._track cimport clamp_mss, machine_t, note_segment
-from vswitch.fastpath._window cimport WINDOW_BYTES, window_t
+from vswitch.fastpath cimport _engine, _line, _table
+from vswitch.fastpath._engine cimport ANSWERS, ERRNOS, PORTS, engine_t, entry_t, port_t, track_t
+from vswitch.fastpath._journal cimport (
+    GONE,
+    HIT,
+    LEFT,
+    MISS,
+    MOVED,
+    TO_SEND,
+    TROUBLE,
+    discard,
+    journal_t,
+    next_note,
+    note_t,
+)
+from vswitch.fastpath._key cimport IP, LENGTH_AT, START, TCP, TRANSPORT, extract
+from vswitch.fastpath._lock cimport load, lock_by_owner, spin, store, unlock
+from vswitch.fastpath._rewrite cimport PATCH, plan_t
+from vswitch.fastpath._window cimport WINDOW_BYTES
 
-from vswitch.devices.base import Form, Sent, sent_by_error
+import os
+import select
+
+from vswitch.devices.base import DeviceGone, Form, Sent, sent_by_error
 from vswitch.fastpath import clamp
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.routine import prepare
 from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
 from vswitch.fastpath.track import Move
-from vswitch.fastpath.twin import BATCH, CAPACITY, EVICTED_PART, PortCounters
+from vswitch.fastpath.twin import BATCH, CAPACITY, EVICTED_PART, PortCounters, Trouble, Waiting
 from vswitch.fastpath.window import Window
 from vswitch.wire.adapt import adapt
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import carried_by
 
-cdef enum:
-    PORTS = 1 << 16
-    DEMANDS = 1 << 9
-    ANSWERS = 7
-    ERRNOS = 256
-
-cdef enum note_kind_t:
-    MISS
-    HIT
-    LEFT
-    TO_SEND
-    TO_FIT
-    GONE
-    MOVED
-
-cdef object _ANSWERS = tuple(Sent)
-cdef object _SENT = Sent.SENT
-cdef object _HELD = Sent.HELD
-cdef int _SENT_NUMBER = _ANSWERS.index(Sent.SENT)
-cdef int _REFUSED_NUMBER = _ANSWERS.index(Sent.REFUSED)
-cdef int _GONE_NUMBER = _ANSWERS.index(Sent.GONE)
-cdef uint8_t[ERRNOS] _ANSWER_BY_ERRNO
-for _number in range(ERRNOS):
-    _ANSWER_BY_ERRNO[_number] = _ANSWERS.index(sent_by_error(OSError(_number, "")))
-
+cdef tuple _ANSWERS = tuple(Sent)
+cdef tuple _STATES = tuple(State)
+cdef tuple _DIRECTIONS = tuple(Direction)
+cdef tuple _EVENTS = (Event.SYN, Event.FIN, Event.RST, Event.OTHER)
 cdef dict _FORMS = {
     Form.TUN: _line.TUN,
     Form.TUN_WITHOUT_HEADER: _line.TUN_WITHOUT_HEADER,
     Form.PACKET: _line.PACKET,
 }
-cdef tuple _STATES = tuple(State)
-cdef tuple _DIRECTIONS = tuple(Direction)
-cdef machine_t _MACHINE
-_MACHINE.opening = _STATES.index(State.OPENING)
-_MACHINE.answered = _STATES.index(State.ANSWERED)
-for _number, _state in enumerate(State):
-    for _direction in Direction:
-        for _event_number, _event in enumerate((Event.SYN, Event.FIN, Event.RST, Event.OTHER)):
-            _after = TCP_TRANSITIONS.get((_state, _direction, _event), _state)
-            _MACHINE.after[<int>_number][<int>_direction.index][<int>_event_number] = (
-                _STATES.index(_after)
-            )
 cdef bytes _FRESH_WINDOW = bytes(Window().state)
-
-
-cdef struct port_t:
-    int fd
-    _line.form_t form
-    uint16_t number
-    context_t context
-    uint8_t carries[DEMANDS]
-    uint64_t received_frames
-    int64_t received_bytes
-    uint64_t sent_frames
-    int64_t sent_bytes
-    uint64_t wrong_checksums
-    uint64_t lost[ANSWERS]
-
-
-cdef struct entry_t:
-    _table.node_t node
-    uint64_t frames
-    uint64_t octets
-    uint64_t last_used
-    uint64_t flow
-    uint64_t tracked
-    track_t *track
-    task_t task
-    uint32_t generation
-    uint8_t tcp_flags
-
-
-cdef struct track_t:
-    _table.node_t node
-    window_t window
-    uint8_t state
-    uint8_t has_window
-
-
-cdef struct note_t:
-    # One line of the journal; `length` octets of a frame follow, or the state of what has MOVED, in
-    # the direction that stands in the place of the port.
-    size_t length
-    uint64_t flow
-    uint64_t now
-    uint16_t port
-    uint8_t kind
-
-
-cdef struct journal_t:
-    uint8_t *octets
-    size_t used
-    size_t room
 
 
 cdef class _Port:
@@ -142,6 +79,7 @@ cdef class _Port:
     cdef port_t c
     cdef object device
     cdef dict unsendable
+    cdef object misses
 
 
 cdef class _Plan:
@@ -156,23 +94,18 @@ cdef class _Plan:
 
 
 cdef class CompiledFastPath:
-    """Ports, entries and the loop over them. Not thread-safe: one loop owns it."""
+    """Ports, entries and the loop over them; see `twin` for what each method does."""
 
+    cdef engine_t _engine
     cdef size_t _capacity
     cdef dict _ports
     cdef dict _plans
-    cdef port_t **_by_number
-    cdef _table.table_t _entries
-    cdef _table.table_t _tracks
-    cdef uint32_t _generation
-    cdef object _observer
-    cdef bint _is_observed
-    cdef journal_t _journal
     cdef list _moves
-    cdef bint _out_of_memory
-    cdef uint8_t *_room
-    cdef uint8_t *_scratch
-    cdef size_t _scratch_room
+    cdef list _troubles
+    cdef object _turns
+    cdef object _observer
+    cdef object _poll
+    cdef int _wake
     cdef readonly set gone
 
     name = "compiled"
@@ -180,21 +113,24 @@ cdef class CompiledFastPath:
     def __cinit__(self, size_t capacity=CAPACITY):
         cdef uint64_t seed = <uint64_t>hash(b"flow keys") | 1
         self._capacity = capacity
-        self._ports, self._plans, self._moves, self.gone = {}, {}, [], set()
-        self._by_number = <port_t **>calloc(PORTS, sizeof(port_t *))
-        self._room = <uint8_t *>malloc(_line.ROOM)
-        opened = _table.open_table(&self._entries, sizeof(entry_t), seed)
-        opened = _table.open_table(&self._tracks, sizeof(track_t), seed) and opened
-        if not opened or self._by_number == NULL or self._room == NULL:
+        self._ports, self._plans, self._moves, self._troubles = {}, {}, [], []
+        self._turns, self.gone = deque(), set()
+        self._wake = self._engine.news = -1
+        self._engine.by_number = <port_t **>calloc(PORTS, sizeof(port_t *))
+        self._engine.room = <uint8_t *>malloc(_line.ROOM)
+        opened = _table.open_table(&self._engine.entries, sizeof(entry_t), seed)
+        opened = _table.open_table(&self._engine.tracks, sizeof(track_t), seed) and opened
+        if not opened or self._engine.by_number == NULL or self._engine.room == NULL:
             raise MemoryError
+        _describe_machine(&self._engine)
 
     def __dealloc__(self):
-        _table.close_table(&self._entries)
-        _table.close_table(&self._tracks)
-        free(self._by_number)
-        free(self._room)
-        free(self._scratch)
-        free(self._journal.octets)
+        _table.close_table(&self._engine.entries)
+        _table.close_table(&self._engine.tracks)
+        discard(&self._engine.journal)
+        free(self._engine.by_number)
+        free(self._engine.room)
+        free(self._engine.scratch)
 
     @property
     def observer(self):
@@ -203,22 +139,28 @@ cdef class CompiledFastPath:
     @observer.setter
     def observer(self, observer):
         self._observer = observer
-        self._is_observed = observer is not None
+        self._engine.is_observed = observer is not None
 
     # Ports
 
     def attach(self, number, device, gateway):
         cdef _Port port = _Port()
         port.c.number = number
-        port.unsendable = {}
+        port.c.budget = 1
+        port.unsendable, port.misses = {}, deque()
         self._put(port, device)
         _set_context(&port.c, gateway)
         self._ports[number] = port
-        self._by_number[port.c.number] = &port.c
+        self._engine.by_number[port.c.number] = &port.c
 
     def detach(self, number):
+        cdef _Port port = self._port(number)
+        self._leave_alone(port)
+        self._lock()
+        self._engine.by_number[port.c.number] = NULL
+        self._unlock()
+        self._take_misses(port)
         del self._ports[number]
-        self._by_number[<uint16_t>number] = NULL
         self.gone.discard(number)
         self.invalidate()
 
@@ -226,10 +168,15 @@ cdef class CompiledFastPath:
         return self._port(number).device
 
     def set_gateway(self, number, gateway):
-        _set_context(&self._port(number).c, gateway)
+        cdef _Port port = self._port(number)
+        self._lock()
+        _set_context(&port.c, gateway)
+        self._unlock()
 
     def replace_device(self, number, device):
-        self._put(self._port(number), device)
+        cdef _Port port = self._port(number)
+        self._leave_alone(port)
+        self._put(port, device)
 
     def port_counters(self, number):
         cdef _Port port = self._port(number)
@@ -238,17 +185,20 @@ cdef class CompiledFastPath:
             port.c.received_bytes,
             port.c.sent_frames,
             port.c.sent_bytes,
+            unsendable=dict(port.unsendable),
+            wrong_checksums=port.c.wrong_checksums,
+            overrun=port.c.overrun,
         )
         for answer in range(ANSWERS):
             if port.c.lost[answer]:
                 counters.lost[_ANSWERS[answer]] = port.c.lost[answer]
-        counters.unsendable.update(port.unsendable)
-        counters.wrong_checksums = port.c.wrong_checksums
         return counters
 
     def count_wrong_checksum(self, number):
         cdef _Port port = self._port(number)
+        self._lock()
         port.c.wrong_checksums += 1
+        self._unlock()
 
     def key(self, number, frame):
         cdef uint64_t key[_table.KEY_WORDS]
@@ -263,10 +213,14 @@ cdef class CompiledFastPath:
 
     cdef _put(self, _Port port, device):
         """Let frames of a port go by `device`."""
+        self._lock()
         port.device = device
         for demand, carried in enumerate(carried_by(device.offloads)):
             port.c.carries[<uint16_t>demand] = carried
-        _look_for_descriptor(port)
+        try:
+            _look_for_descriptor(port)
+        finally:
+            self._unlock()
 
     # Entries
 
@@ -276,7 +230,7 @@ cdef class CompiledFastPath:
             self._remove(entry)
 
     def invalidate(self):
-        self._generation += 1
+        self._engine.generation += 1
 
     def flow_counters(self, key):
         cdef entry_t *entry = self._entry(key)
@@ -289,57 +243,71 @@ cdef class CompiledFastPath:
         return entry.last_used if entry != NULL else 0
 
     def uses(self):
-        cdef uint32_t number = self._entries.first
+        cdef uint32_t number = self._engine.entries.first
         cdef entry_t *entry
         uses = []
         while number != _table.NOWHERE:
-            entry = <entry_t *>_table.record(&self._entries, number)
+            entry = <entry_t *>_table.record(&self._engine.entries, number)
             uses.append((_unpacked(entry.node.key), entry.last_used))
             number = entry.node.later
         return iter(uses)
 
     def __len__(self):
-        return self._entries.count
+        return self._engine.entries.count
 
     cdef entry_t *_entry(self, key) except? NULL:
         cdef uint64_t packed[_table.KEY_WORDS]
         _pack(key, packed)
-        return <entry_t *>_table.find(&self._entries, packed)
+        return <entry_t *>_table.find(&self._engine.entries, packed)
 
     cdef _install(self, key, routine, uint64_t flow):
         cdef uint64_t packed[_table.KEY_WORDS]
         cdef entry_t *entry
         cdef _Plan plan = self._plan(routine.plan)
-        cdef const uint8_t[::1] patch = routine.patch
+        cdef const char *patch = routine.patch
+        cdef plan_t *before = NULL
+        cdef uint64_t tracked = routine.tracked
+        cdef uint16_t header = routine.header
+        cdef uint16_t finished = routine.finished
+        cdef uint16_t unfinished = routine.unfinished
         _pack(key, packed)
-        entry = <entry_t *>_table.find(&self._entries, packed)
+        entry = <entry_t *>_table.find(&self._engine.entries, packed)
+        if entry == NULL and self._engine.entries.count >= self._capacity:
+            self._evict_first_installed()
+        plan.users += 1
+        self._lock()
         if entry == NULL:
-            if self._entries.count >= self._capacity:
-                self._evict_first_installed()
-            entry = <entry_t *>_table.add(&self._entries, packed)
-            if entry == NULL:
-                raise MemoryError
-            plan.users += 1
-        elif entry.task.plan != &plan.c:
-            plan.users += 1
-            self._release(entry.task.plan)
-        entry.flow, entry.tracked, entry.track = flow, routine.tracked, NULL
-        entry.generation = self._generation
-        entry.task.plan = &plan.c
-        entry.task.header = routine.header
-        entry.task.finished = routine.finished
-        entry.task.unfinished = routine.unfinished
-        memcpy(entry.task.patch, &patch[0], PATCH)
+            entry = <entry_t *>_table.add(&self._engine.entries, packed)
+        else:
+            before = entry.task.plan
+        if entry != NULL:
+            entry.flow, entry.tracked, entry.track = flow, tracked, NULL
+            entry.generation = self._engine.generation
+            entry.task.plan = &plan.c
+            entry.task.header = header
+            entry.task.finished = finished
+            entry.task.unfinished = unfinished
+            memcpy(entry.task.patch, patch, PATCH)
+        self._unlock()
+        if entry == NULL:
+            self._release(&plan.c)
+            raise MemoryError
+        if before != NULL:
+            self._release(before)
 
     cdef _evict_first_installed(self):
+        cdef _table.table_t *entries = &self._engine.entries
         for _ in range(max(1, self._capacity // EVICTED_PART)):
-            if self._entries.first == _table.NOWHERE:
+            if entries.first == _table.NOWHERE:
                 return
-            self._remove(<entry_t *>_table.record(&self._entries, self._entries.first))
+            self._remove(<entry_t *>_table.record(entries, entries.first))
 
     cdef _remove(self, entry_t *entry):
-        self._release(entry.task.plan)
-        _table.remove(&self._entries, &entry.node)
+        cdef plan_t *plan = entry.task.plan
+        self._lock()
+        _table.remove(&self._engine.entries, &entry.node)
+        self._unlock()
+        self._release(plan)
 
     cdef _Plan _plan(self, plan):
         known = self._plans.get(id(plan))
@@ -357,50 +325,55 @@ cdef class CompiledFastPath:
 
     def track(self, flow, state):
         cdef uint64_t key[_table.KEY_WORDS]
-        cdef track_t *track = self._track_of(flow)
+        cdef uint8_t number = _STATES.index(state)
+        cdef track_t *track = _engine.track_of(&self._engine, flow)
+        _engine.pack_flow(flow, key)
+        self._lock()
         if track == NULL:
-            _pack_flow(flow, key)
-            track = <track_t *>_table.add(&self._tracks, key)
-            if track == NULL:
-                raise MemoryError
-        track.state = _STATES.index(state)
+            track = <track_t *>_table.add(&self._engine.tracks, key)
+        if track != NULL:
+            track.state = number
+        self._unlock()
+        if track == NULL:
+            raise MemoryError
 
     def untrack(self, flow):
-        cdef track_t *track = self._track_of(flow)
+        cdef track_t *track = _engine.track_of(&self._engine, flow)
         if track != NULL:
-            _table.remove(&self._tracks, &track.node)
+            self._lock()
+            _table.remove(&self._engine.tracks, &track.node)
+            self._unlock()
 
     def open_window(self, flow):
-        cdef track_t *track = self._track_of(flow)
+        cdef track_t *track = _engine.track_of(&self._engine, flow)
         if track == NULL:
             raise KeyError(flow)
+        self._lock()
         track.has_window = True
         memcpy(&track.window, <const char *>_FRESH_WINDOW, WINDOW_BYTES)
+        self._unlock()
         return _view(track)
 
     def window(self, flow):
-        cdef track_t *track = self._track_of(flow)
+        cdef track_t *track = _engine.track_of(&self._engine, flow)
         return None if track == NULL or not track.has_window else _view(track)
 
     def take_moves(self):
         moves, self._moves = self._moves, []
         return moves
 
-    cdef track_t *_track_of(self, uint64_t flow) noexcept nogil:
-        cdef uint64_t key[_table.KEY_WORDS]
-        _pack_flow(flow, key)
-        return <track_t *>_table.find(&self._tracks, key)
-
     # Frames
 
     def run(self, number, uint64_t now, int limit=BATCH):
         cdef _Port port = self._port(number)
-        misses = []
-        if port.c.form == _line.BY_DEVICE:
-            self._run_by_device(port, now, limit, misses)
-            _look_for_descriptor(port)
-        else:
-            self._run_by_descriptor(port, now, limit, misses)
+        try:
+            if port.c.form == _line.BY_DEVICE:
+                self._run_by_device(port, now, limit)
+            else:
+                self._run_by_descriptor(port, now, limit)
+        finally:
+            self._read_journal()
+            misses = self._take_misses(port)
         return misses
 
     def execute(self, program, frame, key=None, flow=0):
@@ -412,243 +385,179 @@ cdef class CompiledFastPath:
         routine.rewrite(frame)
         return routine.plan.outputs
 
-    def transmit(self, number, frame, flow, now):
-        cdef port_t *port = self._by_number[<uint16_t>number]
+    def transmit(self, number, frame, uint64_t flow, uint64_t now):
+        cdef port_t *port = self._engine.by_number[<uint16_t>number]
         cdef Py_buffer buffer
         if port == NULL:
             return
         PyObject_GetBuffer(frame, &buffer, PyBUF_SIMPLE)
-        try:
-            self._leave(port, <const uint8_t *>buffer.buf, buffer.len, flow, now)
-        finally:
-            PyBuffer_Release(&buffer)
-        self._read_journal(None)
+        self._lock()
+        _engine.leave(&self._engine, port, <const uint8_t *>buffer.buf, buffer.len, flow, now)
+        self._unlock()
+        PyBuffer_Release(&buffer)
+        self._read_journal()
 
     def settle(self, number, octets, answer):
-        cdef _Port port = self._port(number)
-        self._count(port, octets, answer)
+        self._count(self._port(number), octets, answer)
 
-    cdef _run_by_device(self, _Port port, uint64_t now, int limit, list misses):
+    cdef list _take_misses(self, _Port port):
+        """All frames of a port that wait to be decided about."""
+        misses = list(port.misses)
+        if misses:
+            self._turns.remove(port)
+        port.misses.clear()
+        port.c.waiting = 0
+        return misses
+
+    cdef _run_by_device(self, _Port port, uint64_t now, int limit):
         cdef Py_buffer buffer
-        try:
-            for frame in port.device.receive(limit):
-                PyObject_GetBuffer(frame, &buffer, PyBUF_WRITABLE)
-                try:
-                    self._take(&port.c, <uint8_t *>buffer.buf, buffer.len, now)
-                finally:
-                    PyBuffer_Release(&buffer)
-        finally:
-            self._read_journal(misses)
+        for frame in port.device.receive(limit):
+            PyObject_GetBuffer(frame, &buffer, PyBUF_WRITABLE)
+            self._lock()
+            _engine.take(&self._engine, &port.c, <uint8_t *>buffer.buf, buffer.len, now)
+            self._unlock()
+            PyBuffer_Release(&buffer)
+        _look_for_descriptor(port)
 
-    cdef _run_by_descriptor(self, _Port port, uint64_t now, int limit, list misses):
+    cdef _run_by_descriptor(self, _Port port, uint64_t now, int limit):
         cdef int error, left = limit
-        try:
-            while True:
-                with nogil:
-                    error = self._run(&port.c, now, &left)
-                if not error or not port.device.overcome(OSError(error, "")):
-                    return
-                _look_for_descriptor(port)
-                if port.c.form == _line.BY_DEVICE:
-                    return
-        finally:
-            self._read_journal(misses)
+        while True:
+            with nogil:
+                error = _engine.run(&self._engine, &port.c, now, &left)
+            if not error or not port.device.overcome(OSError(error, "")):
+                return
+            _look_for_descriptor(port)
+            if port.c.form == _line.BY_DEVICE:
+                return
 
-    cdef int _run(self, port_t *port, uint64_t now, int *left) noexcept nogil:
-        """Frames until none waits or none is `left` to be taken; what went wrong, or zero.
+    # The loop in its thread
 
-        That there was no frame at all is for the device to make something of."""
-        cdef uint8_t *frame
-        cdef ssize_t length
-        cdef int begun = left[0]
-        while left[0] > 0:
-            left[0] -= 1
-            length = _line.receive(port.form, port.fd, self._room, &frame)
-            if length >= 0:
-                self._take(port, frame, length, now)
-            elif length != -EINTR:
-                return 0 if length == -EAGAIN and begun - left[0] > 1 else <int>-length
-        return 0
+    def open_loop(self):
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._engine.news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll = select.epoll()
+        self._engine.epoll = self._poll.fileno()
+        self._watch(self._wake, _engine.NOBODY)
+        self._engine.is_in_thread = True
+        return self._engine.news
 
-    cdef void _take(self, port_t *port, uint8_t *frame, size_t length, uint64_t now) noexcept nogil:
-        cdef uint64_t key[_table.KEY_WORDS]
-        cdef entry_t *entry = NULL
-        port.received_frames += 1
-        port.received_bytes += <int64_t>length - START
-        if extract(&port.context, frame, length, key):
-            entry = <entry_t *>_table.find(&self._entries, key)
-        if entry == NULL or not self._finish(port, entry, frame, length, now):
-            self._note(MISS, port.number, frame, length, 0, now)
+    def loop(self):
+        with nogil:
+            _engine.loop(&self._engine)
 
-    cdef bint _finish(
-        self, port_t *port, entry_t *entry, uint8_t *frame, size_t length, uint64_t now
-    ) noexcept nogil:
-        """Do for a frame what its entry says, or answer False and leave everything as it was."""
-        cdef const plan_t *plan = entry.task.plan
-        cdef size_t size = length - START
-        cdef uint32_t each
-        cdef port_t *output
-        if entry.generation != self._generation or length < plan.reach:
+    def end_loop(self):
+        store(&self._engine.is_ending, True)
+        os.eventfd_write(self._wake, 1)
+
+    def close_loop(self):
+        self._engine.is_in_thread = False
+        self._poll.close()
+        os.close(self._wake)
+        os.close(self._engine.news)
+
+    def serve(self, number):
+        cdef _Port port = self._port(number)
+        _look_for_descriptor(port)
+        if port.c.form == _line.BY_DEVICE:
             return False
-        if size > plan.packet_limit and longest_packet(frame, length) > plan.packet_limit:
-            return False
-        if plan.tracks:
-            if not self._note_frame(entry, frame, length, now):
-                return False
-        elif plan.protocol == TCP and frame[TRANSPORT + 13] & CONTROL != TCP_ACK:
-            return False
-        if plan.protocol == TCP:
-            entry.tcp_flags |= frame[TRANSPORT + 13]
-        if is_looked_at(frame, plan.protocol) and is_wrong(frame, length, plan.protocol):
-            port.wrong_checksums += 1
-        entry.frames += 1
-        entry.octets += size
-        entry.last_used = now
-        if self._is_observed:
-            self._note(HIT, port.number, frame, length, entry.flow, now)
-        if plan.mss_limit and frame[TRANSPORT + 13] & TCP_SYN:
-            clamp_mss(frame, length, plan.mss_limit)
-        rewrite(&entry.task, frame)
-        for each in range(plan.outputs_count):
-            output = self._by_number[plan.outputs[each]]
-            if output != NULL:
-                self._leave(output, frame, length, entry.flow, now)
+        store(&port.c.is_served, True)
+        self._watch(port.c.poll_fd, port.c.number)
         return True
 
-    cdef bint _note_frame(
-        self, entry_t *entry, const uint8_t *frame, size_t length, uint64_t now
-    ) noexcept nogil:
-        """Note a frame of a connection that is tracked, if that may be done here."""
-        cdef track_t *track = entry.track
-        cdef const plan_t *plan = entry.task.plan
-        cdef uint8_t before
-        if track == NULL or track.node.key[0] != entry.tracked or not track.node.key[2]:
-            track = entry.track = self._track_of(entry.tracked)
-        if track == NULL:
-            return False
-        before = track.state
-        if plan.protocol != TCP:
-            if plan.direction:
-                track.state = _MACHINE.answered
-        elif not note_segment(
-            &_MACHINE,
-            &track.window if track.has_window else NULL,
-            &track.state,
-            plan.direction,
-            frame,
-            length,
-        ):
-            return False
-        if track.state != before:
-            self._note(MOVED, plan.direction, &track.state, 1, entry.tracked, now)
-        return True
+    def leave_alone(self, number):
+        self._leave_alone(self._port(number))
 
-    cdef void _leave(
-        self, port_t *port, const uint8_t *frame, size_t length, uint64_t flow, uint64_t now
-    ) noexcept nogil:
-        """Send a frame out of a port, made to fit its device first where it has to be."""
-        if self._is_observed:
-            self._note(LEFT, port.number, frame, length, flow, now)
-        if length < START:
-            self._note(TO_FIT, port.number, frame, length, flow, now)
-        elif port.carries[<uint32_t>(frame[FLAGS] & NEEDS_CSUM) << 8 | frame[GSO_TYPE]]:
-            self._send(port, frame, length)
-        elif not self._fit(port, frame, length):
-            self._note(TO_FIT, port.number, frame, length, flow, now)
+    def hear(self):
+        if self._engine.is_told:
+            self._engine.is_told = False
+            os.eventfd_read(self._engine.news)
+        self._read_journal()
+        troubles, self._troubles = self._troubles, []
+        return troubles
 
-    cdef bint _fit(self, port_t *port, const uint8_t *frame, size_t length) noexcept nogil:
-        """Send what a frame stands for; False where only Python knows what is wrong with it."""
-        cdef _fit.cut_t cut
-        cdef size_t number
-        cdef uint8_t *scratch = self._scratch
-        if self._scratch_room < length:
-            scratch = <uint8_t *>realloc(scratch, length)
-            if scratch == NULL:
-                self._out_of_memory = True
-                return True
-            self._scratch, self._scratch_room = scratch, length
-        if not frame[GSO_TYPE]:
-            memcpy(scratch, frame, length)
-            if not _fit.complete(scratch, length):
-                return False
-            self._send(port, scratch, length)
-            return True
-        if not _fit.measure(frame, length, &cut):
-            return False
-        for number in range(_fit.pieces(&cut)):
-            self._send(port, scratch, _fit.piece(&cut, frame, number, scratch))
-        return True
+    def take_waiting(self, int limit):
+        cdef _Port port
+        waiting = []
+        while self._turns and len(waiting) < limit:
+            port = self._turns.popleft()
+            waiting.append(Waiting(port.c.number, port.misses.popleft()))
+            self._lock()
+            port.c.waiting -= 1
+            self._unlock()
+            if port.misses:
+                self._turns.append(port)
+        return waiting
 
-    cdef void _send(self, port_t *port, const uint8_t *frame, size_t length) noexcept nogil:
-        cdef int error, answer
-        if port.form == _line.BY_DEVICE:
-            self._note(TO_SEND, port.number, frame, length, 0, 0)
+    cdef _watch(self, int descriptor, uint32_t data):
+        cdef _engine.epoll_event event
+        memset(&event, 0, sizeof(event))
+        event.events, event.data.u32 = _engine.EPOLLIN, data
+        if _engine.epoll_ctl(self._engine.epoll, _engine.EPOLL_CTL_ADD, descriptor, &event) < 0:
+            raise OSError("a descriptor can not be polled")
+
+    cdef _leave_alone(self, _Port port):
+        """Have the loop touch a port no more: it is not in the middle of its frames afterwards."""
+        cdef int turn, spins = 0
+        if not load(&port.c.is_served):
             return
-        error = -_line.transmit(port.form, port.fd, frame, length)
-        if not error:
-            port.sent_frames += 1
-            port.sent_bytes += <int64_t>length - START
-            return
-        answer = _ANSWER_BY_ERRNO[error] if error < ERRNOS else _REFUSED_NUMBER
-        port.lost[answer] += 1
-        if answer == _GONE_NUMBER:
-            self._note(GONE, port.number, frame, 0, 0, 0)
+        store(&port.c.is_served, False)
+        _engine.epoll_ctl(self._engine.epoll, _engine.EPOLL_CTL_DEL, port.c.poll_fd, NULL)
+        turn = load(&self._engine.turn)
+        with nogil:
+            while turn & 1 and load(&self._engine.turn) == turn:
+                spin(spins)
+                spins += 1
+
+    cdef void _lock(self) noexcept:
+        if self._engine.is_in_thread:
+            lock_by_owner(&self._engine.lock)
+
+    cdef void _unlock(self) noexcept:
+        if self._engine.is_in_thread:
+            unlock(&self._engine.lock)
 
     # The journal
 
-    cdef void _note(
-        self,
-        note_kind_t kind,
-        uint16_t port,
-        const uint8_t *frame,
-        size_t length,
-        uint64_t flow,
-        uint64_t now,
-    ) noexcept nogil:
-        cdef size_t needed = sizeof(note_t) + (length + 7 & ~<size_t>7)
-        cdef journal_t *journal = &self._journal
-        cdef uint8_t *octets
-        cdef note_t *note
-        if journal.used + needed > journal.room:
-            octets = <uint8_t *>realloc(journal.octets, 2 * (journal.used + needed))
-            if octets == NULL:
-                self._out_of_memory = True
-                return
-            journal.octets, journal.room = octets, 2 * (journal.used + needed)
-        note = <note_t *>(journal.octets + journal.used)
-        note.kind, note.port, note.length, note.flow, note.now = kind, port, length, flow, now
-        memcpy(journal.octets + journal.used + sizeof(note_t), frame, length)
-        journal.used += needed
-
-    cdef _read_journal(self, list misses):
-        """Do what is left to do; `misses` gets the frames that nothing is known about."""
-        cdef journal_t journal = self._journal
+    cdef _read_journal(self):
+        """Do what is left to do, and let what missed wait at its port."""
+        cdef journal_t journal
         cdef size_t at = 0
         cdef note_t *note
-        cdef uint8_t *octets
-        if self._out_of_memory:
-            self._out_of_memory = False
-            raise MemoryError
-        if not journal.used:
-            return
-        # What is called from here may call back, and then writes a journal of its own.
-        memset(&self._journal, 0, sizeof(journal_t))
+        cdef uint8_t *octets = NULL
+        self._lock()
+        journal = self._engine.journal
+        memset(&self._engine.journal, 0, sizeof(journal_t))
+        self._unlock()
+        # What is called from here may call back, and writes a journal of its own.
         try:
-            while at < journal.used:
-                note = <note_t *>(journal.octets + at)
-                octets = journal.octets + at + sizeof(note_t)
-                at += sizeof(note_t) + (note.length + 7 & ~<size_t>7)
-                if note.kind != MISS:
-                    self._carry_out(note, octets)
-                elif misses is not None:
-                    misses.append(PyByteArray_FromStringAndSize(<char *>octets, note.length))
+            note = next_note(&journal, &at, &octets)
+            while note != NULL:
+                self._carry_out(note, octets)
+                note = next_note(&journal, &at, &octets)
         finally:
-            free(self._journal.octets)
-            self._journal = journal
-            self._journal.used = 0
+            is_torn = journal.is_torn
+            discard(&journal)
+        if is_torn:
+            raise MemoryError
 
     cdef _carry_out(self, note_t *note, uint8_t *octets):
         cdef _Port port = self._ports.get(note.port)
+        if note.kind == MOVED:
+            self._moves.append(Move(note.flow, _DIRECTIONS[note.port], _STATES[octets[0]]))
+            return
+        if port is None:
+            return
+        if note.kind == MISS:
+            if not port.misses:
+                self._turns.append(port)
+            port.misses.append(PyByteArray_FromStringAndSize(<char *>octets, note.length))
+            return
+        if note.kind == GONE:
+            self.gone.add(note.port)
+            return
+        if note.kind == TROUBLE:
+            self._troubles.append(Trouble(note.port, OSError(<int>note.flow, "")))
+            return
         frame = PyMemoryView_FromMemory(<char *>octets, note.length, PyBUF_WRITE)
         if note.kind == HIT:
             if self._observer is not None:
@@ -656,33 +565,30 @@ cdef class CompiledFastPath:
         elif note.kind == LEFT:
             if self._observer is not None:
                 self._observer.sent(note.port, frame, note.flow, note.now)
-        elif note.kind == MOVED:
-            self._moves.append(Move(note.flow, _DIRECTIONS[note.port], _STATES[octets[0]]))
-        elif port is None:
-            return
-        elif note.kind == GONE:
-            self.gone.add(note.port)
         elif note.kind == TO_SEND:
-            self._send_by_device(port, frame)
+            self._send(port, frame)
         else:
             fitting = adapt(frame, port.device.offloads)
             if isinstance(fitting, Malformed):
                 port.unsendable[fitting] = port.unsendable.get(fitting, 0) + 1
                 return
             for piece in fitting:
-                self._send_by_device(port, piece)
+                self._send(port, piece)
 
-    cdef _send_by_device(self, _Port port, frame):
+    cdef _send(self, _Port port, frame):
         answer = port.device.send(frame)
-        if answer is not _HELD:
+        if answer is not Sent.HELD:
             self._count(port, len(frame) - START, answer)
 
-    cdef _count(self, _Port port, octets, answer):
-        if answer is _SENT:
+    cdef _count(self, _Port port, int64_t octets, answer):
+        cdef int number = _ANSWERS.index(answer)
+        self._lock()
+        if answer is Sent.SENT:
             port.c.sent_frames += 1
             port.c.sent_bytes += octets
-            return
-        port.c.lost[<int>_ANSWERS.index(answer)] += 1
+        else:
+            port.c.lost[number] += 1
+        self._unlock()
         if answer is Sent.GONE:
             self.gone.add(port.c.number)
 
@@ -691,7 +597,7 @@ cdef _look_for_descriptor(_Port port):
     """A device may have a descriptor that its frames can pass by without it, or not just now."""
     raw = port.device.raw()
     port.c.form = _line.BY_DEVICE if raw is None else _FORMS[raw.form]
-    port.c.fd = -1 if raw is None else raw.descriptor
+    port.c.fd, port.c.poll_fd = (-1, -1) if raw is None else (raw.descriptor, raw.readable)
 
 
 cdef void _set_context(port_t *port, gateway):
@@ -701,6 +607,21 @@ cdef void _set_context(port_t *port, gateway):
     if gateway is not None:
         station = gateway
         memcpy(port.context.gateway, &station[0], 6)
+
+
+cdef _describe_machine(engine_t *engine):
+    """What the engine has to know of enumerations."""
+    cdef int number, way, event
+    for number in range(ERRNOS):
+        engine.answer_by_errno[number] = _ANSWERS.index(sent_by_error(OSError(number, "")))
+    engine.gone = _ANSWERS.index(Sent.GONE)
+    engine.machine.opening = _STATES.index(State.OPENING)
+    engine.machine.answered = _STATES.index(State.ANSWERED)
+    for number, state in enumerate(_STATES):
+        for way, direction in enumerate(_DIRECTIONS):
+            for event, name in enumerate(_EVENTS):
+                after = TCP_TRANSITIONS.get((state, direction, name), state)
+                engine.machine.after[number][way][event] = _STATES.index(after)
 
 
 cdef _pack(bytes key, uint64_t *packed):
@@ -717,10 +638,6 @@ cdef bytes _unpacked(const uint64_t *packed):
     return PyBytes_FromStringAndSize(<const char *>octets, octets[LENGTH_AT])
 
 
-cdef void _pack_flow(uint64_t flow, uint64_t *key) noexcept nogil:
-    key[0], key[1], key[2] = flow, 0, 1
-
-
 cdef _view(track_t *track):
     return Window(PyMemoryView_FromMemory(<char *>&track.window, WINDOW_BYTES, PyBUF_WRITE))
 
@@ -728,7 +645,6 @@ cdef _view(track_t *track):
 cdef _Plan _compiled(plan):
     cdef _Plan compiled = _Plan()
     cdef plan_t *c = &compiled.c
-    cdef const uint8_t[::1] stations
     compiled.plan = plan
     c.identity = id(plan)
     c.packet_limit = plan.packet_limit
@@ -738,21 +654,20 @@ cdef _Plan _compiled(plan):
     c.network, c.hops = plan.network, plan.hops
     c.together = plan.piece.size - 4
     c.transport_checksum, c.zero = plan.transport_checksum, plan.zero
-    c.zero_is_none = plan.zero_is_none
-    c.reach = max(IP if plan.stations else 0, plan.network + 12 + c.together if plan.network else 0)
+    c.zero_is_none, c.mss_limit = plan.zero_is_none, plan.mss_limit
     if plan.stations:
-        stations = plan.stations
         c.has_stations = True
-        memcpy(c.stations, &stations[0], 12)
+        memcpy(c.stations, <const char *>(<bytes>plan.stations), 12)
     if plan.apart is not None:
         c.apart, c.apart_from = plan.apart.start, plan.rest.start
         c.apart_length = plan.apart.stop - plan.apart.start
-        c.reach = max(c.reach, <size_t>plan.apart.stop)
-    if plan.transport_checksum:
-        c.reach = max(c.reach, <size_t>plan.transport_checksum + 2)
-    c.mss_limit = plan.mss_limit
-    if plan.protocol == TCP:
-        c.reach = max(c.reach, <size_t>TRANSPORT + 20)
+    c.reach = max(
+        IP if plan.stations else 0,
+        plan.network + 12 + c.together if plan.network else 0,
+        c.apart + c.apart_length,
+        plan.transport_checksum + 2 if plan.transport_checksum else 0,
+        TRANSPORT + 20 if plan.protocol == TCP else 0,
+    )
     c.outputs_count = len(plan.outputs)
     c.outputs = <uint16_t *>malloc(max(1, c.outputs_count) * sizeof(uint16_t))
     if c.outputs == NULL:

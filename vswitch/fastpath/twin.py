@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from vswitch.devices.base import Device, Sent
 from vswitch.fastpath.entry import FlowCounters
@@ -47,6 +47,22 @@ class PortCounters:
     """Frames whose offload header was too wrong to make them fit the device."""
     wrong_checksums: int = 0
     """Frames that came in with a wrong TCP or UDP checksum and were routed all the same."""
+    overrun: int = 0
+    """Frames that came in faster than could be decided about them."""
+
+
+class Waiting(NamedTuple):
+    """A frame that nothing is known about, and the port that it came in by."""
+
+    port: int
+    frame: bytearray
+
+
+class Trouble(NamedTuple):
+    """A port that is not served any more, until its device has said what its error means."""
+
+    port: int
+    error: OSError
 
 
 class FastPath(Protocol):
@@ -148,3 +164,37 @@ class FastPath(Protocol):
 
     def settle(self, number: int, octets: int, answer: Sent) -> None:
         """Count how a frame ended that the port's device had HELD; `octets` are of Ethernet."""
+
+
+@runtime_checkable
+class LoopingFastPath(FastPath, Protocol):
+    """A fast path that can serve its ports by itself, in a thread of its own.
+
+    All methods belong to one thread, the owner's, but `loop`, which is the other's. Frames that miss
+    wait at their ports, bounded, until the owner takes them.
+    """
+
+    def open_loop(self) -> int:
+        """Make ready for the other thread; a descriptor that polls readable when there is something
+        to `hear`."""
+
+    def loop(self) -> None:
+        """Serve the ports that are to be served, without the GIL, until `end_loop`."""
+
+    def end_loop(self) -> None:
+        """Let the other thread come back from `loop`."""
+
+    def close_loop(self) -> None:
+        """Give its descriptors back. The other thread has come back."""
+
+    def serve(self, number: int) -> bool:
+        """Have a port served by the loop; False where its device has no descriptor for that now."""
+
+    def leave_alone(self, number: int) -> None:
+        """Have a port served no longer; its device is not touched by the loop afterwards."""
+
+    def hear(self) -> list[Trouble]:
+        """Carry out what the loop has left to do, tell observers, and answer what went wrong."""
+
+    def take_waiting(self, limit: int) -> list[Waiting]:
+        """Up to so many frames that missed, of each port in turn."""
