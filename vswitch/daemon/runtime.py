@@ -1,7 +1,14 @@
 """The loop around the switch: devices that become readable, and deadlines that come.
 
-Theory of operation. Every device's descriptor is watched for reading; when it has frames, the
-switch serves one batch of it and the loop goes on to the next, so that no device starves another.
+Theory of operation. A fast path that can serves its ports in a thread of its own (`LoopingFastPath`),
+and the event loop hears of what is left to do: frames that nothing is known about, a few of each
+port in turn, so that one endpoint's flood does not keep the others waiting, and devices whose
+errors somebody has to understand. Whatever the event loop is busy with, frames of known flows
+pass.
+
+All other ports, and all of them with the reference fast path, are watched by the event loop: when
+one has frames, the switch serves one batch of it, and the loop goes on to the next.
+
 Behind each batch the switch is asked for its next deadline; one timer of the loop stands for all
 of them, and there is none while nothing is due. This is the one place where the clock is read for
 the dataplane.
@@ -10,13 +17,18 @@ the dataplane.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 
 from vswitch.dataplane.switch import Served, Switch
 from vswitch.dataplane.topology import Port
 from vswitch.devices.base import DeviceGone
+from vswitch.fastpath.twin import LoopingFastPath, Trouble
 from vswitch.units import SECOND, Nanoseconds
+
+AT_ONCE = 16
+"""Frames that are decided about before the event loop turns to something else."""
 
 
 class Runtime:
@@ -36,6 +48,12 @@ class Runtime:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: Nanoseconds | None = None
         self._watched: dict[int, int] = {}
+        """By number of a port: the descriptor that the event loop watches."""
+        self._is_deciding = False
+        self._thread: _Thread | None = None
+        if isinstance(switch.fastpath, LoopingFastPath):
+            self._thread = _Thread(switch.fastpath)
+            self._loop.add_reader(self._thread.news, self._hear, self._thread.fastpath)
 
     @staticmethod
     def now() -> Nanoseconds:
@@ -43,14 +61,18 @@ class Runtime:
         return time.monotonic_ns()
 
     def watch(self, port: Port) -> None:
-        """Serve a port from now on."""
-        descriptor = self._switch.fastpath.device(port.number).fileno()
-        self._watched[port.number] = descriptor
-        self._loop.add_reader(descriptor, self._serve, port)
+        """Serve a port from now on, as is right for the device that it has now."""
+        self.forget(port)
+        if self._thread is None or not self._thread.fastpath.serve(port.number):
+            descriptor = self._switch.fastpath.device(port.number).fileno()
+            self._watched[port.number] = descriptor
+            self._loop.add_reader(descriptor, self._serve, port)
         self.rearm()
 
     def forget(self, port: Port) -> None:
         """Serve a port no longer. Call it before its device is closed."""
+        if self._thread is not None:
+            self._thread.fastpath.leave_alone(port.number)
         descriptor = self._watched.pop(port.number, None)
         if descriptor is not None:
             self._loop.remove_reader(descriptor)
@@ -75,6 +97,45 @@ class Runtime:
         self._watched.clear()
         if self._timer is not None:
             self._timer.cancel()
+        if self._thread is not None:
+            self._loop.remove_reader(self._thread.news)
+            self._thread.close()
+            self._thread = None
+
+    # What the fast path's own thread has left to do
+
+    def _hear(self, fastpath: LoopingFastPath) -> None:
+        troubles = fastpath.hear()
+        for trouble in troubles:
+            self._overcome(trouble)
+        if not self._is_deciding:
+            self._decide(fastpath)
+
+    def _decide(self, fastpath: LoopingFastPath) -> None:
+        """Decide about some frames, and about more of them when others have had their turn."""
+        waiting = fastpath.take_waiting(AT_ONCE)
+        served = self._switch.decide(waiting, self.now())
+        self._is_deciding = len(waiting) == AT_ONCE and self._thread is not None
+        if self._is_deciding:
+            self._loop.call_soon(self._decide, fastpath)
+        self._report_unsendable()
+        if served is not Served.BY_FAST_PATH:
+            self._tell_news()
+            self.rearm()
+
+    def _overcome(self, trouble: Trouble) -> None:
+        """Let a device say what its error means, and serve it as is right from then on."""
+        port = self._switch.tables.ports.get(trouble.port)
+        if port is None:
+            return
+        try:
+            self._switch.fastpath.device(port.number).overcome(trouble.error)
+        except DeviceGone:
+            self._report_gone(port)
+            return
+        self.watch(port)
+
+    # What the event loop serves
 
     def _serve(self, port: Port) -> None:
         try:
@@ -86,10 +147,14 @@ class Runtime:
         if served is not Served.BY_FAST_PATH:
             self._tell_news()
             self.rearm()
+        if self._thread is not None and self._thread.fastpath.serve(port.number):
+            self._loop.remove_reader(self._watched.pop(port.number))
 
     def _tick(self) -> None:
         self._timer, self._armed_for = None, None
         now = self.now()
+        if self._thread is not None:
+            self._hear(self._thread.fastpath)
         self._switch.transmit(self._switch.tick(now), now)
         self._report_unsendable()
         self._tell_news()
@@ -108,3 +173,18 @@ class Runtime:
     def _report_gone(self, port: Port) -> None:
         self.forget(port)
         self._on_gone(port)
+
+
+class _Thread:
+    """The loop of a fast path, running."""
+
+    def __init__(self, fastpath: LoopingFastPath) -> None:
+        self.fastpath = fastpath
+        self.news = fastpath.open_loop()
+        self._thread = threading.Thread(target=fastpath.loop, name="fast path", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self.fastpath.end_loop()
+        self._thread.join()
+        self.fastpath.close_loop()

@@ -15,6 +15,7 @@ their names say, `_octets` underneath, `_journal` and `_lock` between the two th
 """
 
 from collections import deque
+from contextlib import suppress
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBUF_WRITE
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
@@ -468,8 +469,7 @@ cdef class CompiledFastPath:
         self._leave_alone(self._port(number))
 
     def hear(self):
-        if self._engine.is_told:
-            self._engine.is_told = False
+        with suppress(BlockingIOError):
             os.eventfd_read(self._engine.news)
         self._read_journal()
         troubles, self._troubles = self._troubles, []
@@ -527,6 +527,7 @@ cdef class CompiledFastPath:
         self._lock()
         journal = self._engine.journal
         memset(&self._engine.journal, 0, sizeof(journal_t))
+        self._engine.is_told = False
         self._unlock()
         # What is called from here may call back, and writes a journal of its own.
         try:

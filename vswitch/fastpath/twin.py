@@ -170,8 +170,8 @@ class FastPath(Protocol):
 class LoopingFastPath(FastPath, Protocol):
     """A fast path that can serve its ports by itself, in a thread of its own.
 
-    All methods belong to one thread, the owner's, but `loop`, which is the other's. Frames that miss
-    wait at their ports, bounded, until the owner takes them.
+    All methods belong to one thread, the owner's, but `loop`, which is the other's. Frames that
+    miss wait at their ports, bounded, until the owner takes them.
     """
 
     def open_loop(self) -> int:
