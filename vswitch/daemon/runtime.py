@@ -105,16 +105,16 @@ class Runtime:
     # What the fast path's own thread has left to do
 
     def _hear(self, fastpath: LoopingFastPath) -> None:
-        troubles = fastpath.hear()
-        for trouble in troubles:
+        for trouble in self._switch.hear(fastpath, self.now()):
             self._overcome(trouble)
         if not self._is_deciding:
             self._decide(fastpath)
 
     def _decide(self, fastpath: LoopingFastPath) -> None:
         """Decide about some frames, and about more of them when others have had their turn."""
-        waiting = fastpath.take_waiting(AT_ONCE)
-        served = self._switch.decide(waiting, self.now())
+        now = self.now()
+        waiting = fastpath.take_waiting(now, AT_ONCE)
+        served = self._switch.decide(waiting, now)
         self._is_deciding = len(waiting) == AT_ONCE and self._thread is not None
         if self._is_deciding:
             self._loop.call_soon(self._decide, fastpath)

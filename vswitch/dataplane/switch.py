@@ -45,7 +45,7 @@ from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
 from vswitch.fastpath import select
 from vswitch.fastpath.program import Output, Program
-from vswitch.fastpath.twin import Waiting
+from vswitch.fastpath.twin import LoopingFastPath, Trouble, Waiting
 from vswitch.impairment import Impairments
 from vswitch.translation import DEFAULT_LIMITS, Limits
 from vswitch.units import Nanoseconds
@@ -182,6 +182,11 @@ class Switch:
         self._now = now
         misses = self.fastpath.run(port, now)
         return self.decide([Waiting(port, frame) for frame in misses], now)
+
+    def hear(self, fastpath: LoopingFastPath, now: Nanoseconds) -> list[Trouble]:
+        """Carry out what the fast path's own loop has left to do; what went wrong there."""
+        self._now = now
+        return fastpath.hear()
 
     def decide(self, misses: Sequence[Waiting], now: Nanoseconds) -> Served:
         """Follow what the fast path has done, and decide about the frames that it knew nothing of.

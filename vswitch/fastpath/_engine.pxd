@@ -176,13 +176,9 @@ cdef inline void take(
     engine_t *engine, port_t *port, uint8_t *frame, size_t length, uint64_t now
 ) noexcept nogil:
     """Finish a frame that came in by a port, or note that it missed."""
-    cdef uint64_t key[_table.KEY_WORDS]
-    cdef entry_t *entry = NULL
     port.received_frames += 1
     port.received_bytes += <int64_t>length - START
-    if extract(&port.context, frame, length, key):
-        entry = <entry_t *>_table.find(&engine.entries, key)
-    if entry != NULL and _finish(engine, port, entry, frame, length, now):
+    if finish(engine, port, frame, length, now):
         return
     if engine.is_in_thread:
         if port.waiting >= MOST_WAITING:
@@ -192,7 +188,19 @@ cdef inline void take(
     write_note(&engine.journal, MISS, port.number, frame, length, 0, now)
 
 
-cdef inline bint _finish(
+cdef inline bint finish(
+    engine_t *engine, port_t *port, uint8_t *frame, size_t length, uint64_t now
+) noexcept nogil:
+    """Do for a frame what its entry says; False where there is none that may run."""
+    cdef uint64_t key[_table.KEY_WORDS]
+    cdef entry_t *entry
+    if not extract(&port.context, frame, length, key):
+        return False
+    entry = <entry_t *>_table.find(&engine.entries, key)
+    return entry != NULL and _run(engine, port, entry, frame, length, now)
+
+
+cdef inline bint _run(
     engine_t *engine, port_t *port, entry_t *entry, uint8_t *frame, size_t length, uint64_t now
 ) noexcept nogil:
     """Do for a frame what its entry says, or answer False and leave everything as it was."""

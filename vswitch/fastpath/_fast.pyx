@@ -475,17 +475,25 @@ cdef class CompiledFastPath:
         troubles, self._troubles = self._troubles, []
         return troubles
 
-    def take_waiting(self, int limit):
+    def take_waiting(self, uint64_t now, int limit):
         cdef _Port port
+        cdef uint8_t *octets
+        cdef size_t length
+        cdef bint is_known
         waiting = []
         while self._turns and len(waiting) < limit:
             port = self._turns.popleft()
-            waiting.append(Waiting(port.c.number, port.misses.popleft()))
+            frame = port.misses.popleft()
+            octets, length = <uint8_t *><char *>frame, len(frame)
             self._lock()
             port.c.waiting -= 1
+            is_known = _engine.finish(&self._engine, &port.c, octets, length, now)
             self._unlock()
+            if not is_known:
+                waiting.append(Waiting(port.c.number, frame))
             if port.misses:
                 self._turns.append(port)
+        self._read_journal()
         return waiting
 
     cdef _watch(self, int descriptor, uint32_t data):

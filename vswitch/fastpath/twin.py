@@ -196,5 +196,6 @@ class LoopingFastPath(FastPath, Protocol):
     def hear(self) -> list[Trouble]:
         """Carry out what the loop has left to do, tell observers, and answer what went wrong."""
 
-    def take_waiting(self, limit: int) -> list[Waiting]:
-        """Up to so many frames that missed, of each port in turn."""
+    def take_waiting(self, now: Nanoseconds, limit: int) -> list[Waiting]:
+        """Up to so many frames that missed, of each port in turn. One that has a program by now is
+        finished instead."""
