@@ -40,6 +40,11 @@ sanitize: ## run TESTS with sanitizers in the compiled fast path
 	@.ci/setup sanitized
 	@$(SANITIZERS) $(SANITIZED) -n 2 --dist loadfile $(TESTS) $(ARGS)
 
+.PHONY: fuzz
+fuzz: ## hold the compiled fast path against the reference (a minute, or ARGS="--minutes 5")
+	@.ci/setup fuzz
+	@$(BIN)/python -m tests.fastpath.fuzz $(ARGS)
+
 .PHONY: conformance
 conformance: ## show which requirements of the NAT RFCs are met, in a table
 	@.ci/setup conformance
