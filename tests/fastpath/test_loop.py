@@ -102,6 +102,15 @@ def test_known_flow_leaves_by_its_port_and_unknown_frames_are_handed_back() -> N
     assert bench.outward.take() == [known]
 
 
+def test_flow_that_takes_the_place_of_one_like_it_is_known() -> None:
+    bench = Bench(entries=1)
+    bench.keep(raw(segment(sport=5001)), *TO_OUT)
+    later = raw(segment(sport=5002))
+    bench.keep(later, *TO_OUT)
+    assert bench.run(later) == []
+    assert bench.outward.take() == [later]
+
+
 def test_misses_come_in_the_order_in_which_they_arrived() -> None:
     bench = Bench()
     known = raw(segment())

@@ -273,9 +273,9 @@ cdef class CompiledFastPath:
         cdef uint16_t unfinished = routine.unfinished
         _pack(key, packed)
         entry = <entry_t *>_table.find(&self._engine.entries, packed)
+        plan.users += 1  # first, as what is evicted may be its only other user
         if entry == NULL and self._engine.entries.count >= self._capacity:
             self._evict_first_installed()
-        plan.users += 1
         self._lock()
         if entry == NULL:
             entry = <entry_t *>_table.add(&self._engine.entries, packed)
