@@ -39,30 +39,36 @@ MAX_FRAME = START + HEADER_LENGTH + TAG_LENGTH + 40 + 0xFFFF
 """Bytes of the longest buffer there is: all headers and the longest IPv6 packet (40 + 65535)."""
 
 _WORD = struct.Struct(">H")
+_ADDRESSES = struct.Struct(">6s6s")
 _ADDRESSES_AND_TYPE = struct.Struct(">6s6sH")
 _TAG = struct.Struct(">HHH")
 _UNTAGGED_PAYLOAD = START + HEADER_LENGTH
 _TAGGED_PAYLOAD = _UNTAGGED_PAYLOAD + TAG_LENGTH
 _ETHERTYPE_AT = START + ETHERTYPE
 _INNER_ETHERTYPE_AT = _ETHERTYPE_AT + TAG_LENGTH
-_DESTINATION_END = START + SOURCE
-_SOURCE_END = START + ETHERTYPE
 _VLAN_TYPE = int(EtherType.VLAN)
 
 
 class Ethernet:
-    """A view of the Ethernet header."""
+    """A view of the Ethernet header. The addresses are those that stood there when it was made."""
 
-    __slots__ = ("ethertype", "frame", "payload")
+    __slots__ = ("destination", "ethertype", "frame", "payload", "source")
 
     frame: Buffer
+    destination: MacAddress
+    """Who is to receive it."""
+    source: MacAddress
+    """Who sent it."""
     ethertype: int
     """What is carried: the type behind the tag, if there is a tag. Below 1536 it is a length."""
     payload: int
     """Where what is carried begins; it may be the frame's end."""
 
     def __init__(self, frame: Buffer, ethertype: int, payload: int) -> None:
+        destination, source = _ADDRESSES.unpack_from(frame, START)
         self.frame = frame
+        self.destination = MacAddress.trusted(destination)
+        self.source = MacAddress.trusted(source)
         self.ethertype = ethertype
         self.payload = payload
 
@@ -78,16 +84,6 @@ class Ethernet:
             return Malformed.TRUNCATED_VLAN
         ethertype = _WORD.unpack_from(frame, _INNER_ETHERTYPE_AT)[0]
         return Ethernet(frame, ethertype, _TAGGED_PAYLOAD)
-
-    @property
-    def destination(self) -> MacAddress:
-        """Who is to receive it."""
-        return MacAddress(self.frame[START:_DESTINATION_END])
-
-    @property
-    def source(self) -> MacAddress:
-        """Who sent it."""
-        return MacAddress(self.frame[_DESTINATION_END:_SOURCE_END])
 
     @property
     def tagged(self) -> bool:

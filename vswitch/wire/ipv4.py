@@ -36,13 +36,29 @@ MORE_FRAGMENTS = 0x2000
 FRAGMENT_OFFSET_MASK = 0x1FFF
 
 _HEADER = struct.Struct(">BBHHHBBH4s4s")
+_FIELDS = struct.Struct(">HxxHBBxx4s4s")
+"""From the total length on: that, flags and fragment offset, time to live, protocol, addresses."""
+
 _WORD = struct.Struct(">H")
+_DIVIDED = MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK
 
 
 class Ipv4:
-    """A view of an IPv4 header."""
+    """A view of an IPv4 header. What is an attribute here is as it was when the view was made."""
 
-    __slots__ = ("end", "frame", "header_length", "offset")
+    __slots__ = (
+        "_fragment",
+        "destination",
+        "end",
+        "frame",
+        "header_length",
+        "offset",
+        "payload",
+        "protocol",
+        "source",
+        "total_length",
+        "ttl",
+    )
 
     frame: Buffer
     offset: int
@@ -50,12 +66,31 @@ class Ipv4:
     """Bytes, options included."""
     end: int
     """Where the packet ends by its total length; what follows is padding."""
+    payload: int
+    """Where what is carried begins."""
+    total_length: int
+    """Bytes of header and payload."""
+    _fragment: int
+    ttl: int
+    """How many more routers may forward it."""
+    protocol: int
+    """A number of `values.Protocol`, or any other."""
+    source: IpAddress
+    """Who sent it."""
+    destination: IpAddress
+    """Whom it is for."""
 
     def __init__(self, frame: Buffer, offset: int, header_length: int, end: int) -> None:
         self.frame = frame
         self.offset = offset
         self.header_length = header_length
         self.end = end
+        self.payload = offset + header_length
+        self.total_length, self._fragment, self.ttl, self.protocol, source, destination = (
+            _FIELDS.unpack_from(frame, offset + TOTAL_LENGTH)
+        )
+        self.source = IpAddress.trusted(source)
+        self.destination = IpAddress.trusted(destination)
 
     @staticmethod
     def parse(frame: Buffer, offset: int) -> Ipv4 | Malformed:
@@ -88,19 +123,9 @@ class Ipv4:
         return Ipv4(frame, offset, header_length, min(said, end))
 
     @property
-    def payload(self) -> int:
-        """Where what is carried begins."""
-        return self.offset + self.header_length
-
-    @property
     def tos(self) -> int:
         """Differentiated services and ECN bits (RFC 2474, RFC 3168)."""
         return self.frame[self.offset + TOS]
-
-    @property
-    def total_length(self) -> int:
-        """Bytes of header and payload."""
-        return self._word(TOTAL_LENGTH)
 
     @property
     def identification(self) -> int:
@@ -110,47 +135,27 @@ class Ipv4:
     @property
     def dont_fragment(self) -> bool:
         """Must routers drop it rather than fragment it?"""
-        return bool(self._word(FRAGMENT) & DONT_FRAGMENT)
+        return bool(self._fragment & DONT_FRAGMENT)
 
     @property
     def more_fragments(self) -> bool:
         """Does another fragment follow this one?"""
-        return bool(self._word(FRAGMENT) & MORE_FRAGMENTS)
+        return bool(self._fragment & MORE_FRAGMENTS)
 
     @property
     def fragment_offset(self) -> int:
         """Where in the datagram's payload this fragment belongs, in bytes."""
-        return (self._word(FRAGMENT) & FRAGMENT_OFFSET_MASK) << 3
+        return (self._fragment & FRAGMENT_OFFSET_MASK) << 3
 
     @property
     def is_fragment(self) -> bool:
         """Is it only a part of a datagram?"""
-        return bool(self._word(FRAGMENT) & (MORE_FRAGMENTS | FRAGMENT_OFFSET_MASK))
-
-    @property
-    def ttl(self) -> int:
-        """How many more routers may forward it."""
-        return self.frame[self.offset + TTL]
-
-    @property
-    def protocol(self) -> int:
-        """A number of `values.Protocol`, or any other."""
-        return self.frame[self.offset + PROTOCOL]
+        return bool(self._fragment & _DIVIDED)
 
     @property
     def checksum(self) -> int:
         """The header checksum, right or wrong."""
         return self._word(CHECKSUM)
-
-    @property
-    def source(self) -> IpAddress:
-        """Who sent it."""
-        return IpAddress.trusted(self.frame[self.offset + SOURCE : self.offset + DESTINATION])
-
-    @property
-    def destination(self) -> IpAddress:
-        """Whom it is for."""
-        return IpAddress.trusted(self.frame[self.offset + DESTINATION : self.offset + OPTIONS])
 
     @property
     def options(self) -> bytes:

@@ -50,8 +50,10 @@ WINDOW_SCALE = 3
 """Option of a SYN: by how many bits the windows of later segments are shifted, in one byte."""
 
 _HEADER = struct.Struct(">HHIIBBHHH")
+_FIELDS = struct.Struct(">HHIIxBHH")
+"""All that a view holds: ports, numbers, flags, window, checksum."""
+
 _WORD = struct.Struct(">H")
-_LONG = struct.Struct(">I")
 
 
 class Flags(IntFlag):
@@ -85,9 +87,21 @@ class Option(NamedTuple):
 
 
 class Tcp:
-    """A view of a TCP header."""
+    """A view of a TCP header, whose fields are as they were when it was made."""
 
-    __slots__ = ("end", "frame", "header_length", "offset")
+    __slots__ = (
+        "acknowledgment",
+        "checksum",
+        "destination_port",
+        "end",
+        "flags",
+        "frame",
+        "header_length",
+        "offset",
+        "sequence",
+        "source_port",
+        "window",
+    )
 
     frame: Buffer
     offset: int
@@ -95,12 +109,35 @@ class Tcp:
     """Bytes, options included."""
     end: int
     """Where the segment ends."""
+    source_port: int
+    """The sender's port."""
+    destination_port: int
+    """The receiver's port."""
+    sequence: int
+    """The number of the first byte of data, or of SYN (modulo 2**32)."""
+    acknowledgment: int
+    """The number that is expected next; it means something only with ACK."""
+    flags: int
+    """A combination of `SYN`, `ACK`, and so on."""
+    window: int
+    """How much the sender is ready to receive, before scaling."""
+    checksum: int
+    """The checksum, right or wrong, finished or not."""
 
     def __init__(self, frame: Buffer, offset: int, header_length: int, end: int) -> None:
         self.frame = frame
         self.offset = offset
         self.header_length = header_length
         self.end = end
+        (
+            self.source_port,
+            self.destination_port,
+            self.sequence,
+            self.acknowledgment,
+            self.flags,
+            self.window,
+            self.checksum,
+        ) = _FIELDS.unpack_from(frame, offset)
 
     @staticmethod
     def parse(frame: Buffer, offset: int, end: int) -> Tcp | Malformed:
@@ -122,46 +159,11 @@ class Tcp:
         return self.offset + self.header_length
 
     @property
-    def source_port(self) -> int:
-        """The sender's port."""
-        return self._word(SOURCE_PORT)
-
-    @property
-    def destination_port(self) -> int:
-        """The receiver's port."""
-        return self._word(DESTINATION_PORT)
-
-    @property
-    def sequence(self) -> int:
-        """The number of the first byte of data, or of SYN (modulo 2**32)."""
-        return self._long(SEQUENCE)
-
-    @property
     def next_sequence(self) -> int:
         """The number behind the last octet, where SYN and FIN count as one each (modulo 2**32)."""
         flags = self.flags
         length = self.end - self.payload + bool(flags & SYN) + bool(flags & FIN)
         return (self.sequence + length) & 0xFFFF_FFFF
-
-    @property
-    def acknowledgment(self) -> int:
-        """The number that is expected next; it means something only with ACK."""
-        return self._long(ACKNOWLEDGMENT)
-
-    @property
-    def flags(self) -> int:
-        """A combination of `SYN`, `ACK`, and so on."""
-        return self.frame[self.offset + FLAGS]
-
-    @property
-    def window(self) -> int:
-        """How much the sender is ready to receive, before scaling."""
-        return self._word(WINDOW)
-
-    @property
-    def checksum(self) -> int:
-        """The checksum, right or wrong, finished or not."""
-        return self._word(CHECKSUM)
 
     @property
     def options(self) -> bytes:
@@ -188,14 +190,6 @@ class Tcp:
             if option.kind == WINDOW_SCALE and option.length == 1:
                 return self.frame[option.at]
         return None
-
-    def _word(self, field: int) -> int:
-        word: int = _WORD.unpack_from(self.frame, self.offset + field)[0]
-        return word
-
-    def _long(self, field: int) -> int:
-        long: int = _LONG.unpack_from(self.frame, self.offset + field)[0]
-        return long
 
 
 def build(

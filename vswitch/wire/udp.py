@@ -34,16 +34,27 @@ _WORD = struct.Struct(">H")
 
 
 class Udp:
-    """A view of a UDP header."""
+    """A view of a UDP header, whose fields are as they were when it was made."""
 
-    __slots__ = ("frame", "offset")
+    __slots__ = ("checksum", "destination_port", "frame", "length", "offset", "source_port")
 
     frame: Buffer
     offset: int
+    source_port: int
+    """The sender's port; 0 where no answer is expected."""
+    destination_port: int
+    """The receiver's port."""
+    length: int
+    """Bytes of header and data."""
+    checksum: int
+    """The checksum, right or wrong, finished or not; `NO_CHECKSUM` where there is none."""
 
     def __init__(self, frame: Buffer, offset: int) -> None:
         self.frame = frame
         self.offset = offset
+        self.source_port, self.destination_port, self.length, self.checksum = _HEADER.unpack_from(
+            frame, offset
+        )
 
     @staticmethod
     def parse(frame: Buffer, offset: int, end: int) -> Udp | Malformed:
@@ -54,9 +65,10 @@ class Udp:
         """
         if end - offset < HEADER_LENGTH:
             return Malformed.TRUNCATED_UDP
-        if not HEADER_LENGTH <= _WORD.unpack_from(frame, offset + LENGTH)[0] <= end - offset:
+        datagram = Udp(frame, offset)
+        if not HEADER_LENGTH <= datagram.length <= end - offset:
             return Malformed.UDP_BAD_LENGTH
-        return Udp(frame, offset)
+        return datagram
 
     @property
     def payload(self) -> int:
@@ -66,31 +78,7 @@ class Udp:
     @property
     def end(self) -> int:
         """Where the datagram ends by its own length."""
-        return self.offset + self._word(LENGTH)
-
-    @property
-    def source_port(self) -> int:
-        """The sender's port; 0 where no answer is expected."""
-        return self._word(SOURCE_PORT)
-
-    @property
-    def destination_port(self) -> int:
-        """The receiver's port."""
-        return self._word(DESTINATION_PORT)
-
-    @property
-    def length(self) -> int:
-        """Bytes of header and data."""
-        return self._word(LENGTH)
-
-    @property
-    def checksum(self) -> int:
-        """The checksum, right or wrong, finished or not; `NO_CHECKSUM` where there is none."""
-        return self._word(CHECKSUM)
-
-    def _word(self, field: int) -> int:
-        word: int = _WORD.unpack_from(self.frame, self.offset + field)[0]
-        return word
+        return self.offset + self.length
 
 
 def build(

@@ -31,6 +31,7 @@ IPV6_LENGTH = 16
 """Bytes in an IPv6 address."""
 
 _MAC_TEXT = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+_NOBODY = bytes(MAC_LENGTH)
 _LINK_LOCAL_GROUPS = b"\x01\x80\xc2\x00\x00"
 _UNSPECIFIED = (bytes(IPV4_LENGTH), bytes(IPV6_LENGTH))
 _LIMITED_BROADCAST = b"\xff\xff\xff\xff"
@@ -84,6 +85,11 @@ class MacAddress(bytes):
         return bytes.__new__(cls, octets)
 
     @classmethod
+    def trusted(cls, octets: Buffer) -> MacAddress:
+        """The address of octets that a parser has counted already: nothing is checked."""
+        return bytes.__new__(cls, octets)
+
+    @classmethod
     def parse(cls, text: str) -> MacAddress:
         """Read six pairs of hexadecimal digits with colons between; ValueError for all else."""
         if not _MAC_TEXT.fullmatch(text):
@@ -106,7 +112,7 @@ class MacAddress(bytes):
     @property
     def is_zero(self) -> bool:
         """Is it all zeros, which names nobody?"""
-        return not any(self)
+        return self == _NOBODY
 
     @property
     def is_link_local_group(self) -> bool:
@@ -202,6 +208,9 @@ class IpNetwork:
     prefix_length: int
     _prefix: int = field(init=False, repr=False, compare=False)
     _mask: int = field(init=False, repr=False, compare=False)
+    broadcast: IpAddress | None = field(init=False, repr=False, compare=False)
+    """The highest address, or None where the network has no broadcast. That is IPv6, and IPv4 with
+    fewer than two bits behind the prefix (RFC 3021)."""
 
     def __post_init__(self) -> None:
         width = 8 * len(self.address)
@@ -220,6 +229,7 @@ class IpNetwork:
             )
         object.__setattr__(self, "_prefix", prefix)
         object.__setattr__(self, "_mask", mask)
+        object.__setattr__(self, "broadcast", self._highest())
 
     @classmethod
     def parse(cls, text: str) -> IpNetwork:
@@ -230,17 +240,6 @@ class IpNetwork:
     def version(self) -> int:
         """4 or 6."""
         return self.address.version
-
-    @property
-    def broadcast(self) -> IpAddress | None:
-        """The highest address, or None where the network has no broadcast.
-
-        That is IPv6, and IPv4 with fewer than two bits behind the prefix (RFC 3021).
-        """
-        if self.version == 6 or self.prefix_length > 30:
-            return None
-        hosts = (1 << (32 - self.prefix_length)) - 1
-        return IpAddress((self._prefix | hosts).to_bytes(IPV4_LENGTH, "big"))
 
     def overlaps(self, other: IpNetwork) -> bool:
         """Does any address belong to both?"""
@@ -257,6 +256,12 @@ class IpNetwork:
 
     def __str__(self) -> str:
         return f"{self.address}/{self.prefix_length}"
+
+    def _highest(self) -> IpAddress | None:
+        if self.version == 6 or self.prefix_length > 30:
+            return None
+        hosts = (1 << (32 - self.prefix_length)) - 1
+        return IpAddress((self._prefix | hosts).to_bytes(IPV4_LENGTH, "big"))
 
 
 @dataclass(frozen=True, slots=True)
