@@ -14,6 +14,10 @@ from vswitch.wire.values import IpAddress, Protocol
 
 _TUPLE = Struct(">HBB4s4sHH")
 _PREFIX = Struct(">HBB")
+_PARTS = Struct("4s4s4s2s2s")
+"""All in front of the addresses, these, and the ports."""
+
+_ICMP = int(Protocol.ICMP)
 
 ANSWERS: dict[int, int] = {
     Type.ECHO_REQUEST: Type.ECHO_REPLY,
@@ -111,11 +115,20 @@ class FlowTuple(bytes):
     @property
     def turned(self) -> FlowTuple:
         """The tuple of the packets the other way, on the same network."""
-        kind = self[3]
-        if self[2] == Protocol.ICMP:
-            kind = _OTHER_WAY[kind]
-        head = bytes((self[0], self[1], self[2], kind))
-        return bytes.__new__(FlowTuple, head + self[8:12] + self[4:8] + self[14:16] + self[12:14])
+        head, source, destination, source_port, destination_port = _PARTS.unpack(self)
+        if self[2] == _ICMP:
+            head = head[:3] + bytes((_OTHER_WAY[self[3]],))
+        return bytes.__new__(
+            FlowTuple, head + destination + source + destination_port + source_port
+        )
+
+    def answered_from(
+        self, network: int, address: IpAddress, port: int, to: IpAddress, to_port: int
+    ) -> FlowTuple:
+        """The tuple of the answers of whoever is at `address` and `port` on `network`, sent to an
+        address and port there that stand for the source of these packets."""
+        kind = _OTHER_WAY[self[3]] if self[2] == _ICMP else 0
+        return FlowTuple(network, self[2], address, port, to, to_port, kind)
 
     def __str__(self) -> str:
         if self.protocol == Protocol.ICMP:

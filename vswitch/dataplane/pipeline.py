@@ -9,7 +9,7 @@
 
 Each stage either ends the walk with a `Verdict` or lets the frame go on. `decide` is called for
 every frame that has no program yet, and with `commit` false for a frame that somebody only asks
-about.
+about. The trail of findings is kept where `is_heard` says that somebody will read it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ from vswitch.wire.values import EtherType
 
 
 def decide(
-    tables: Tables, port_number: int, frame: MutableBuffer, now: Nanoseconds, *, commit: bool = True
+    tables: Tables,
+    port_number: int,
+    frame: MutableBuffer,
+    now: Nanoseconds,
+    *,
+    commit: bool = True,
+    is_heard: bool = True,
 ) -> Verdict:
     """The verdict on `frame`, which came in by a port at `now`."""
     ethernet = Ethernet.parse(frame)
@@ -39,7 +45,9 @@ def decide(
     if ethernet.tagged and _is_for_ourselves(ethernet, network):
         frame = without_tag(frame)
         ethernet = Ethernet(frame, ethernet.ethertype, ethernet.payload - TAG_LENGTH)
-    walk = Walk(ethernet, frame, port, network, now, tables.random, commit=commit)
+    walk = Walk(
+        ethernet, frame, port, network, now, tables.random, commit=commit, is_heard=is_heard
+    )
     walk.found(Stage.ADMIT, "{} > {}", ethernet.source, ethernet.destination)
     refused = _admit(walk)
     if refused is not None:
@@ -77,11 +85,11 @@ def _is_for_ourselves(ethernet: Ethernet, network: Network) -> bool:
 
 def _admit(walk: Walk) -> DropReason | None:
     """Why no bridge looks at a frame like this, None where one does."""
-    source = walk.ethernet.source
+    source, destination = walk.ethernet.source, walk.ethernet.destination
     if source.is_multicast:
         return DropReason.SOURCE_IS_GROUP
     if source.is_zero:
         return DropReason.SOURCE_IS_ZERO
-    if walk.ethernet.destination.is_link_local_group:
+    if destination.is_link_local_group:
         return DropReason.LINK_LOCAL_GROUP
     return None

@@ -18,20 +18,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from copy import deepcopy
-from enum import IntEnum
 from functools import lru_cache
 from random import Random
 
 PORTS = range(65536)
 FIRST_HIGH = 1024
 """The first port that needs no privilege."""
-
-
-class Parity(IntEnum):
-    """Of a port."""
-
-    EVEN = 0
-    ODD = 1
 
 
 class PortPool:
@@ -46,7 +38,9 @@ class PortPool:
         """Identifiers of ICMP have no low and high ones: their pool has `has_classes` false."""
         self.ports = tuple(ports)
         self._first_high = FIRST_HIGH if has_classes else 0
-        self._free = {(high, parity): array("H") for high in (False, True) for parity in Parity}
+        low, high = (array("H"), array("H")), (array("H"), array("H"))
+        self._free = low, high
+        """Even and odd ones of each: `_free[is_high][is_odd]`."""
         self._place = array("H", bytes(2 * len(PORTS)))
         self._is_free = bytearray(len(PORTS))
         for some in self.ports:
@@ -54,16 +48,15 @@ class PortPool:
 
     def __len__(self) -> int:
         """How many are free."""
-        return sum(map(len, self._free.values()))
+        return sum(len(free) for classes in self._free for free in classes)
 
     def __contains__(self, port: int) -> bool:
         return bool(self._is_free[port])
 
     def draw(self, like: int, random: Random, *, keeps_parity: bool = True) -> int | None:
         """A free port of the class of the port `like`, or None. Nothing is taken yet."""
-        is_high, parity = like >= self._first_high, Parity(like & 1)
-        for high in (True,) if is_high else (False, True):
-            same, other = self._free[high, parity], self._free[high, Parity(1 - parity)]
+        for is_high in (True,) if like >= self._first_high else (False, True):
+            same, other = self._free[is_high][like & 1], self._free[is_high][~like & 1]
             if keeps_parity and same:
                 return random.choice(same)
             if same or other:
@@ -73,7 +66,7 @@ class PortPool:
 
     def take(self, port: int) -> None:
         """Let a free port be free no longer."""
-        free = self._free[self._class_of(port)]
+        free = self._free[port >= self._first_high][port & 1]
         place, last = self._place[port], free.pop()
         if last != port:
             free[place] = last
@@ -82,26 +75,24 @@ class PortPool:
 
     def give(self, port: int) -> None:
         """Take a port back that is not free."""
-        free = self._free[self._class_of(port)]
+        free = self._free[port >= self._first_high][port & 1]
         self._place[port] = len(free)
         free.append(port)
         self._is_free[port] = True
 
     def _add(self, ports: range) -> None:
         """The same for a run of ports that are new, without a step for each."""
-        for (high, parity), free in self._free.items():
-            low = max(ports.start, self._first_high) if high else ports.start
-            end = ports.stop if high else min(ports.stop, self._first_high)
-            start = low + (low + parity) % 2
+        for is_high, is_odd in ((False, 0), (False, 1), (True, 0), (True, 1)):
+            free = self._free[is_high][is_odd]
+            low = max(ports.start, self._first_high) if is_high else ports.start
+            end = ports.stop if is_high else min(ports.stop, self._first_high)
+            start = low + (low + is_odd) % 2
             some = range(start, end, 2)
             if not some:
                 continue
             self._place[start:end:2] = array("H", range(len(free), len(free) + len(some)))
             self._is_free[start:end:2] = b"\1" * len(some)
             free.extend(some)
-
-    def _class_of(self, port: int) -> tuple[bool, Parity]:
-        return port >= self._first_high, Parity(port & 1)
 
 
 @lru_cache(maxsize=16)

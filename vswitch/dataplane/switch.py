@@ -211,10 +211,11 @@ class Switch:
 
     def receive(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> list[Egress]:
         """Decide about a frame, and return what is to be sent. The frame is rewritten in place."""
-        verdict = decide(self.tables, port, frame, now)
+        observer = self._observer
+        verdict = decide(self.tables, port, frame, now, is_heard=observer is not None)
         self.counters.count(port, verdict.fate, verdict.reason)
-        if self._observer is not None:
-            self._observer.decided(port, frame, verdict, now)
+        if observer is not None:
+            observer.decided(port, frame, verdict, now)
         return self._carry_out(verdict, now)
 
     def transmit(self, frames: Iterable[Egress], now: Nanoseconds) -> None:

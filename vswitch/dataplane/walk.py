@@ -1,8 +1,8 @@
 """One frame on its way through the stages.
 
 A `Walk` carries what every stage needs: the frame, where and when it came in, the trail of
-findings, and whether this is for real. With `commit` false a stage decides the same and changes
-nothing, which is how a hypothetical frame is traced.
+findings where somebody listens, and whether this is for real. With `commit` false a stage decides
+the same and changes nothing, which is how a hypothetical frame is traced.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Walk:
         "evicted",
         "frame",
         "invalidates",
+        "is_heard",
         "network",
         "now",
         "port",
@@ -48,6 +49,7 @@ class Walk:
         random: Random,
         *,
         commit: bool,
+        is_heard: bool,
     ) -> None:
         self.ethernet = ethernet
         self.frame = frame
@@ -62,12 +64,15 @@ class Walk:
         """What has to go to make room for it."""
         self.invalidates = False
         """Something moved that cached programs may rest on."""
+        self.is_heard = is_heard
+        """Somebody wants the trail: without that, nothing is found worth noting."""
         self._trail: list[Finding] = []
         self._released: list[Delivery] = []
 
     def found(self, stage: Stage, words: str, *arguments: object) -> None:
         """Add to the trail; `words` is a format string for the arguments."""
-        self._trail.append(Finding(stage, words, arguments))
+        if self.is_heard:
+            self._trail.append(Finding(stage, words, arguments))
 
     def detail(self, stage: Stage, words: str, *arguments: object) -> None:
         """Add to the trail of a frame that is only asked about: what was looked up on the way and
