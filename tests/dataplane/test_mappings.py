@@ -45,9 +45,9 @@ class World:
 
     def _runs(self, protocol: int, address: IpAddress) -> list[range]:
         return [
-            range(port, port + 1)
-            for reserved_for, on, port in self.reserved
-            if (reserved_for, on) == (protocol, address)
+            range(external.port, external.port + 1)
+            for external in self.reserved
+            if (external.protocol, external.address) == (protocol, address)
         ]
 
     def account(self, address: IpAddress) -> Account:

@@ -54,7 +54,9 @@ class Changes:
         )
         tables.publications.add(publication)
         for mapping in list(tables.mappings):
-            if not mapping.is_static and tables.publications.find(*mapping.external) is publication:
+            external = mapping.external
+            published = tables.publications.find(external.protocol, external.address, external.port)
+            if not mapping.is_static and published is publication:
                 self.release(mapping, now)
         tables.mappings.reserve(protocol, address, ports)
 

@@ -13,6 +13,9 @@ inside port is taken where it is free; else one like it is drawn (`ports`). A po
 *rests* before somebody else gets it, as late frames for its last owner may still come; the same
 endpoint may have it back (RFC 6888, REQ-8).
 
+Both sides of a mapping are packed, as a `FlowTuple` is: a table of a million costs no more than it
+must.
+
 All of an endpoint's mappings are on one address of an uplink (RFC 4787, REQ-2: paired). What it
 never decides: who may come in through a mapping (`nat`), and whether one is needed.
 """
@@ -21,9 +24,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
-from typing import NamedTuple
+from struct import Struct
 
 from vswitch.dataplane.accounts import Account, Accounts
+from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.ports import PortPool
 from vswitch.dataplane.timers import Timers
 from vswitch.units import Nanoseconds
@@ -33,21 +37,76 @@ _KEEPS_PORT_OR_NONE = frozenset({int(Protocol.SCTP)})
 """Protocols whose checksum does not let a port be changed for the price of an addition."""
 
 
-class Internal(NamedTuple):
+_INTERNAL = Struct(">HB4sH")
+_EXTERNAL = Struct(">B4sH")
+_ENDPOINT = slice(7)
+"""All of an `Internal` but the port."""
+
+
+class Internal(bytes):
     """An inside address and port (or the identifier of ICMP queries) of a protocol."""
 
-    network: int
-    protocol: int
-    address: IpAddress
-    port: int
+    __slots__ = ()
+
+    def __new__(cls, network: int, protocol: int, address: IpAddress, port: int) -> Internal:
+        """`port` is the identifier of ICMP queries."""
+        return bytes.__new__(cls, _INTERNAL.pack(network, protocol, address, port))
+
+    @classmethod
+    def source_of(cls, flow: FlowTuple) -> Internal:
+        """Where the packets of a flow come from."""
+        return bytes.__new__(cls, flow[:3] + flow[4:8] + flow[12:14])
+
+    @property
+    def network(self) -> int:
+        """By number."""
+        return self[0] << 8 | self[1]
+
+    @property
+    def protocol(self) -> int:
+        """The number of the transport protocol."""
+        return self[2]
+
+    @property
+    def address(self) -> IpAddress:
+        """Of the endpoint."""
+        return IpAddress.trusted(self[3:7])
+
+    @property
+    def port(self) -> int:
+        """Its own."""
+        return self[7] << 8 | self[8]
+
+    def __repr__(self) -> str:
+        return f"<Internal {self.network} {self.protocol} {self.address} {self.port}>"
 
 
-class External(NamedTuple):
+class External(bytes):
     """What stands for it outside."""
 
-    protocol: int
-    address: IpAddress
-    port: int
+    __slots__ = ()
+
+    def __new__(cls, protocol: int, address: IpAddress, port: int) -> External:
+        """`address` is one of the switch."""
+        return bytes.__new__(cls, _EXTERNAL.pack(protocol, address, port))
+
+    @property
+    def protocol(self) -> int:
+        """The number of the transport protocol."""
+        return self[0]
+
+    @property
+    def address(self) -> IpAddress:
+        """An address of the switch."""
+        return IpAddress.trusted(self[1:5])
+
+    @property
+    def port(self) -> int:
+        """The one that is given away."""
+        return self[5] << 8 | self[6]
+
+    def __repr__(self) -> str:
+        return f"<External {self.protocol} {self.address} {self.port}>"
 
 
 class Mapping:
@@ -146,7 +205,8 @@ class MappingTable:
         self._reserved = reserved
         self._is_reserved = is_reserved
         self._allowed = allowed
-        self._by_internal: dict[tuple[Internal, int], Mapping] = {}
+        self._by_internal: dict[int, dict[Internal, Mapping]] = {}
+        """On each uplink."""
         self._by_external: dict[External, Mapping] = {}
         self._pools: dict[tuple[int, IpAddress], PortPool] = {}
         self._timers: Timers[External] = Timers()
@@ -156,7 +216,8 @@ class MappingTable:
 
     def of_internal(self, internal: Internal, uplink: int) -> Mapping | None:
         """The mapping that an inside endpoint has on an uplink."""
-        return self._by_internal.get((internal, uplink))
+        there = self._by_internal.get(uplink)
+        return there.get(internal) if there else None
 
     def of_external(self, external: External) -> Mapping | None:
         """The mapping that an external port belongs to."""
@@ -190,7 +251,7 @@ class MappingTable:
         """
         protocol, wanted = internal.protocol, internal.port
         pool = self._pool(protocol, address)
-        earlier = self._last_external.get((internal, uplink))
+        earlier = self._last_external.get((internal, uplink)) if self._last_external else None
         external = External(protocol, address, wanted)
         if earlier is not None and earlier.address == address and not self._is_reserved(earlier):
             return earlier
@@ -206,13 +267,15 @@ class MappingTable:
     def add(self, mapping: Mapping) -> None:
         """Take an external port that `choose` has found. A connection holds it from now on."""
         internal, external, account = mapping.internal, mapping.external, mapping.account
-        pool = self._pool(external.protocol, external.address)
-        self._end_rest(external)
-        if external.port in pool:
-            pool.take(external.port)
-        self._by_internal[internal, mapping.uplink] = mapping
+        address, port = external.address, external.port
+        pool = self._pool(external.protocol, address)
+        if external in self._resting:
+            self._end_rest(external)
+        if port in pool:
+            pool.take(port)
+        self._by_internal.setdefault(mapping.uplink, {})[internal] = mapping
         self._by_external[external] = mapping
-        account.paired.setdefault(mapping.uplink, external.address)
+        account.paired.setdefault(mapping.uplink, address)
         self._accounts.keep(account)
         account.mappings += 1
 
@@ -225,7 +288,7 @@ class MappingTable:
     def release(self, mapping: Mapping, now: Nanoseconds) -> None:
         """End a mapping: its port rests."""
         internal, external, account = mapping.internal, mapping.external, mapping.account
-        del self._by_internal[internal, mapping.uplink]
+        del self._by_internal[mapping.uplink][internal]
         del self._by_external[external]
         self._timers.cancel(external)
         account.mappings -= 1
@@ -295,7 +358,11 @@ class MappingTable:
 
     def _rests_for_same_endpoint(self, external: External, internal: Internal) -> bool:
         last, _ = self._resting.get(external, (None, 0))
-        return last is not None and last[:3] == internal[:3] and not self._is_reserved(external)
+        return (
+            last is not None
+            and last[_ENDPOINT] == internal[_ENDPOINT]
+            and not self._is_reserved(external)
+        )
 
     def _begin_rest(self, mapping: Mapping, now: Nanoseconds) -> None:
         external, rest = mapping.external, mapping.account.translation.timeouts.hold_down
@@ -314,7 +381,7 @@ class MappingTable:
 
     def _give_back(self, external: External) -> None:
         """Let a port be free where nothing else keeps it from that."""
-        protocol, address, port = external
+        protocol, address, port = external.protocol, external.address, external.port
         pool = self._pools.get((protocol, address))
         if pool is None or port in pool or external in self._by_external:
             return

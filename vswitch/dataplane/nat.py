@@ -66,21 +66,15 @@ def outbound(
     walk: Walk, tables: Tables, original: FlowTuple, uplink: Network
 ) -> Translation | DropReason:
     """From the inside to the outside: the source becomes an external one of the uplink."""
-    account = tables.account_of(walk.network, original.source)
-    if walk.network.translation.is_untranslated(original.destination):
-        walk.found(Stage.NAT, "{} sees inside addresses", original.destination)
+    account, destination = tables.account_of(walk.network, original.source), original.destination
+    if walk.network.translation.is_untranslated(destination):
+        walk.found(Stage.NAT, "{} sees inside addresses", destination)
         source: _Source | DropReason = _Source(original.source, original.source_port)
     else:
         source = _source(walk, tables, original, account, uplink)
     if isinstance(source, DropReason):
         return source
-    reply = _reply(
-        original,
-        uplink.number,
-        original.destination,
-        original.destination_port,
-        source,
-    )
+    reply = _reply(original, uplink.number, destination, original.destination_port, source)
     return Translation(reply, account, source.mapping)
 
 
@@ -126,10 +120,7 @@ def _reply(
     original: FlowTuple, network: int, address: IpAddress, port: int, source: _Source
 ) -> FlowTuple:
     """The tuple of the answers of whoever is at `address` and `port`."""
-    turned = original.turned
-    return FlowTuple(
-        network, original.protocol, address, port, source.address, source.port, turned.kind
-    )
+    return original.answered_from(network, address, port, source.address, source.port)
 
 
 def _from_outside(original: FlowTuple, source: _Source) -> FlowTuple:
@@ -197,23 +188,22 @@ def _lets_in(target: _Target, original: FlowTuple) -> bool:
 def _source(
     walk: Walk, tables: Tables, original: FlowTuple, account: Account, uplink: Network
 ) -> _Source | DropReason:
-    own = tables.one_to_one.external(original.network, original.source)
+    own = tables.one_to_one.external(account.network, account.address)
     if own is not None:
-        walk.found(Stage.NAT, "{} is {} outside, port for port", original.source, own)
+        walk.found(Stage.NAT, "{} is {} outside, port for port", account.address, own)
         return _Source(own, original.source_port)
     if original.protocol in PORTLESS:
         address = _address_for_peer(walk, tables, original, account, uplink)
-        walk.found(Stage.NAT, "{} is {} outside", original.source, address)
+        walk.found(Stage.NAT, "{} is {} outside", account.address, address)
         return _Source(address, 0)
     mapping = _mapping(walk, tables, original, account, uplink)
     if isinstance(mapping, DropReason):
         return mapping
-    external = mapping.external
-    words = "{} port {} is {} port {} outside"
-    walk.found(
-        Stage.NAT, words, original.source, original.source_port, external.address, external.port
-    )
-    return _Source(external.address, external.port, mapping)
+    internal, address, port = mapping.internal, mapping.external.address, mapping.external.port
+    if walk.is_heard:
+        words = "{} port {} is {} port {} outside"
+        walk.found(Stage.NAT, words, internal.address, internal.port, address, port)
+    return _Source(address, port, mapping)
 
 
 def _address_for_peer(
@@ -236,16 +226,16 @@ def _mapping(
     walk: Walk, tables: Tables, original: FlowTuple, account: Account, uplink: Network
 ) -> Mapping | DropReason:
     """The mapping that the source has, or a new one for it."""
-    source, port, protocol = original.source, original.source_port, original.protocol
-    internal = Internal(original.network, protocol, source, port)
+    internal = Internal.source_of(original)
     known = tables.mappings.of_internal(internal, uplink.number)
     if known is not None:
         return known
-    walk.detail(Stage.NAT, "{} port {} is not mapped yet", source, port)
+    if walk.is_heard:
+        walk.detail(Stage.NAT, "{} port {} is not mapped yet", internal.address, internal.port)
     if not account.may_hold_mapping:
         return DropReason.MAPPING_QUOTA
     addresses = _addresses(tables, walk.network, uplink)
-    address = tables.mappings.address_for(account, protocol, uplink.number, addresses)
+    address = tables.mappings.address_for(account, internal.protocol, uplink.number, addresses)
     parity = walk.network.translation.keeps_parity
     external = tables.mappings.choose(internal, uplink.number, address, walk.random, parity=parity)
     if external is None:
@@ -260,6 +250,8 @@ def _addresses(tables: Tables, network: Network, uplink: Network) -> tuple[IpAdd
         raise ValueError(f"{uplink.name} has no address")
     if fixed is not None:
         return (fixed,)
+    first = interface.address.address
+    if not interface.also:
+        return (first,)
     internal = tables.one_to_one.internal
-    spare = tuple(each for each in interface.also if internal(each) is None)
-    return (interface.address.address, *spare)
+    return (first, *(each for each in interface.also if internal(each) is None))

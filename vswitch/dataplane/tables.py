@@ -201,8 +201,9 @@ class Tables:
             yield publication.host_ports
 
     def _is_reserved(self, external: External) -> bool:
-        stands_for_one = self.one_to_one.internal(external.address) is not None
-        return stands_for_one or self.publications.find(*external) is not None
+        protocol, address, port = external.protocol, external.address, external.port
+        stands_for_one = self.one_to_one.internal(address) is not None
+        return stands_for_one or self.publications.find(protocol, address, port) is not None
 
 
 class OneToOne:
