@@ -14,6 +14,7 @@ fits both networks, so that the ends never learn of a smaller MTU the hard way.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from vswitch.dataplane import refusal, tracking
@@ -41,12 +42,14 @@ from vswitch.fastpath.program import (
     Track,
 )
 from vswitch.fastpath.routine import longest_packet
-from vswitch.fastpath.states import State
+from vswitch.fastpath.states import Direction, State
 from vswitch.wire import ethernet, ipv4, offload, tcp
 from vswitch.wire.icmp import TimeExceeded, Type, Unreachable
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.values import EtherType, IpAddress, MacAddress
 
+_REPLY = Direction.REPLY
+_DECREMENT = DecrementTtl()
 _IPV4_AND_TCP = ipv4.HEADER_LENGTH + tcp.HEADER_LENGTH
 """Bytes of a packet that are not counted by the maximum segment size (RFC 9293, 3.7.1)."""
 
@@ -64,9 +67,11 @@ def send(
     """Send a packet of a connection, new or known, where its other tuple says."""
     connection, direction = found
     walk.connection = connection
-    arriving, leaving = connection.arriving(direction), connection.leaving(direction)
-    network = tables.networks[leaving.network]
-    way = passage(walk, tables, datagram, network, leaving.destination)
+    arriving, answer = connection.original, connection.reply
+    if direction is _REPLY:
+        arriving, answer = answer, arriving
+    network = tables.networks[answer.network]
+    way = passage(walk, tables, datagram, network, answer.source)
     if isinstance(way, Verdict):
         return way
     if not connection.number:
@@ -76,9 +81,9 @@ def send(
         state = connection.state
     else:
         state = tracking.state_after(tables, message, found)
-        _tell_details(walk, connection, state, leaving, way.next_hop)
+        _tell_details(walk, connection, state, answer.turned, way.next_hop)
     is_tcp = message.tcp_flags is not None
-    actions = rewrite(walk.network, network, arriving, leaving, may_be_syn=is_tcp)
+    actions = rewrite(walk.network, network, arriving, answer, may_be_syn=is_tcp)
     actions = (Track(connection.number, direction.index), *actions)
     key = tables.key_of(walk.port.number, walk.frame) if way.cut is None else None
     kept = Kept(key, connection, direction) if key else None
@@ -92,7 +97,7 @@ def send_as_it_is(
     way = passage(walk, tables, Datagram(packet), network, packet.destination)
     if isinstance(way, Verdict):
         return way
-    return forward(walk, tables, _onward(walk, network, way, (DecrementTtl(),), None, connection))
+    return forward(walk, tables, _onward(walk, network, way, (_DECREMENT,), None, connection))
 
 
 class Passage(NamedTuple):
@@ -146,25 +151,31 @@ def _length(walk: Walk, packet: Ipv4, network: Network) -> int:
 def complete(onward: Onward, network: Network, mac: MacAddress, interface: Interface) -> Delivery:
     """The delivery of a routed frame, now that the station of its next hop is known."""
     outputs, certain = _ports_towards(network, mac)
-    actions = (
-        *((FitMtu(network.mtu),) if onward.cut is None else ()),
-        SetStations(mac, interface.mac),
-        *onward.rewrite,
-        *(Output(number) for number in outputs),
-    )
+    limit = network.mtu if onward.cut is None else None
+    before, after = _hop(limit, mac, interface.mac, outputs)
+    program = Program((*before, *onward.rewrite, *after))
     kept = onward.kept if certain else None
-    return Delivery(onward.frame, Program(actions), kept, onward.connection.number, onward.cut)
+    return Delivery(onward.frame, program, kept, onward.connection.number, onward.cut)
+
+
+@lru_cache(maxsize=4096)
+def _hop(
+    limit: int | None, station: MacAddress, own: MacAddress, outputs: tuple[int, ...]
+) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+    """What all that goes to one station has in common: actions before and after a rewrite."""
+    fits = () if limit is None else (FitMtu(limit),)
+    return (*fits, SetStations(station, own)), tuple(map(Output, outputs))
 
 
 def rewrite(
-    arrives: Network, leaves: Network, arriving: FlowTuple, leaving: FlowTuple, *, may_be_syn: bool
+    arrives: Network, leaves: Network, arriving: FlowTuple, answer: FlowTuple, *, may_be_syn: bool
 ) -> tuple[Action, ...]:
-    """What turns a packet with one tuple into one with the other."""
-    actions: list[Action] = [DecrementTtl()]
-    if leaving.sender != arriving.sender:
-        actions.append(SetSource(leaving.source, leaving.source_port))
-    if leaving.receiver != arriving.receiver:
-        actions.append(SetDestination(leaving.destination, leaving.destination_port))
+    """What turns a packet with one tuple into one that is answered by packets with the other."""
+    actions: list[Action] = [_DECREMENT]
+    if answer.receiver != arriving.sender:
+        actions.append(SetSource(answer.destination, answer.destination_port))
+    if answer.sender != arriving.receiver:
+        actions.append(SetDestination(answer.source, answer.source_port))
     if may_be_syn and arrives.outside.clamps_mss and leaves.outside.clamps_mss:
         actions.append(ClampMss(min(arrives.mtu, leaves.mtu) - _IPV4_AND_TCP))
     return tuple(actions)

@@ -28,9 +28,9 @@ def expect(tables: Tables, connection: Connection, begun: Delivery) -> Delivery 
 
     None where that has to wait for the first answer.
     """
-    answer, back = connection.reply, connection.original.turned
-    arrives, leaves = tables.networks[answer.network], tables.networks[back.network]
-    next_hop = leaves.hop_towards(back.destination)
+    answer, original = connection.reply, connection.original
+    arrives, leaves = tables.networks[answer.network], tables.networks[original.network]
+    next_hop = leaves.hop_towards(original.source)
     way_back = leaves.neighbours.station(next_hop) if next_hop is not None else None
     ports = begun.program.outputs
     if (
@@ -40,7 +40,7 @@ def expect(tables: Tables, connection: Connection, begun: Delivery) -> Delivery 
         or way_back is None
         or arrives.interface is None
         or leaves.interface is None
-        or answer == connection.original
+        or answer == original
         or policy.refuse_ends(answer.source, answer.destination, arrives, tables)
     ):
         return None
@@ -53,7 +53,7 @@ def expect(tables: Tables, connection: Connection, begun: Delivery) -> Delivery 
     if key is None:
         return None
     is_tcp = answer.protocol == Protocol.TCP
-    rewrite = egress.rewrite(arrives, leaves, answer, back, may_be_syn=is_tcp)
+    rewrite = egress.rewrite(arrives, leaves, answer, original, may_be_syn=is_tcp)
     onward = Onward(
         frame,
         arrives.number,

@@ -13,7 +13,6 @@ from vswitch.wire.icmp import Type
 from vswitch.wire.values import IpAddress, Protocol
 
 _TUPLE = Struct(">HBB4s4sHH")
-_PREFIX = Struct(">HBB")
 _PARTS = Struct("4s4s4s2s2s")
 """All in front of the addresses, these, and the ports."""
 
@@ -56,11 +55,6 @@ class FlowTuple(bytes):
             network, protocol, kind, source, destination, source_port, destination_port
         )
         return bytes.__new__(cls, packed)
-
-    @classmethod
-    def arriving(cls, network: int, protocol: int, addresses_and_ports: bytes) -> FlowTuple:
-        """The tuple of a packet from its own twelve bytes."""
-        return bytes.__new__(cls, _PREFIX.pack(network, protocol, 0) + addresses_and_ports)
 
     @property
     def network(self) -> int:

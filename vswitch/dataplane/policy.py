@@ -12,11 +12,19 @@ from __future__ import annotations
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
-from vswitch.wire.ipv4 import Ipv4
+from vswitch.wire.ipv4 import HEADER_LENGTH, Ipv4
 from vswitch.wire.values import IPV4_LENGTH, IpAddress
 
 _THIS_NETWORK = 0
 """The first octet of 0.0.0.0/8, which is nobody's address (RFC 1122, 3.2.1.3)."""
+
+_LOOPBACK = 127
+_LIMITED_BROADCAST = b"\xff\xff\xff\xff"
+_GROUPS = range(224, 240)
+_NO_HOST = frozenset({_THIS_NETWORK, _LOOPBACK, *_GROUPS})
+"""First octets of addresses that no host has on any network (RFC 6890, RFC 5771)."""
+
+_INSIDE, _OUTSIDE = Side.INSIDE, Side.OUTSIDE
 
 _LOOSE_SOURCE_ROUTE = 131
 _STRICT_SOURCE_ROUTE = 137
@@ -36,8 +44,9 @@ def refuse_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason 
     refused = refuse_ends(packet.source, packet.destination, network, tables)
     if refused:
         return refused
-    options = packet.options
-    return _refuse_options(options, network, tables) if options else None
+    if packet.header_length == HEADER_LENGTH:
+        return None
+    return _refuse_options(packet.options, network, tables)
 
 
 def refuse_ends(
@@ -46,24 +55,23 @@ def refuse_ends(
     """The same for the addresses alone."""
     if source == destination:
         return DropReason.LAND
-    if _is_no_host(source) or source.is_multicast or tables.owner(source):
+    home = tables.connected(source)
+    if _is_no_host(source) or tables.owner(source) or _is_broadcast(source, home):
         return DropReason.MARTIAN_SOURCE
-    if _is_broadcast(source, tables):
-        return DropReason.MARTIAN_SOURCE
-    if network.side is Side.INSIDE and not network.holds(source):
+    if network.side is _INSIDE and not network.holds(source):
         return DropReason.SOURCE_NOT_IN_SUBNET
-    if network.side is Side.OUTSIDE and _is_inside(source, tables):
+    if network.side is _OUTSIDE and home is not None and home.side is _INSIDE:
         return DropReason.MARTIAN_SOURCE
-    if _is_no_host(destination) or destination.is_multicast or _is_broadcast(destination, tables):
+    if _is_no_host(destination) or _is_broadcast(destination, tables.connected(destination)):
         return DropReason.MARTIAN_DESTINATION
     return None
 
 
 def refuse_route(arrived: Network, leaves: Network) -> DropReason | None:
     """Why nothing is routed from one network into the other, None where it is."""
-    if arrived.side is Side.OUTSIDE:
+    if arrived.side is _OUTSIDE:
         return DropReason.NOT_PUBLISHED
-    if leaves.side is Side.INSIDE:
+    if leaves.side is _INSIDE:
         return DropReason.NETWORKS_ISOLATED
     return None
 
@@ -78,7 +86,7 @@ def may_report(packet: Ipv4, network: Network, tables: Tables) -> bool:
 
 
 def _is_no_host(address: IpAddress) -> bool:
-    return address[0] == _THIS_NETWORK or address.is_loopback or address.is_limited_broadcast
+    return address[0] in _NO_HOST or address == _LIMITED_BROADCAST
 
 
 def _is_inside(address: IpAddress, tables: Tables) -> bool:
@@ -86,16 +94,13 @@ def _is_inside(address: IpAddress, tables: Tables) -> bool:
     return network is not None and network.side is Side.INSIDE
 
 
-def _is_broadcast(address: IpAddress, tables: Tables) -> bool:
-    """Whether an address is all hosts of a subnet, or the subnet itself, which once meant the same
-    (RFC 1122, 3.2.1.3)."""
-    network = tables.connected(address)
-    if network is None or network.interface is None:
+def _is_broadcast(address: IpAddress, home: Network | None) -> bool:
+    """Whether an address is all hosts of the subnet that it is in, or that subnet itself, which
+    once meant the same (RFC 1122, 3.2.1.3)."""
+    if home is None or home.interface is None:
         return False
-    subnet = network.interface.address.network
-    if subnet.broadcast is None:
-        return False
-    return address in (subnet.broadcast, subnet.address)
+    subnet = home.interface.address.network
+    return subnet.broadcast is not None and address in (subnet.broadcast, subnet.address)
 
 
 def _refuse_options(options: bytes, network: Network, tables: Tables) -> DropReason | None:

@@ -70,8 +70,10 @@ def _counts(tables: Tables, message: Transport, found: Found, *, commit: bool) -
     """Whether a frame may refresh its connection and move its state; with `commit` the window
     follows it."""
     segment = message.header
+    if not isinstance(segment, Tcp):
+        return True
     window = tables.fastpath.window(found.connection.number)
-    if not isinstance(segment, Tcp) or window is None:
+    if window is None:
         return True
     direction = found.direction.index
     sequence, flags = segment.sequence, segment.flags

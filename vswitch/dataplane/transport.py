@@ -12,11 +12,13 @@ addresses and can not be translated at all (RFC 3715, 2.1).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from struct import Struct
 from typing import NamedTuple
 
 from vswitch.dataplane.drops import DropReason, Reason
 from vswitch.dataplane.flow import ANSWERS, QUESTIONS, FlowTuple
-from vswitch.wire import ethernet, ipv4, offload, tcp, udp
+from vswitch.wire import ethernet, offload, tcp, udp
 from vswitch.wire.icmp import Icmp
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
@@ -37,7 +39,7 @@ _SHORTEST_HEADER: dict[int, int] = {
 PORTLESS = frozenset({int(Protocol.GRE), int(Protocol.ESP)})
 """Protocols of which each peer has one flow."""
 
-_PORTS_LENGTH = 4
+_PORTS = Struct(">HH")
 
 
 class Transport(NamedTuple):
@@ -63,14 +65,7 @@ def read(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
     """The transport header of a whole packet that arrived on `network`; an ICMP error as it is."""
     if packet.frame[offload.FLAGS] & offload.NEEDS_CSUM and not _is_in_place(packet):
         return Malformed.BAD_OFFLOAD_HEADER
-    match packet.protocol:
-        case Protocol.TCP:
-            return _tcp(network, packet)
-        case Protocol.UDP:
-            return _udp(network, packet)
-        case Protocol.ICMP:
-            return _icmp(network, packet)
-    return _other(network, packet)
+    return _READERS.get(packet.protocol, _other)(network, packet)
 
 
 def _is_in_place(packet: Ipv4) -> bool:
@@ -90,7 +85,8 @@ def _tcp(network: int, packet: Ipv4) -> Transport | Reason:
         return DropReason.BAD_TCP_FLAGS
     if not segment.source_port or not segment.destination_port:
         return DropReason.PORT_ZERO
-    return Transport(_tuple(network, packet), segment)
+    ports = segment.source_port, segment.destination_port
+    return Transport(_tuple(network, packet, *ports), segment)
 
 
 def _udp(network: int, packet: Ipv4) -> Transport | Reason:
@@ -99,7 +95,8 @@ def _udp(network: int, packet: Ipv4) -> Transport | Reason:
         return datagram
     if not datagram.destination_port:
         return DropReason.PORT_ZERO
-    return Transport(_tuple(network, packet), datagram)
+    ports = datagram.source_port, datagram.destination_port
+    return Transport(_tuple(network, packet, *ports), datagram)
 
 
 def _icmp(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
@@ -117,28 +114,34 @@ def _icmp(network: int, packet: Ipv4) -> Transport | Icmp | Reason:
         ports = 0, identifier
     else:
         return DropReason.ICMP_NOT_TRANSLATED
-    source, destination = packet.source, packet.destination
-    flow = FlowTuple(network, Protocol.ICMP, source, ports[0], destination, ports[1], kind)
-    return Transport(flow, message)
+    return Transport(_tuple(network, packet, *ports, kind), message)
 
 
 def _other(network: int, packet: Ipv4) -> Transport | Reason:
     protocol = packet.protocol
     if protocol in PORTLESS:
-        source, destination = packet.source, packet.destination
-        return Transport(FlowTuple(network, protocol, source, 0, destination, 0), None)
+        return Transport(_tuple(network, packet, 0, 0), None)
     if protocol not in _SHORTEST_HEADER:
         return DropReason.PROTOCOL_NOT_TRANSLATED
     if packet.end - packet.payload < _SHORTEST_HEADER[protocol]:
         return Malformed.TRUNCATED_TRANSPORT
-    flow = _tuple(network, packet)
-    if not flow.source_port or not flow.destination_port:
+    source_port, destination_port = _PORTS.unpack_from(packet.frame, packet.payload)
+    if not source_port or not destination_port:
         return DropReason.PORT_ZERO
-    return Transport(flow, None)
+    return Transport(_tuple(network, packet, source_port, destination_port), None)
 
 
-def _tuple(network: int, packet: Ipv4) -> FlowTuple:
-    frame, at = packet.frame, packet.payload
-    addresses = frame[packet.offset + ipv4.SOURCE : packet.offset + ipv4.OPTIONS]
-    ports = frame[at : at + _PORTS_LENGTH]
-    return FlowTuple.arriving(network, packet.protocol, bytes(addresses) + ports)
+_READERS: dict[int, Callable[[int, Ipv4], Transport | Icmp | Reason]] = {
+    Protocol.TCP: _tcp,
+    Protocol.UDP: _udp,
+    Protocol.ICMP: _icmp,
+}
+
+
+def _tuple(
+    network: int, packet: Ipv4, source_port: int, destination_port: int, kind: int = 0
+) -> FlowTuple:
+    source, destination = packet.source, packet.destination
+    return FlowTuple(
+        network, packet.protocol, source, source_port, destination, destination_port, kind
+    )
