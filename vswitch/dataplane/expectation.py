@@ -20,7 +20,16 @@ from vswitch.dataplane.verdict import Delivery, Kept, Onward
 from vswitch.fastpath.program import SetStations, Track
 from vswitch.fastpath.states import Direction
 from vswitch.wire import ethernet, icmp, ipv4, tcp, udp
-from vswitch.wire.values import EtherType, MacAddress, Protocol
+from vswitch.wire.values import IPV4_LENGTH, EtherType, IpAddress, MacAddress, Protocol
+
+_NO_ADDRESS = IpAddress(bytes(IPV4_LENGTH))
+_NO_ENDS = (_NO_ADDRESS, _NO_ADDRESS, 0, 0)
+_PORTS_LENGTH = 4
+_BEHIND_PORTS: dict[int, bytes] = {
+    Protocol.TCP: tcp.build(*_NO_ENDS, flags=tcp.ACK)[_PORTS_LENGTH:],
+    Protocol.UDP: udp.build(*_NO_ENDS, b"")[_PORTS_LENGTH:],
+}
+"""What follows the ports in a header that is sent nowhere: no key covers the checksum in it."""
 
 
 def expect(tables: Tables, connection: Connection, begun: Delivery) -> Delivery | None:
@@ -75,15 +84,9 @@ def _next_hop(begun: Delivery) -> MacAddress:
 
 def _payload(answer: FlowTuple) -> bytes | None:
     """The transport header of an answer, None for a protocol whose frames have no keys."""
-    ends = answer.source, answer.destination
-    ports = answer.source_port, answer.destination_port
-    match answer.protocol:
-        case Protocol.TCP:
-            return tcp.build(
-                *ends, *ports, sequence=0, acknowledgment=0, flags=tcp.ACK, payload=b""
-            )
-        case Protocol.UDP if all(ports):
-            return udp.build(*ends, *ports, b"")
-        case Protocol.ICMP:
-            return icmp.build(answer.kind, 0, answer.identifier << 16, b"")
-    return None
+    if answer.protocol == Protocol.ICMP:
+        return icmp.build(answer.kind, 0, answer.identifier << 16, b"")
+    if not answer.source_port or not answer.destination_port:
+        return None
+    behind_ports = _BEHIND_PORTS.get(answer.protocol)
+    return None if behind_ports is None else answer.ports + behind_ports

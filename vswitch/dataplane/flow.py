@@ -74,12 +74,12 @@ class FlowTuple(bytes):
     @property
     def source(self) -> IpAddress:
         """Who sends."""
-        return IpAddress.trusted(self[4:8])
+        return bytes.__new__(IpAddress, self[4:8])
 
     @property
     def destination(self) -> IpAddress:
         """To whom."""
-        return IpAddress.trusted(self[8:12])
+        return bytes.__new__(IpAddress, self[8:12])
 
     @property
     def source_port(self) -> int:
@@ -90,6 +90,11 @@ class FlowTuple(bytes):
     def destination_port(self) -> int:
         """The receiver's port."""
         return self[14] << 8 | self[15]
+
+    @property
+    def ports(self) -> bytes:
+        """Both, as a packet has them."""
+        return self[12:16]
 
     @property
     def sender(self) -> bytes:

@@ -58,6 +58,10 @@ _HEAD = struct.Struct(">BBH")
 _ADDRESSES = 8
 """Bytes of a patch that are addresses."""
 
+_NUMBERS = struct.Struct(">QI")
+"""Addresses and ports of a patch as numbers, which are congruent to the sums of their words, modulo
+`_ONES`: see `wire.checksum`."""
+
 _VLAN = int(EtherType.VLAN)
 _ICMP = int(Protocol.ICMP)
 _QUESTIONS = frozenset(
@@ -255,8 +259,9 @@ def prepare(program: Program, frame: Buffer) -> Routine:
     if not rewrites:
         return Routine(plan, old, ttl, 0, 0, tracked)
     new = _patched(old, layers, source, destination)
-    addresses = _number(new[:_ADDRESSES]) - _number(old[:_ADDRESSES])
-    ports = _number(new[_ADDRESSES:]) - _number(old[_ADDRESSES:])
+    new_addresses, new_ports = _NUMBERS.unpack(new)
+    old_addresses, old_ports = _NUMBERS.unpack(old)
+    addresses, ports = new_addresses - old_addresses, new_ports - old_ports
     return Routine(
         plan,
         new,
@@ -336,11 +341,6 @@ def _addresses_and_ports(frame: Buffer, layers: _Layers) -> bytes:
     ports = layers.transport + layers.header.ports
     old = bytes(frame[addresses : addresses + _ADDRESSES])
     return (old + frame[ports : ports + layers.header.length]).ljust(PATCH_LENGTH, b"\0")
-
-
-def _number(words: bytes) -> int:
-    """What is congruent to the sum of these words, modulo `_ONES`: see `wire.checksum`."""
-    return int.from_bytes(words, "big")
 
 
 def _patched(
