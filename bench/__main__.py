@@ -1,6 +1,6 @@
-"""`python -m bench`: the engine in memory, then this switch and its peers over real interfaces.
+"""`python -m bench`: this switch and its peers side by side, and the engine in memory.
 
-`python -m bench engine` is the first part alone, which needs no privileges.
+`python -m bench engine` is the part that needs no privileges, `python -m bench peers` the rest.
 """
 
 from __future__ import annotations
@@ -9,19 +9,34 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
-from typing import TextIO
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
-from bench import engine, isolation, load, memory, report
-from bench.engine import CaseResult
-from bench.memory import Memory
-from bench.peers import Missing, PathToMeasure, build_all
+from bench import engine, isolation, ours, peers, processes, session
+from bench.engine.memory import MOST_IN_MEMORY
+from bench.engine.rig import WrongPathError
+from bench.engine.setup import MOST_CONNECTIONS
+from bench.figures import Figure
+from bench.peers import vswitch
+from bench.report import document, markdown, plots, terminal
+from bench.results import Machine, Results
 from bench.topology import CommandError, World
+from bench.workloads import WORKLOADS
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it."""
 
-REQUIRED = ("unshare", "mount", "ip", "ping", "iperf3")
+REQUIRED = ("unshare", "mount", "ip", "ping")
+SETUP = Path(__file__).parents[1] / ".ci" / "setup"
+
+PEERS = tuple(peer.name for peer in peers.PEERS if peer is not vswitch.PEER)
+ALONE = ("start", "idle")
+"""What is asked of this switch alone, over real interfaces."""
+
+FAMILIES = (*dict.fromkeys(workload.family for workload in WORKLOADS), *ALONE)
 
 
 def main(arguments: list[str]) -> int:
@@ -29,35 +44,62 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.what == "engine":
-            return _engine_alone(options)
-        obstacle = _obstacle()
-        if obstacle is not None:
-            print(f"bench: {obstacle}", file=sys.stderr)
-            return 1
-        if not isolation.is_inside():
-            return isolation.run_inside(arguments)
-        isolation.furnish()
-        return _everything(options)
+            _report(options, _measure_engine(options))
+            return 0
+        return _over_interfaces(options, arguments)
     except KeyboardInterrupt:
         print("bench: interrupted, nothing is left behind", file=sys.stderr)
         return INTERRUPTED
-    except (CommandError, engine.WrongPathError) as error:
+    except (CommandError, WrongPathError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="?", choices=("all", "engine"), default="all")
+    parser.add_argument("what", nargs="?", choices=("all", "engine", "peers"), default="all")
     parser.add_argument("--rounds", type=_positive, default=3, help="of everything (default 3)")
-    parser.add_argument("--seconds", type=_positive, default=3, help="of one load (default 3)")
-    parser.add_argument("--frames", type=_positive, default=50_000, help="in one hit case")
-    parser.add_argument("--connections", type=_connections, default=10_000, help="in one new case")
+    parser.add_argument("--seconds", type=_positive, default=1, help="of one load (default 1)")
     parser.add_argument(
-        "--memory", type=_in_memory, default=100_000, metavar="CONNECTIONS", help="that are weighed"
+        "--only",
+        action="append",
+        choices=FAMILIES,
+        metavar="WORKLOAD",
+        help=f"over real interfaces: {', '.join(FAMILIES)}; may be given again",
+    )
+    parser.add_argument(
+        "--peer",
+        action="append",
+        choices=PEERS,
+        metavar="NAME",
+        help=f"{', '.join(PEERS)}; may be given again (default: all)",
+    )
+    parser.add_argument(
+        "--install", action="store_true", help="first install the peers that are missing"
+    )
+    parser.add_argument(
+        "--frames", type=_positive, default=50_000, help="in one case of the engine"
+    )
+    parser.add_argument(
+        "--connections",
+        type=_at_most(MOST_CONNECTIONS),
+        default=10_000,
+        help="that the engine sets up in one case",
+    )
+    parser.add_argument(
+        "--many",
+        type=_at_most(MOST_IN_MEMORY),
+        default=100_000,
+        metavar="CONNECTIONS",
+        help="that the engine has at once, up to a million (default 100,000)",
     )
     # Opened before anything is measured: a name that cannot be written is told at once.
-    parser.add_argument("--json", type=argparse.FileType("w"), metavar="FILE", help="all results")
+    writable = argparse.FileType("w")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="all results")
+    parser.add_argument("--markdown", type=writable, metavar="FILE", help="the report")
+    parser.add_argument(
+        "--plots", type=Path, metavar="DIRECTORY", help=f"write {plots.PICTURE} (takes matplotlib)"
+    )
     return parser
 
 
@@ -68,80 +110,86 @@ def _positive(text: str) -> int:
     return number
 
 
-def _connections(text: str) -> int:
-    return _at_most(engine.MOST_CONNECTIONS, text)
+def _at_most(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        found = _positive(text)
+        if found > most:
+            raise argparse.ArgumentTypeError(f"at most {most:,}")
+        return found
 
-
-def _in_memory(text: str) -> int:
-    return _at_most(memory.MOST_IN_MEMORY, text)
-
-
-def _at_most(most: int, text: str) -> int:
-    number = _positive(text)
-    if number > most:
-        raise argparse.ArgumentTypeError(f"at most {most}")
     return number
 
 
-def _obstacle() -> str | None:
+def _measure_engine(options: argparse.Namespace) -> Results:
+    machine = Machine.here(processes.busy_cores())
+    figures = engine.measure(
+        options.rounds, options.frames, options.connections, options.many, _progress
+    )
+    return Results(machine, figures)
+
+
+def _over_interfaces(options: argparse.Namespace, arguments: list[str]) -> int:
+    obstacle = _obstacle(options)
+    if obstacle is not None:
+        print(f"bench: {obstacle}", file=sys.stderr)
+        return 1
+    if not isolation.is_inside():
+        if options.install:
+            subprocess.run([SETUP, "peers"], check=True)
+        return isolation.run_inside(arguments)
+    isolation.furnish()
+    machine = Machine.here(processes.busy_cores())
+    measured = _measure_engine(options).figures if options.what == "all" else []
+    with World() as world:
+        results = _measure_peers(world, options, machine, list(measured))
+    _report(options, results)
+    return 1 if vswitch.PEER.name in [each.name for each in results.absent] else 0
+
+
+def _obstacle(options: argparse.Namespace) -> str | None:
     """Why nothing can be measured over real interfaces here, None where it can."""
     if os.geteuid() != 0:
         return "needs root, for namespaces and interfaces; `python -m bench engine` does not"
     absent = [program for program in REQUIRED if shutil.which(program) is None]
-    return f"not installed: {', '.join(absent)}" if absent else None
+    if absent:
+        return f"not installed: {', '.join(absent)}"
+    if options.plots and find_spec("matplotlib") is None:
+        return "--plots takes matplotlib: install the extra `bench`"
+    return None
 
 
-def _engine_alone(options: argparse.Namespace) -> int:
-    machine = report.Machine.here(load.busy_cores())
-    results, weighed = _measure_engine(options)
-    out = report.console()
-    report.print_machine(out, machine)
-    report.print_engine(out, results)
-    report.print_memory(out, weighed)
-    _write_json(options.json, machine, results, weighed, {}, [])
-    return 0
+def _measure_peers(
+    world: World, options: argparse.Namespace, machine: Machine, figures: list[Figure]
+) -> Results:
+    wanted = options.only or FAMILIES
+    paths, absent = peers.build_all(world, options.peer or PEERS)
+    workloads = [workload for workload in WORKLOADS if workload.family in wanted]
+    if "start" in wanted:
+        figures.append(ours.start_to_ready(world, options.rounds, _progress))
+    runs = session.measure(world, paths, workloads, options.rounds, options.seconds, _progress)
+    if "idle" in wanted:
+        figures += ours.idle(paths, _progress)
+    return Results(machine, figures, runs, absent)
 
 
-def _everything(options: argparse.Namespace) -> int:
-    machine = report.Machine.here(load.busy_cores())
-    results, weighed = _measure_engine(options)
-    with World() as world:
-        paths, missing = build_all(world)
-        transfers = load.measure(world, paths, options.rounds, options.seconds, _progress)
-    out = report.console()
-    report.print_machine(out, machine)
-    report.print_engine(out, results)
-    report.print_memory(out, weighed)
-    report.print_network(out, transfers)
-    report.print_missing(out, missing)
-    _write_json(options.json, machine, results, weighed, transfers, missing)
-    return 0 if any(path.is_ours for path in paths) else 1
-
-
-def _measure_engine(options: argparse.Namespace) -> tuple[list[CaseResult], Memory]:
-    results = engine.measure(options.rounds, options.frames, options.connections, _progress)
-    _progress(f"memory of {options.memory} connections")
-    return results, memory.measure(options.memory)
+def _report(options: argparse.Namespace, results: Results) -> None:
+    if sys.stdout.isatty():
+        terminal.show(results)
+    else:
+        print(markdown.render(results))
+    if options.markdown:
+        with options.markdown as file:
+            file.write(markdown.render(results))
+    if options.json:
+        with options.json as file:
+            json.dump(document.document(results), file, indent=2)
+            file.write("\n")
+    if options.plots:
+        plots.draw(results, options.plots)
 
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _write_json(
-    file: TextIO | None,
-    machine: report.Machine,
-    results: list[CaseResult],
-    weighed: Memory,
-    transfers: dict[PathToMeasure, list[load.Transfer]],
-    missing: list[Missing],
-) -> None:
-    if file is None:
-        return
-    document = report.as_json(machine, results, weighed, transfers, missing)
-    with file:
-        json.dump(document, file, indent=2)
-        file.write("\n")
 
 
 if __name__ == "__main__":
