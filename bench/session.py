@@ -18,6 +18,7 @@ from bench.topology import CommandError, World
 from bench.workloads import Sample, Workload
 
 Progress = Callable[[str], None]
+Serve = Callable[[World, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +81,23 @@ def _possible(workloads: Sequence[Workload], runs: Runs) -> list[Workload]:
 
 def _serve(world: World, runs: Runs) -> None:
     """Start every server that is needed, each once in a namespace."""
-    serving: dict[tuple[str, str], Callable[[World, str], None]] = {}
-    for workload, paths in runs.samples.items():
-        for path in paths:
-            if workload.serve is not None:
-                serving[workload.family, path.server] = workload.serve
-    for (family, namespace), serve in serving.items():
+    needed = dict.fromkeys(
+        (workload.serve, path.server)
+        for workload, paths in runs.samples.items()
+        for path in paths
+        if workload.serve is not None
+    )
+    for serve, namespace in needed:
         try:
             serve(world, namespace)
         except CommandError as error:
-            _give_up(runs, family, namespace, str(error))
+            _give_up(runs, serve, namespace, str(error))
 
 
-def _give_up(runs: Runs, family: str, server: str, reason: str) -> None:
+def _give_up(runs: Runs, serve: Serve, server: str, reason: str) -> None:
     """Measure nothing for which this server would be needed."""
     for workload, paths in runs.samples.items():
-        for path in [path for path in paths if (workload.family, path.server) == (family, server)]:
+        for path in [path for path in paths if (workload.serve, path.server) == (serve, server)]:
             del paths[path]
             runs.missing.append(Missing(f"{workload.title}: {path.contender}", reason))
 

@@ -138,7 +138,8 @@ def _side_by_side() -> Iterator[Ratio]:
     yield Ratio(small.overload_title(Route.NAPT), napt, masquerade, 1.2)
     yield Ratio(requests.connections_title(Route.NAPT), napt, masquerade, 1.0)
     yield Ratio(requests.connections_title(Route.NAPT), napt, slirp, 3.0)
-    yield Ratio(requests.ping_pong_title(Route.NAPT), napt, masquerade, 1.0)
+    apart = requests.ping_pong_title(Route.NAPT, requests.Placement.APART)
+    yield Ratio(apart, napt, masquerade, 1.0)
     yield Ratio(dns.TITLE, vswitch.NAMES, dnsmasq.NAME, 1.0)
 
 

@@ -17,7 +17,7 @@ class Route(Enum):
     """Both are on one network."""
     NAPT = "through NAPT"
     """The client is inside, the server outside and sees another address."""
-    NAMES = "a local name"
+    NAMES = "names"
     """The server is a DNS server that knows where an endpoint is."""
 
 

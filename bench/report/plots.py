@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path as FilePath
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from bench.figures import Spread, digits, ratios
@@ -26,13 +28,31 @@ OURS = {
 }
 """Which of our paths is compared on a route."""
 
+PANELS = {
+    "endpoint to endpoint": (Route.ENDPOINTS,),
+    "through NAPT, and DNS": (Route.NAPT, Route.NAMES),
+}
+"""Side by side, by their titles."""
+
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 """Distinct for colour-blind eyes, too (Paul Tol, bright)."""
 
 INK = "#333333"
+FAINT = "#dddddd"
 PAPER = "#ffffff"
-ROW = 0.22
+SMALL = 8
+"""Points."""
+
+ROW = 0.17
 """Inches per bar."""
+
+GAP = 0.9
+"""Bars between two workloads."""
+
+NARROWEST = (0.4, 3)
+"""What the scale shows at least: a draw is to look like one."""
+
+TICKS = (0.01, 0.03, 0.1, 0.3, 0.5, 1, 2, 4, 10, 30, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +73,7 @@ def bars(results: Results, route: Route) -> list[Bar]:
             continue
         for path in paths:
             theirs = results.runs.rates(workload.title, path.contender)
-            if not path.is_ours and theirs and all(theirs):
+            if not path.is_ours and theirs and all(mine) and all(theirs):
                 name = workload.title.replace(f" {route.value}", "")
                 found.append(Bar(name, path.contender, Spread.of(ratios(mine, theirs))))
     return found
@@ -64,8 +84,12 @@ def draw(results: Results, directory: FilePath) -> FilePath | None:
 
     ImportError where matplotlib is not installed.
     """
-    groups = [(route, found) for route in Route if (found := bars(results, route))]
-    if not groups:
+    panels = {
+        title: found
+        for title, routes in PANELS.items()
+        if (found := [bar for route in routes for bar in bars(results, route)])
+    }
+    if not panels:
         return None
     import matplotlib as mpl
 
@@ -73,19 +97,26 @@ def draw(results: Results, directory: FilePath) -> FilePath | None:
     mpl.rcParams["svg.hashsalt"] = PICTURE  # the same results make the same file
     from matplotlib import pyplot
 
-    heights = [_rows(found) for _, found in groups]
+    rows = max(_place_of_each(found)[-1] for found in panels.values())
     figure, axes = pyplot.subplots(
-        len(groups),
-        figsize=(9, ROW * sum(heights) + 0.7 * len(groups) + 0.6),
-        height_ratios=heights,
+        ncols=len(panels),
+        figsize=(5.6 * len(panels), ROW * rows + 2),
+        sharex=True,
         squeeze=False,
         layout="constrained",
         facecolor=PAPER,
     )
-    for (route, found), (place,) in zip(groups, axes, strict=True):
-        _draw_group(place, route, found)
+    for axis, (title, found) in zip(axes[0], panels.items(), strict=True):
+        _draw_panel(axis, title, found)
+    drawn = [bar.ratio for found in panels.values() for bar in found]
+    axes[0][0].set_xlim(
+        min(NARROWEST[0], *(ratio.low / 1.3 for ratio in drawn)),
+        max(NARROWEST[1], *(ratio.high * 2 for ratio in drawn)),
+    )
     figure.suptitle(
-        f"vswitch by its peers: times as fast\n{results.machine}", color=INK, fontsize=10
+        f"vswitch compared with its peers: how many times as fast\n{results.machine}",
+        color=INK,
+        fontsize=10,
     )
     directory.mkdir(parents=True, exist_ok=True)
     picture = directory / PICTURE
@@ -94,43 +125,50 @@ def draw(results: Results, directory: FilePath) -> FilePath | None:
     return picture
 
 
-def _rows(found: Sequence[Bar]) -> float:
-    """Bars, and a gap for each workload."""
-    return len(found) + 0.8 * len({bar.workload for bar in found}) + 2
+def _place_of_each(found: Sequence[Bar]) -> list[float]:
+    """From the top, with a gap between two workloads."""
+    places = [0.0]
+    for before, bar in pairwise(found):
+        places.append(places[-1] + 1 + (GAP if bar.workload != before.workload else 0))
+    return places
 
 
-def _draw_group(place: Axes, route: Route, found: Sequence[Bar]) -> None:
+def _draw_panel(axis: Axes, title: str, found: Sequence[Bar]) -> None:
     peers = list(dict.fromkeys(bar.peer for bar in found))
-    colours = dict(zip(peers, COLOURS * 2, strict=False))
-    position, ticks, labelled = 0.0, [], set()
-    for workload in dict.fromkeys(bar.workload for bar in found):
-        group = [bar for bar in found if bar.workload == workload]
-        ticks.append((position + (len(group) - 1) / 2, workload))
-        for bar in group:
-            label = bar.peer if bar.peer not in labelled else None
-            labelled.add(bar.peer)
-            _draw_bar(place, position, bar.ratio, colours[bar.peer], label)
-            position += 1
-        position += 0.8
-    place.set_xscale("log")
-    place.axvline(1, color=INK, linewidth=1.2)
-    place.set_yticks([at for at, _ in ticks], [text for _, text in ticks], fontsize=8)
-    place.invert_yaxis()
-    low = min(0.5, *(bar.ratio.low for bar in found)) / 1.3
-    place.set_xlim(low, max(2, *(bar.ratio.high for bar in found)) * 1.8)
-    place.xaxis.set_major_formatter(lambda value, _: f"{value:g} x")
-    place.xaxis.set_minor_formatter(lambda _value, _: "")
-    place.set_title(route.value, loc="left", fontsize=9, fontweight="bold", color=INK)
-    place.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    place.grid(axis="x", color="#dddddd", linewidth=0.6)
-    place.set_axisbelow(True)
-    place.tick_params(colors=INK, labelsize=8, length=0)
-    place.spines[:].set_visible(False)
+    colours = dict(zip(peers, COLOURS, strict=False))
+    places = _place_of_each(found)
+    labels: dict[str, list[float]] = {}
+    for bar, place in zip(found, places, strict=True):
+        labels.setdefault(bar.workload, []).append(place)
+        _draw_bar(axis, place, bar.ratio, colours[bar.peer])
+    axis.set_xscale("log")
+    axis.axvline(1, color=INK, linewidth=1.2)
+    axis.set_yticks([fmean(of) for of in labels.values()], list(labels))
+    axis.set_ylim(places[-1] + 1, -1)
+    axis.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axis.set_xticks([], minor=True)
+    axis.set_title(title, loc="left", fontsize=9, fontweight="bold", color=INK)
+    from matplotlib.patches import Rectangle
 
-
-def _draw_bar(place: Axes, at: float, ratio: Spread, colour: str, label: str | None) -> None:
-    place.barh(at, ratio.middle - 1, left=1, height=0.85, color=colour, label=label)
-    place.hlines(at, ratio.low, ratio.high, color=INK, linewidth=0.8)
-    place.text(
-        max(ratio.high, 1) * 1.06, at, digits(ratio.middle), va="center", fontsize=7, color=INK
+    handles = [Rectangle((0, 0), 1, 1, color=colours[peer]) for peer in peers]
+    axis.legend(
+        handles,
+        peers,
+        loc="upper center",
+        bbox_to_anchor=(0.4, -0.04),
+        ncols=2,
+        fontsize=SMALL,
+        frameon=False,
+        labelcolor=INK,
     )
+    axis.grid(axis="x", color=FAINT, linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.tick_params(colors=INK, labelsize=SMALL, length=0)
+    axis.spines[:].set_visible(False)
+
+
+def _draw_bar(axis: Axes, at: float, ratio: Spread, colour: str) -> None:
+    axis.barh(at, ratio.middle - 1, left=1, height=0.85, color=colour)
+    axis.hlines(at, ratio.low, ratio.high, color=INK, linewidth=0.8)
+    right = max(ratio.high, 1) * 1.06
+    axis.text(right, at, digits(ratio.middle), va="center", fontsize=SMALL - 1, color=INK)

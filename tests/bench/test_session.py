@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench import session
 from bench.peers import Path
 from bench.topology import CommandError, World
@@ -56,20 +58,13 @@ def test_a_load_whose_program_is_not_installed_is_named() -> None:
     assert [each.reason for each in runs.missing] == ["not installed: no-such-program"]
 
 
-def test_a_server_is_started_once_for_all_loads_of_a_family() -> None:
+def test_a_server_is_started_once_for_all_loads_that_share_it() -> None:
     started: list[str] = []
-    both = [
-        Workload(
-            "bulk",
-            title,
-            OURS.route,
-            workload("any").unit,
-            (),
-            lambda *_: Load(1.0, 1.0),
-            lambda _world, namespace: started.append(namespace),
-        )
-        for title in ("one flow", "eight flows")
-    ]
+
+    def serve(_world: World, namespace: str) -> None:
+        started.append(namespace)
+
+    both = [replace(workload(title), serve=serve) for title in ("one flow", "eight flows")]
     measure(*both, rounds=1)
     assert started == ["b", "d"]
 
@@ -79,9 +74,7 @@ def test_whose_server_does_not_start_takes_no_part() -> None:
         if namespace == THEIRS.server:
             raise CommandError("no C compiler")
 
-    plain = workload("bulk")
-    served = Workload("bulk", "bulk", plain.route, plain.unit, (), plain.run, serve)
-    runs = measure(served, rounds=1)
+    runs = measure(replace(workload("bulk"), serve=serve), rounds=1)
     assert runs.rates("bulk", OURS.contender) == [1.0]
     assert [(each.name, each.reason) for each in runs.missing] == [
         ("bulk: kernel bridge", "no C compiler")
