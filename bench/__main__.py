@@ -15,7 +15,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import engine, isolation, ours, peers, processes, session
+from bench import engine, isolation, peers, processes, session
+from bench.alone import calm, idle, start
 from bench.engine.memory import MOST_IN_MEMORY
 from bench.engine.rig import WrongPathError
 from bench.engine.setup import MOST_CONNECTIONS
@@ -33,7 +34,7 @@ REQUIRED = ("unshare", "mount", "ip", "ping")
 SETUP = Path(__file__).parents[1] / ".ci" / "setup"
 
 PEERS = tuple(peer.name for peer in peers.PEERS if peer is not vswitch.PEER)
-ALONE = ("start", "idle")
+ALONE = ("start", "calm", "idle")
 """What is asked of this switch alone, over real interfaces."""
 
 FAMILIES = (*dict.fromkeys(workload.family for workload in WORKLOADS), *ALONE)
@@ -165,10 +166,12 @@ def _measure_peers(
     paths, absent = peers.build_all(world, options.peer or PEERS)
     workloads = [workload for workload in WORKLOADS if workload.family in wanted]
     if "start" in wanted:
-        figures.append(ours.start_to_ready(world, options.rounds, _progress))
+        figures.append(start.measure(world, options.rounds, _progress))
     runs = session.measure(world, paths, workloads, options.rounds, options.seconds, _progress)
+    if "calm" in wanted and any(path.is_ours for path in paths):
+        figures += calm.measure(world, paths, options.rounds, options.seconds, _progress)
     if "idle" in wanted:
-        figures += ours.idle(paths, _progress)
+        figures += idle.measure(paths, _progress)
     return Results(machine, figures, runs, absent)
 
 

@@ -18,7 +18,6 @@ from bench.topology import CommandError, World
 from bench.workloads import Sample, Workload
 
 Progress = Callable[[str], None]
-Serve = Callable[[World, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +79,16 @@ def _possible(workloads: Sequence[Workload], runs: Runs) -> list[Workload]:
 
 
 def _serve(world: World, runs: Runs) -> None:
-    """Start every server that is needed, each once in a namespace."""
-    needed = dict.fromkeys(
-        (workload.serve, path.server)
-        for workload, paths in runs.samples.items()
-        for path in paths
-        if workload.serve is not None
-    )
-    for serve, namespace in needed:
-        try:
-            serve(world, namespace)
-        except CommandError as error:
-            _give_up(runs, serve, namespace, str(error))
-
-
-def _give_up(runs: Runs, serve: Serve, server: str, reason: str) -> None:
-    """Measure nothing for which this server would be needed."""
+    """Start every server that is needed; a path whose server does not start is not measured."""
     for workload, paths in runs.samples.items():
-        for path in [path for path in paths if (workload.serve, path.server) == (serve, server)]:
-            del paths[path]
-            runs.missing.append(Missing(f"{workload.title}: {path.contender}", reason))
+        if workload.serve is None:
+            continue
+        for path in list(paths):
+            try:
+                workload.serve(world, path.server)
+            except CommandError as error:
+                del paths[path]
+                runs.missing.append(Missing(f"{workload.title}: {path.contender}", str(error)))
 
 
 def _sample(world: World, workload: Workload, path: Path, seconds: float) -> Sample:

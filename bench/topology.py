@@ -43,6 +43,7 @@ class World:
         self._directory = tempfile.TemporaryDirectory(prefix="vswitch-bench-")
         self.directory = Path(self._directory.name)
         self._logs: dict[subprocess.Popen[bytes], Path] = {}
+        self._servers: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> World:
         return self
@@ -116,6 +117,13 @@ class World:
             )
         self._logs[process] = log
         return process
+
+    def start_once(self, *command: str, within: str) -> subprocess.Popen[bytes]:
+        """The process that runs this command there, started when it is asked for first."""
+        key = (within, *command)
+        if key not in self._servers:
+            self._servers[key] = self.start(*command, within=within)
+        return self._servers[key]
 
     def tool(self, name: str) -> str:
         """Where one of `bench.tools` is; compiled when it is asked for first."""

@@ -6,16 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.figures import Spread, digits, ratios
+from bench.figures import Figure, Spread, digits, ratios
 from bench.peers import Path
 from bench.results import Results
-from bench.targets import Judged
+from bench.targets import Judged, Outcome
 from bench.workloads import Sample, Workload
 
 OURS = "vswitch, "
 """How the names of our own paths begin, which a column's head has no room to repeat."""
 
 NOTHING = "-"
+
+MICROSECONDS_PER = "us per "
+MICROSECONDS = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,12 @@ def head(results: Results) -> list[str]:
 
 
 def tail(results: Results) -> list[str]:
-    """Who could not take part, and why."""
-    return [f"Not measured: {each.name}: {each.reason}" for each in results.missing]
+    """What stands in no table: who could not take part, and why; targets without a result."""
+    lines = [f"Not measured: {each.name}: {each.reason}" for each in results.missing]
+    left = sum(each.outcome is Outcome.NOT_MEASURED for each in results.judged())
+    if left:
+        lines.append(f"This run has nothing to say about {left} further targets.")
+    return lines
 
 
 def tables(results: Results) -> Iterator[Table]:
@@ -54,13 +61,9 @@ def tables(results: Results) -> Iterator[Table]:
 
 def _targets(judged: Sequence[Judged]) -> Table:
     rows = tuple(
-        (
-            each.target.name,
-            each.target.wanted,
-            each.found.text() if each.found else NOTHING,
-            each.outcome.value,
-        )
+        (each.target.name, each.target.wanted, each.found.text(), each.outcome.value)
         for each in judged
+        if each.found is not None
     )
     return Table("Targets", ("what", "wanted", "median (low-high)", ""), rows)
 
@@ -90,10 +93,18 @@ def _workload(workload: Workload, paths: dict[Path, list[Sample]]) -> Table:
 
 def _figures(results: Results) -> Table:
     rows = tuple(
-        (figure.name, figure.note, Spread.of(figure.values).text(), figure.unit)
+        (figure.name, figure.note, Spread.of(figure.values).text(), figure.unit, _speed(figure))
         for figure in results.figures
     )
-    return Table("By itself", ("what", "of", "median (low-high)", "unit"), rows)
+    columns = ("what", "of", "median (low-high)", "unit", "per second")
+    return Table("By itself", columns, rows)
+
+
+def _speed(figure: Figure) -> str:
+    """How many there are in a second of what the figure is the time of."""
+    if not figure.unit.startswith(MICROSECONDS_PER):
+        return ""
+    return f"{MICROSECONDS / median(figure.values):,.0f}"
 
 
 def _rates(samples: Sequence[Sample]) -> list[float]:

@@ -26,7 +26,7 @@ def title(route: Route, direction: str, flows: int) -> str:
 
 
 def serve(world: World, namespace: str) -> None:
-    server = world.start("iperf3", "--server", within=namespace)
+    server = world.start_once("iperf3", "--server", within=namespace)
     listens = partial(processes.is_listening, server.pid, PORT)
     world.wait_for(f"iperf3 in {namespace}", listens, server)
 

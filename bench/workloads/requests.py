@@ -83,7 +83,7 @@ def ping_pong_title(route: Route, placement: Placement) -> str:
 
 
 def _serve(world: World, namespace: str, command: tuple[str, ...]) -> None:
-    process = world.start(*command, within=namespace)
+    process = world.start_once(*command, within=namespace)
     ready = partial(world.has_said, process, "ready")
     world.wait_for(f"{' '.join(command)} in {namespace}", ready, process)
 

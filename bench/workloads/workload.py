@@ -73,7 +73,7 @@ class Workload:
     run: Callable[[World, Path, float], Load]
     """For about so many seconds. Raises CommandError."""
     serve: Callable[[World, str], None] | None = None
-    """Start the server in a namespace; once for all workloads that have the same function."""
+    """Have a server in a namespace, which may be there already. Raises CommandError."""
 
 
 def within(namespace: str, *command: str) -> list[str]:

@@ -58,15 +58,16 @@ def test_a_load_whose_program_is_not_installed_is_named() -> None:
     assert [each.reason for each in runs.missing] == ["not installed: no-such-program"]
 
 
-def test_a_server_is_started_once_for_all_loads_that_share_it() -> None:
-    started: list[str] = []
+def test_there_is_a_server_behind_every_path_before_the_first_load() -> None:
+    seen: list[str] = []
 
-    def serve(_world: World, namespace: str) -> None:
-        started.append(namespace)
+    def run(_world: World, path: Path, _seconds: float) -> Load:
+        seen.append(f"load for {path.server}")
+        return Load(1.0, 1.0)
 
-    both = [replace(workload(title), serve=serve) for title in ("one flow", "eight flows")]
-    measure(*both, rounds=1)
-    assert started == ["b", "d"]
+    served = replace(workload("bulk", run), serve=lambda _world, server: seen.append(server))
+    measure(served, rounds=1)
+    assert seen == ["b", "d", "load for b", "load for d"]
 
 
 def test_whose_server_does_not_start_takes_no_part() -> None:
