@@ -17,11 +17,10 @@ from pathlib import Path
 
 from bench import engine, isolation, peers, processes, session
 from bench.alone import calm, idle, start
-from bench.engine.memory import MOST_IN_MEMORY
 from bench.engine.rig import WrongPathError
-from bench.engine.setup import MOST_CONNECTIONS
 from bench.figures import Figure
-from bench.peers import vswitch
+from bench.options import parse
+from bench.peers import Missing, vswitch
 from bench.report import document, markdown, plots, terminal
 from bench.results import Machine, Results
 from bench.topology import CommandError, World
@@ -30,22 +29,17 @@ from bench.workloads import WORKLOADS
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it."""
 
-REQUIRED = ("unshare", "mount", "ip", "ping")
+REQUIRED = ("setpriv", "unshare", "mount", "ip", "ping")
 SETUP = Path(__file__).parents[1] / ".ci" / "setup"
-
-PEERS = tuple(peer.name for peer in peers.PEERS if peer is not vswitch.PEER)
-ALONE = ("start", "calm", "idle")
-"""What is asked of this switch alone, over real interfaces."""
-
-FAMILIES = (*dict.fromkeys(workload.family for workload in WORKLOADS), *ALONE)
 
 
 def main(arguments: list[str]) -> int:
     """The whole program; its exit status."""
-    options = _parser().parse_args(arguments)
+    options = parse(arguments)
     try:
         if options.what == "engine":
-            _report(options, _measure_engine(options))
+            machine = Machine.here(processes.busy_cores())
+            _report(options, Results(machine, _measure_engine(options)))
             return 0
         return _over_interfaces(options, arguments)
     except KeyboardInterrupt:
@@ -56,77 +50,9 @@ def main(arguments: list[str]) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="?", choices=("all", "engine", "peers"), default="all")
-    parser.add_argument("--rounds", type=_positive, default=3, help="of everything (default 3)")
-    parser.add_argument("--seconds", type=_positive, default=1, help="of one load (default 1)")
-    parser.add_argument(
-        "--only",
-        action="append",
-        choices=FAMILIES,
-        metavar="WORKLOAD",
-        help=f"over real interfaces: {', '.join(FAMILIES)}; may be given again",
-    )
-    parser.add_argument(
-        "--peer",
-        action="append",
-        choices=PEERS,
-        metavar="NAME",
-        help=f"{', '.join(PEERS)}; may be given again (default: all)",
-    )
-    parser.add_argument(
-        "--install", action="store_true", help="first install the peers that are missing"
-    )
-    parser.add_argument(
-        "--frames", type=_positive, default=50_000, help="in one case of the engine"
-    )
-    parser.add_argument(
-        "--connections",
-        type=_at_most(MOST_CONNECTIONS),
-        default=10_000,
-        help="that the engine sets up in one case",
-    )
-    parser.add_argument(
-        "--many",
-        type=_at_most(MOST_IN_MEMORY),
-        default=100_000,
-        metavar="CONNECTIONS",
-        help="that the engine has at once, up to a million (default 100,000)",
-    )
-    # Opened before anything is measured: a name that cannot be written is told at once.
-    writable = argparse.FileType("w")
-    parser.add_argument("--json", type=writable, metavar="FILE", help="all results")
-    parser.add_argument("--markdown", type=writable, metavar="FILE", help="the report")
-    parser.add_argument(
-        "--plots", type=Path, metavar="DIRECTORY", help=f"write {plots.PICTURE} (takes matplotlib)"
-    )
-    return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
-
-
-def _at_most(most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        found = _positive(text)
-        if found > most:
-            raise argparse.ArgumentTypeError(f"at most {most:,}")
-        return found
-
-    return number
-
-
-def _measure_engine(options: argparse.Namespace) -> Results:
-    machine = Machine.here(processes.busy_cores())
-    figures = engine.measure(
-        options.rounds, options.frames, options.connections, options.many, _progress
-    )
-    return Results(machine, figures)
+def _measure_engine(options: argparse.Namespace) -> list[Figure]:
+    size = engine.Size(options.rounds, options.frames, options.connections, options.many)
+    return engine.measure(options.only, size, _progress)
 
 
 def _over_interfaces(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -136,13 +62,15 @@ def _over_interfaces(options: argparse.Namespace, arguments: list[str]) -> int:
         return 1
     if not isolation.is_inside():
         if options.install:
-            subprocess.run([SETUP, "peers"], check=True)
+            installed = subprocess.run([SETUP, "peers"])
+            if installed.returncode != 0:
+                return installed.returncode
         return isolation.run_inside(arguments)
     isolation.furnish()
     machine = Machine.here(processes.busy_cores())
-    measured = _measure_engine(options).figures if options.what == "all" else []
+    figures = _measure_engine(options)
     with World() as world:
-        results = _measure_peers(world, options, machine, list(measured))
+        results = _measure_peers(world, options, machine, figures)
     _report(options, results)
     return 1 if vswitch.PEER.name in [each.name for each in results.absent] else 0
 
@@ -162,17 +90,29 @@ def _obstacle(options: argparse.Namespace) -> str | None:
 def _measure_peers(
     world: World, options: argparse.Namespace, machine: Machine, figures: list[Figure]
 ) -> Results:
-    wanted = options.only or FAMILIES
-    paths, absent = peers.build_all(world, options.peer or PEERS)
+    wanted = options.only
+    rounds, seconds = options.rounds, options.seconds
+    paths, missing = peers.build_all(world, options.peer)
     workloads = [workload for workload in WORKLOADS if workload.family in wanted]
     if "start" in wanted:
-        figures.append(start.measure(world, options.rounds, _progress))
-    runs = session.measure(world, paths, workloads, options.rounds, options.seconds, _progress)
+        figures += _tried("start", missing, lambda: [start.measure(world, rounds, _progress)])
+    runs = session.measure(world, paths, workloads, rounds, seconds, _progress)
     if "calm" in wanted and any(path.is_ours for path in paths):
-        figures += calm.measure(world, paths, options.rounds, options.seconds, _progress)
+        figures += _tried(
+            "calm", missing, lambda: calm.measure(world, paths, rounds, seconds, _progress)
+        )
     if "idle" in wanted:
         figures += idle.measure(paths, _progress)
-    return Results(machine, figures, runs, absent)
+    return Results(machine, figures, runs, missing)
+
+
+def _tried(name: str, missing: list[Missing], measure: Callable[[], list[Figure]]) -> list[Figure]:
+    """What comes of it; where it fails, nothing, and its name is among what is missing."""
+    try:
+        return measure()
+    except CommandError as error:
+        missing.append(Missing(name, str(error)))
+        return []
 
 
 def _report(options: argparse.Namespace, results: Results) -> None:

@@ -10,7 +10,8 @@ alternate. Python's garbage collector runs as it does in the daemon.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from bench.engine import crowds, publishing
 from bench.engine.case import alternate
@@ -19,24 +20,41 @@ from bench.engine.rig import WrongPathError
 from bench.engine.setup import MOST_CONNECTIONS, NEW_CASES
 from bench.figures import Figure
 
-__all__ = ["WrongPathError", "measure"]
+__all__ = ["FAMILIES", "Size", "WrongPathError", "measure"]
+
+HITS, SETUP, PUBLISHING, CROWDS = FAMILIES = ("hits", "setup", "publishing", "crowds")
+"""What can be measured by itself."""
 
 
-def measure(
-    rounds: int, frames: int, connections: int, many: int, progress: Callable[[str], None]
-) -> list[Figure]:
-    """Everything, in so many rounds of so many frames and new connections; crowds have `many`.
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is done."""
 
-    ValueError for more connections than there are ports. Raises WrongPathError.
+    rounds: int
+    frames: int
+    """Of known flows, in one round of one case."""
+    connections: int
+    """That are set up in one round of one case."""
+    many: int
+    """Connections in the largest crowd."""
+
+
+def measure(wanted: Collection[str], size: Size, progress: Callable[[str], None]) -> list[Figure]:
+    """Measure these families. Raises WrongPathError.
+
+    ValueError for more connections than there are ports.
     """
-    if connections > MOST_CONNECTIONS:
+    if size.connections > MOST_CONNECTIONS:
         raise ValueError(f"at most {MOST_CONNECTIONS} connections have a port of their own")
     planned = [
-        *((case, frames) for case in HIT_CASES),
-        *((case, connections) for case in NEW_CASES),
+        *((case, size.frames) for case in HIT_CASES if HITS in wanted),
+        *((case, size.connections) for case in NEW_CASES if SETUP in wanted),
     ]
-    figures = alternate(planned, rounds, progress)
-    progress("publishing a range")
-    figures.append(publishing.measure(rounds))
-    progress(f"{many:,} connections, then many stations and publications")
-    return figures + crowds.measure(many, rounds, frames)
+    figures = alternate(planned, size.rounds, progress)
+    if PUBLISHING in wanted:
+        progress("publishing a range")
+        figures.append(publishing.measure(size.rounds))
+    if CROWDS in wanted:
+        progress(f"{size.many:,} connections, then many stations and publications")
+        figures += crowds.measure(size.many, size.rounds, size.frames)
+    return figures

@@ -18,4 +18,4 @@ def build(world: World) -> list[Path]:
     return [Path(NAME, Route.ENDPOINTS, a, b, "10.1.0.3")]
 
 
-PEER = Peer(NAME, (), build)
+PEER = Peer("kernel-bridge", (), build)

@@ -33,4 +33,4 @@ def build(world: World) -> list[Path]:
     return [Path(NAME, Route.NAPT, inside, outside, "203.0.113.2")]
 
 
-PEER = Peer(NAME, ("nft",), build)
+PEER = Peer("nft", ("nft",), build)

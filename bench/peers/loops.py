@@ -24,6 +24,6 @@ def build_in_python(world: World) -> list[Path]:
 
 
 PEERS = (
-    Peer("bare C loop", (COMPILER,), build_in_c),
-    Peer("bare Python loop", (), build_in_python),
+    Peer("c-loop", (COMPILER,), build_in_c),
+    Peer("python-loop", (), build_in_python),
 )

@@ -44,4 +44,4 @@ def _start(world: World, namespace: str) -> subprocess.Popen[bytes]:
     return switch
 
 
-PEER = Peer(NAME, PROGRAMS, build)
+PEER = Peer("ovs", PROGRAMS, build)

@@ -42,6 +42,7 @@ class Peer:
     """Somebody to measure, and the programs that it takes."""
 
     name: str
+    """By which it is asked for."""
     programs: tuple[str, ...]
     build: Callable[[World], list[Path]]
 

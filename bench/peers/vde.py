@@ -16,4 +16,4 @@ def build(world: World) -> list[Path]:
     return [between_taps(world, NAME, process, ("vde0", "vde1"), "10.7.0")]
 
 
-PEER = Peer(NAME, (NAME,), build)
+PEER = Peer("vde", (NAME,), build)

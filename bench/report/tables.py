@@ -51,7 +51,9 @@ def tail(results: Results) -> list[str]:
 
 def tables(results: Results) -> Iterator[Table]:
     """All of them, the most interesting first."""
-    yield _targets(results.judged())
+    targets = _targets(results.judged())
+    if targets.rows:
+        yield targets
     for workload, samples in results.runs.samples.items():
         if samples:
             yield _workload(workload, samples)
