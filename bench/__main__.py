@@ -127,8 +127,8 @@ def _report(options: argparse.Namespace, results: Results) -> None:
         with options.json as file:
             json.dump(document.document(results), file, indent=2)
             file.write("\n")
-    if options.plots:
-        plots.draw(results, options.plots)
+    if options.plots and plots.draw(results, options.plots) is None:
+        _progress("no picture: nothing that a peer has done as well")
 
 
 def _progress(line: str) -> None:
