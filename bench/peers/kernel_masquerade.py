@@ -1,11 +1,11 @@
-"""Docker's data path: a bridge with the gateway's address, routing, nft masquerade."""
+"""Docker's data path: the kernel's bridge with the gateway's address, routing, nft masquerade."""
 
 from __future__ import annotations
 
 from bench.peers.peer import Path, Peer, Route
 from bench.topology import World
 
-NAME = "kernel bridge, routing, nft masquerade"
+NAME = "kernel nft masquerade"
 
 RULES = """\
 table ip bench {
