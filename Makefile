@@ -59,12 +59,17 @@ check: ## formatting, lint, types, import directions
 	$(BIN)/lint-imports
 
 .PHONY: bench
-bench: ## measure the switch and its peers side by side (as root, two minutes)
+bench: ## measure the switch and its peers side by side (as root, eight minutes)
 	@.ci/setup bench
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: ## only that over real interfaces (ARGS=--install installs all peers)
+	@.ci/setup bench
+	@$(BIN)/python -m bench peers $(ARGS)
+
 .PHONY: bench-engine
-bench-engine: ## measure the engine alone, in memory
+bench-engine: ## only the engine, in memory (needs no root)
 	@.ci/setup engine
 	@$(BIN)/python -m bench engine $(ARGS)
 

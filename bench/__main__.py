@@ -1,6 +1,6 @@
-"""`python -m bench`: the engine in memory, then this switch and its peers over real interfaces.
+"""`python -m bench`: this switch and its peers side by side, and the engine in memory.
 
-`python -m bench engine` is the first part alone, which needs no privileges.
+`python -m bench engine` is the part that needs no privileges, `python -m bench peers` the rest.
 """
 
 from __future__ import annotations
@@ -9,139 +9,130 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
-from typing import TextIO
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 
-from bench import engine, isolation, load, memory, report
-from bench.engine import CaseResult
-from bench.memory import Memory
-from bench.peers import Missing, PathToMeasure, build_all
+from bench import engine, isolation, peers, processes, session
+from bench.alone import calm, idle, start
+from bench.engine.rig import WrongPathError
+from bench.figures import Figure
+from bench.options import parse
+from bench.peers import Missing, vswitch
+from bench.report import document, markdown, plots, terminal
+from bench.results import Machine, Results
 from bench.topology import CommandError, World
+from bench.workloads import WORKLOADS
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as a shell gives it."""
 
-REQUIRED = ("unshare", "mount", "ip", "ping", "iperf3")
+REQUIRED = ("setpriv", "unshare", "mount", "ip", "ping")
+SETUP = Path(__file__).parents[1] / ".ci" / "setup"
 
 
 def main(arguments: list[str]) -> int:
     """The whole program; its exit status."""
-    options = _parser().parse_args(arguments)
+    options = parse(arguments)
     try:
         if options.what == "engine":
-            return _engine_alone(options)
-        obstacle = _obstacle()
-        if obstacle is not None:
-            print(f"bench: {obstacle}", file=sys.stderr)
-            return 1
-        if not isolation.is_inside():
-            return isolation.run_inside(arguments)
-        isolation.furnish()
-        return _everything(options)
+            machine = Machine.here(processes.busy_cores())
+            _report(options, Results(machine, _measure_engine(options)))
+            return 0
+        return _over_interfaces(options, arguments)
     except KeyboardInterrupt:
         print("bench: interrupted, nothing is left behind", file=sys.stderr)
         return INTERRUPTED
-    except (CommandError, engine.WrongPathError) as error:
+    except (CommandError, WrongPathError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
-    parser.add_argument("what", nargs="?", choices=("all", "engine"), default="all")
-    parser.add_argument("--rounds", type=_positive, default=3, help="of everything (default 3)")
-    parser.add_argument("--seconds", type=_positive, default=3, help="of one load (default 3)")
-    parser.add_argument("--frames", type=_positive, default=50_000, help="in one hit case")
-    parser.add_argument("--connections", type=_connections, default=10_000, help="in one new case")
-    parser.add_argument(
-        "--memory", type=_in_memory, default=100_000, metavar="CONNECTIONS", help="that are weighed"
-    )
-    # Opened before anything is measured: a name that cannot be written is told at once.
-    parser.add_argument("--json", type=argparse.FileType("w"), metavar="FILE", help="all results")
-    return parser
+def _measure_engine(options: argparse.Namespace) -> list[Figure]:
+    size = engine.Size(options.rounds, options.frames, options.connections, options.many)
+    return engine.measure(options.only, size, _progress)
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+def _over_interfaces(options: argparse.Namespace, arguments: list[str]) -> int:
+    obstacle = _obstacle(options)
+    if obstacle is not None:
+        print(f"bench: {obstacle}", file=sys.stderr)
+        return 1
+    if not isolation.is_inside():
+        if options.install:
+            installed = subprocess.run([SETUP, "peers"])
+            if installed.returncode != 0:
+                return installed.returncode
+        return isolation.run_inside(arguments)
+    isolation.furnish()
+    machine = Machine.here(processes.busy_cores())
+    figures = _measure_engine(options)
+    with World() as world:
+        results = _measure_peers(world, options, machine, figures)
+    _report(options, results)
+    return 1 if vswitch.PEER.name in [each.name for each in results.absent] else 0
 
 
-def _connections(text: str) -> int:
-    return _at_most(engine.MOST_CONNECTIONS, text)
-
-
-def _in_memory(text: str) -> int:
-    return _at_most(memory.MOST_IN_MEMORY, text)
-
-
-def _at_most(most: int, text: str) -> int:
-    number = _positive(text)
-    if number > most:
-        raise argparse.ArgumentTypeError(f"at most {most}")
-    return number
-
-
-def _obstacle() -> str | None:
+def _obstacle(options: argparse.Namespace) -> str | None:
     """Why nothing can be measured over real interfaces here, None where it can."""
     if os.geteuid() != 0:
         return "needs root, for namespaces and interfaces; `python -m bench engine` does not"
     absent = [program for program in REQUIRED if shutil.which(program) is None]
-    return f"not installed: {', '.join(absent)}" if absent else None
+    if absent:
+        return f"not installed: {', '.join(absent)}"
+    if options.plots and find_spec("matplotlib") is None:
+        return "--plots takes matplotlib: install the extra `bench`"
+    return None
 
 
-def _engine_alone(options: argparse.Namespace) -> int:
-    machine = report.Machine.here(load.busy_cores())
-    results, weighed = _measure_engine(options)
-    out = report.console()
-    report.print_machine(out, machine)
-    report.print_engine(out, results)
-    report.print_memory(out, weighed)
-    _write_json(options.json, machine, results, weighed, {}, [])
-    return 0
+def _measure_peers(
+    world: World, options: argparse.Namespace, machine: Machine, figures: list[Figure]
+) -> Results:
+    wanted = options.only
+    rounds, seconds = options.rounds, options.seconds
+    paths, missing = peers.build_all(world, options.peer)
+    workloads = [workload for workload in WORKLOADS if workload.family in wanted]
+    if "start" in wanted:
+        figures += _tried("start", missing, lambda: [start.measure(world, rounds, _progress)])
+    runs = session.measure(world, paths, workloads, rounds, seconds, _progress)
+    if "calm" in wanted and any(path.is_ours for path in paths):
+        figures += _tried(
+            "calm", missing, lambda: calm.measure(world, paths, rounds, seconds, _progress)
+        )
+    if "idle" in wanted:
+        figures += idle.measure(paths, _progress)
+    return Results(machine, figures, runs, missing)
 
 
-def _everything(options: argparse.Namespace) -> int:
-    machine = report.Machine.here(load.busy_cores())
-    results, weighed = _measure_engine(options)
-    with World() as world:
-        paths, missing = build_all(world)
-        transfers = load.measure(world, paths, options.rounds, options.seconds, _progress)
-    out = report.console()
-    report.print_machine(out, machine)
-    report.print_engine(out, results)
-    report.print_memory(out, weighed)
-    report.print_network(out, transfers)
-    report.print_missing(out, missing)
-    _write_json(options.json, machine, results, weighed, transfers, missing)
-    return 0 if any(path.is_ours for path in paths) else 1
+def _tried(name: str, missing: list[Missing], measure: Callable[[], list[Figure]]) -> list[Figure]:
+    """What comes of it; where it fails, nothing, and its name is among what is missing."""
+    try:
+        return measure()
+    except CommandError as error:
+        missing.append(Missing(name, str(error)))
+        return []
 
 
-def _measure_engine(options: argparse.Namespace) -> tuple[list[CaseResult], Memory]:
-    results = engine.measure(options.rounds, options.frames, options.connections, _progress)
-    _progress(f"memory of {options.memory} connections")
-    return results, memory.measure(options.memory)
+def _report(options: argparse.Namespace, results: Results) -> None:
+    if sys.stdout.isatty():
+        terminal.show(results)
+    else:
+        print(markdown.render(results))
+    if options.markdown:
+        with options.markdown as file:
+            file.write(markdown.render(results))
+    if options.json:
+        with options.json as file:
+            json.dump(document.document(results), file, indent=2)
+            file.write("\n")
+    if options.plots and plots.draw(results, options.plots) is None:
+        _progress("no picture: nothing that a peer has done as well")
 
 
 def _progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _write_json(
-    file: TextIO | None,
-    machine: report.Machine,
-    results: list[CaseResult],
-    weighed: Memory,
-    transfers: dict[PathToMeasure, list[load.Transfer]],
-    missing: list[Missing],
-) -> None:
-    if file is None:
-        return
-    document = report.as_json(machine, results, weighed, transfers, missing)
-    with file:
-        json.dump(document, file, indent=2)
-        file.write("\n")
 
 
 if __name__ == "__main__":

@@ -13,11 +13,23 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from bench import tools
+
 PATIENCE = 15.0
 """Seconds for a process to be ready, or for a command to end: far beyond what any takes."""
 
-INTERVAL = 0.05
-"""Seconds between two looks at something that is waited for."""
+INTERVAL = 0.002
+"""Seconds between two looks at something that is waited for: the time to be ready is measured."""
+
+
+SETTINGS = {
+    # Nothing is sent but the load.
+    "net/ipv6/conf/all/disable_ipv6": "1",
+    "net/ipv6/conf/default/disable_ipv6": "1",
+    # A second of short connections takes more ports than the default has.
+    "net/ipv4/ip_local_port_range": "1024 65535",
+}
+"""What is different in the namespaces, to be read under /proc/sys."""
 
 
 class CommandError(Exception):
@@ -31,6 +43,7 @@ class World:
         self._directory = tempfile.TemporaryDirectory(prefix="vswitch-bench-")
         self.directory = Path(self._directory.name)
         self._logs: dict[subprocess.Popen[bytes], Path] = {}
+        self._servers: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> World:
         return self
@@ -44,10 +57,21 @@ class World:
         self.close()
 
     def namespace(self, name: str) -> str:
-        """A new namespace with its loopback up; the answer is its name."""
+        """A new namespace with its loopback up and without IPv6; the answer is its name."""
         self.run("ip", "netns", "add", name)
         self.run("ip", "-n", name, "link", "set", "lo", "up")
+        for setting, value in SETTINGS.items():
+            self.set(name, setting, value)
         return name
+
+    def set(self, namespace: str, setting: str, value: str) -> None:
+        """Write one of the settings under /proc/sys."""
+        self.run("sh", "-c", f"echo {value} > /proc/sys/{setting}", within=namespace)
+
+    def bridge(self, namespace: str) -> None:
+        """A bridge of the kernel's, br0, that is up."""
+        self.run("ip", "-n", namespace, "link", "add", "br0", "type", "bridge")
+        self.run("ip", "-n", namespace, "link", "set", "br0", "up")
 
     def veth(self, name: str, namespace: str | None, peer: str, peer_namespace: str) -> None:
         """A veth pair; `name` is in `namespace`, or in the world's own where that is None."""
@@ -81,18 +105,32 @@ class World:
         return done.stdout
 
     def start(self, *command: str, within: str | None = None) -> subprocess.Popen[bytes]:
-        """Start a process that lives until the end of the world."""
+        """Start a process that lives until the end of the world, or until its stdin is closed."""
         log = self.directory / f"{len(self._logs)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 _inside(within, command),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self._logs[process] = log
         return process
+
+    def start_once(self, *command: str, within: str) -> subprocess.Popen[bytes]:
+        """The process that runs this command there, started when it is asked for first."""
+        key = (within, *command)
+        if key not in self._servers:
+            self._servers[key] = self.start(*command, within=within)
+        return self._servers[key]
+
+    def tool(self, name: str) -> str:
+        """Where one of `bench.tools` is; compiled when it is asked for first."""
+        try:
+            return str(tools.compile_into(self.directory, name))
+        except tools.NotCompiledError as error:
+            raise CommandError(str(error)) from error
 
     def wait_for(
         self, what: str, is_there: Callable[[], bool], process: subprocess.Popen[bytes] | None
@@ -122,15 +160,25 @@ class World:
         """Whether there is such an interface in the world's own namespace."""
         return subprocess.run(["ip", "link", "show", name], capture_output=True).returncode == 0
 
+    def has_said(self, process: subprocess.Popen[bytes], words: str) -> bool:
+        """Whether a process has printed these words."""
+        return words in self._logs[process].read_text(errors="replace")
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """End a process, gently if it lets itself."""
+        process.terminate()
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
     def close(self) -> None:
         """End the processes, the last one first."""
         for process in reversed(self._logs):
-            process.terminate()
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self.stop(process)
         self._logs.clear()
         self._directory.cleanup()
 

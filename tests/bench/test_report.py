@@ -1,131 +1,104 @@
 from __future__ import annotations
 
-import io
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from bench import report
-from bench.engine import CaseResult
-from bench.load import Transfer
-from bench.memory import Memory
-from bench.peers import Missing, PathToMeasure, Workload
-from bench.report import Machine, Spread
+from bench.figures import Figure, Spread
+from bench.peers import Missing, Route
+from bench.report import document, markdown, plots, tables
+from bench.report.plots import Bar
+from bench.results import Results
+from bench.targets import targets
+from bench.workloads import bulk
+from tests.bench.made_up import MACHINE, results
 
-MACHINE = Machine(cores=2, kernel="Linux 6.1", python="3.11.2", fast_path="reference")
-
-
-def path(contender: str, *, is_ours: bool) -> PathToMeasure:
-    return PathToMeasure(Workload.ENDPOINTS, contender, is_ours, "a", "b", "10.0.0.2")
+TITLE = bulk.title(Route.ENDPOINTS, "up", 1)
+MEMORY = Figure("memory of one connection", "bytes", (712.0,), "100,000")
 
 
-def transfer(rate: float, cpu_seconds: float | None = None) -> Transfer:
-    """Two seconds at so many Gbit/s."""
-    return Transfer(gigabits=2 * rate, seconds=2.0, cpu_seconds=cpu_seconds)
-
-
-OURS, THEIRS = path("ours", is_ours=True), path("theirs", is_ours=False)
-TRANSFERS = {
-    OURS: [transfer(6.0, cpu_seconds=1.2), transfer(8.0, cpu_seconds=1.6), transfer(10.0, 3.0)],
-    THEIRS: [transfer(12.0), transfer(8.0), transfer(40.0)],
-}
-
-
-def plain() -> Console:
-    return Console(file=io.StringIO(), width=report.PLAIN_WIDTH)
-
-
-def text(out: Console) -> str:
-    assert isinstance(out.file, io.StringIO)
-    return out.file.getvalue()
-
-
-def cells(out: Console, first: str) -> list[str]:
-    """The other cells of the row that begins with `first`."""
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text(out).splitlines()]
-    return next(row[1:] for row in rows if row and row[0] == first)
-
-
-def test_a_spread_is_the_median_with_the_extremes() -> None:
-    assert Spread.of([9.0, 1.0, 4.0]) == Spread(middle=4.0, low=1.0, high=9.0)
-    assert Spread.of([1.0, 4.0]).middle == 2.5
-    assert Spread.of([9.0, 1.0, 4.0]).text(1) == "4.0 (1.0-9.0)"
-
-
-def test_ratios_are_taken_round_by_round() -> None:
-    assert report.ratios([6.0, 8.0, 10.0], [12.0, 8.0, 40.0]) == [0.5, 1.0, 0.25]
-
-
-def test_results_with_different_numbers_of_rounds_are_no_pairs() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        report.ratios([1.0, 2.0], [1.0])
-
-
-def test_rate_and_cpu_time_are_counted_by_what_arrived() -> None:
-    one = transfer(6.0, cpu_seconds=1.2)
-    assert one.rate == pytest.approx(6.0)
-    assert one.cpu_per_gigabit == pytest.approx(0.1)
-
-
-def test_cpu_time_is_the_median_of_the_rounds_and_nobodys_for_the_kernel() -> None:
-    assert report.cpu_per_gigabit(TRANSFERS[OURS]) == pytest.approx(0.1)
-    assert report.cpu_per_gigabit(TRANSFERS[THEIRS]) is None
+def rows(of: Results, title: str) -> list[tuple[str, ...]]:
+    return list(next(table.rows for table in tables.tables(of) if table.title == title))
 
 
 def test_the_table_compares_ours_with_each_path_pair_by_pair() -> None:
-    out = plain()
-    report.print_network(out, TRANSFERS)
-    assert cells(out, "ours") == ["8.00 (6.00-10.00)", "0.100", "-"]
-    assert cells(out, "theirs") == ["12.00 (8.00-40.00)", "-", "0.50 (0.25-1.00)"]
+    assert rows(results(TITLE), TITLE) == [
+        ("vswitch, TAP to TAP", "8.00 (6.00-10.0)", "0.10", "80.0", "-"),
+        ("kernel bridge", "12.0 (8.00-40.0)", "-", "120", "0.50 (0.25-1.00)"),
+    ]
 
 
-def test_a_workload_that_nobody_ran_has_no_table() -> None:
-    out = plain()
-    report.print_network(out, TRANSFERS)
-    assert Workload.NAPT_UP.value not in text(out)
+def test_every_target_with_a_result_is_a_row_that_says_how_it_stands() -> None:
+    outcomes = {(row[0], row[1]): row[2:] for row in rows(results(TITLE, MEMORY), "Targets")}
+    assert outcomes[TITLE, ">= 1 x kernel bridge"] == ("0.50 (0.25-1.00)", "missed")
+    assert outcomes["memory of one connection", "<= 600 bytes"] == ("712", "missed")
+    assert ("DNS, a local name", ">= 1 x dnsmasq") not in outcomes
 
 
-def test_the_engine_is_told_in_microseconds_and_items_per_second() -> None:
-    out = plain()
-    report.print_engine(out, [CaseResult("hit", "frame", (4000.0, 5000.0, 8000.0))])
-    assert cells(out, "hit") == ["5.00 (4.00-8.00)", "-", "200,000 frames"]
+def test_what_has_no_peer_is_told_with_its_unit() -> None:
+    assert rows(results(TITLE, MEMORY), "By itself") == [
+        ("memory of one connection", "100,000", "712", "bytes", "")
+    ]
 
 
-def test_the_engine_is_told_beside_what_is_wanted_of_it() -> None:
-    out = plain()
-    report.print_engine(out, [CaseResult("hit", "frame", (4000.0,), target=8000)])
-    assert cells(out, "hit") == ["4.00 (4.00-4.00)", "<= 8", "250,000 frames"]
+def test_times_are_told_as_speeds_as_well() -> None:
+    hit = Figure("hit", "us per frame", (4.0, 5.0, 8.0))
+    assert rows(results(TITLE, hit), "By itself") == [
+        ("hit", "", "5.00 (4.00-8.00)", "us per frame", "200,000")
+    ]
 
 
-def test_memory_is_told_in_bytes_of_a_connection() -> None:
-    out = plain()
-    report.print_memory(out, Memory(connections=100_000, taken=71_250_000))
-    assert cells(out, "100,000") == ["712", "<= 600"]
+def test_a_load_that_nobody_could_make_has_no_table() -> None:
+    nobody = results(TITLE)
+    for paths in nobody.runs.samples.values():
+        paths.clear()
+    assert TITLE not in [table.title for table in tables.tables(nobody)]
 
 
 def test_who_could_not_take_part_is_named_with_the_reason() -> None:
-    out = plain()
-    report.print_missing(out, [Missing("nft masquerade", "not installed: nft")])
-    assert text(out).strip() == "Not measured: nft masquerade: not installed: nft"
+    absent = replace(results(TITLE), absent=[Missing("pasta", "not installed: pasta")])
+    assert tables.tail(absent)[0] == "Not measured: pasta: not installed: pasta"
 
 
-@pytest.mark.parametrize(("busy", "is_told"), [(None, False), (0.05, False), (0.8, True)])
-def test_other_busy_processes_are_told_of(busy: float | None, is_told: bool) -> None:
-    out = plain()
-    machine = Machine(2, "Linux 6.1", "3.11.2", "reference", busy)
-    report.print_machine(out, machine)
-    assert ("Noisy" in text(out)) is is_told
+def test_targets_without_a_result_are_counted() -> None:
+    everything = targets(MACHINE.fast_path)
+    (line,) = tables.tail(results(TITLE))
+    assert f" {len(everything) - 1} further targets" in line
+
+
+@pytest.mark.parametrize(("busy", "is_told"), [(0.05, False), (0.8, True)])
+def test_other_busy_processes_are_told_of(busy: float, is_told: bool) -> None:
+    lines = tables.head(Results(replace(MACHINE, busy_cores=busy)))
+    assert any("Noisy" in line for line in lines) is is_told
+
+
+def test_markdown_is_a_table_with_a_line_under_its_heads() -> None:
+    lines = markdown.render(results(TITLE)).splitlines()
+    start = lines.index(f"### {TITLE}") + 2
+    assert [cell.strip() for cell in lines[start].split("|")[1:3]] == ["path", "Gbit/s (low-high)"]
+    assert set(lines[start + 1]) == {"|", "-", " "}
+    assert lines[start + 3].startswith("| kernel bridge ")
 
 
 def test_json_holds_every_round() -> None:
-    results = [CaseResult("hit", "frame", (4000.0, 5000.0))]
-    missing = [Missing("nft", "not installed")]
-    memory = Memory(connections=1000, taken=700_000)
-    document = json.loads(json.dumps(report.as_json(MACHINE, results, memory, TRANSFERS, missing)))
-    assert document["machine"]["cores"] == 2
-    assert document["engine"][0]["nanoseconds_each"] == [4000.0, 5000.0]
-    assert document["memory"] == {"connections": 1000, "bytes": 700_000}
-    assert document["network"][0]["gigabits_per_second"] == pytest.approx([6.0, 8.0, 10.0])
-    assert document["network"][1]["cpu_seconds_per_gigabit"] == [None, None, None]
-    assert document["missing"] == [{"name": "nft", "reason": "not installed"}]
+    found = json.loads(json.dumps(document.document(results(TITLE, MEMORY))))
+    ours, theirs = found["workloads"][0]["paths"]
+    assert found["machine"]["cores"] == 2
+    assert ours["rates"] == [6.0, 8.0, 10.0]
+    assert ours["cpu_seconds_per"]["Gbit"] == pytest.approx([1.6 / 12, 0.1, 0.08])
+    assert theirs["cpu_seconds_per"]["Gbit"] == [None, None, None]
+    assert found["figures"][0]["values"] == [712.0]
+    assert {"met", "missed", "not measured"} >= {row["outcome"] for row in found["targets"]}
+
+
+def test_the_picture_compares_ours_with_each_peer() -> None:
+    assert plots.bars(results(TITLE), Route.ENDPOINTS) == [
+        Bar("TCP bulk, 1 flow", "kernel bridge", Spread(0.5, 0.25, 1.0))
+    ]
+    assert plots.bars(results(TITLE), Route.NAPT) == []
+
+
+def test_where_nothing_can_be_compared_there_is_no_picture(tmp_path: Path) -> None:
+    assert plots.draw(Results(MACHINE), tmp_path) is None

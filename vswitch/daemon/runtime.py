@@ -1,9 +1,9 @@
 """The loop around the switch: devices that become readable, and deadlines that come.
 
-Theory of operation. A fast path that can serves its ports in a thread of its own (`LoopingFastPath`),
-and the event loop hears of what is left to do: frames that nothing is known about, a few of each
-port in turn, so that one endpoint's flood does not keep the others waiting, and devices whose
-errors somebody has to understand. Whatever the event loop is busy with, frames of known flows
+Theory of operation. A fast path that is able to (`LoopingFastPath`) serves its ports in a thread of
+its own, and the event loop hears of what is left to do: frames that nothing is known about, a few
+of each port in turn, so that one endpoint's flood does not keep the others waiting, and devices
+whose errors somebody has to understand. Whatever the event loop is busy with, frames of known flows
 pass.
 
 All other ports, and all of them with the reference fast path, are watched by the event loop: when

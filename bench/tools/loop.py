@@ -4,7 +4,7 @@ One read, one dictionary look-up, one rewrite of the header and one write per fr
 virtio-net header in front of each, and nothing else: no learning, no counters, no checks. What a
 switch in Python adds to this is its own doing; what this takes is Python's and the kernel's.
 
-    python -m bench.loop INTERFACE INTERFACE
+    python -m bench.tools.loop INTERFACE INTERFACE
 
 makes both TAPs and carries frames between them until it is ended.
 """

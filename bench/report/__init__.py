@@ -1,0 +1,1 @@
+"""Results for people and programs: `tables` says what is shown, the others how."""
