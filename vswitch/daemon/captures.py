@@ -103,7 +103,7 @@ class Captures:
         self.recorder = Recorder(switch, recorder_size) if recorder_size else None
         self._switch = switch
         self._inventory = inventory
-        self._witness = Witness(self.recorder or switch)
+        self._witness = Witness(switch)
         self._captures: dict[int, Capture] = {}
         self._dumping = 0
         self._last_number = 0

@@ -217,7 +217,7 @@ class Daemon:
 
     def _impair(self, port: Port, wanted: Impairments) -> None:
         self.switch.impair(port.number, wanted, self.runtime.now())
-        self.runtime.watch(port)
+        self.runtime.watch_anew(port)
         log.info("port %s impaired: %s", port.name, "none" if wanted.is_none else wanted)
 
     # The flight recorder

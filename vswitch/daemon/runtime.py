@@ -47,6 +47,7 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: Nanoseconds | None = None
+        self._served: set[int] = set()
         self._watched: dict[int, int] = {}
         """By number of a port: the descriptor that the event loop watches."""
         self._is_deciding = False
@@ -63,14 +64,22 @@ class Runtime:
     def watch(self, port: Port) -> None:
         """Serve a port from now on, as is right for the device that it has now."""
         self.forget(port)
+        self._served.add(port.number)
         if self._thread is None or not self._thread.fastpath.serve(port.number):
             descriptor = self._switch.fastpath.device(port.number).fileno()
             self._watched[port.number] = descriptor
             self._loop.add_reader(descriptor, self._serve, port)
         self.rearm()
 
+    def watch_anew(self, port: Port) -> None:
+        """Go on as is right for the device that a port has now, where it is served at all."""
+        if port.number in self._served:
+            self.watch(port)
+        self.rearm()
+
     def forget(self, port: Port) -> None:
         """Serve a port no longer. Call it before its device is closed."""
+        self._served.discard(port.number)
         if self._thread is not None:
             self._thread.fastpath.leave_alone(port.number)
         descriptor = self._watched.pop(port.number, None)
@@ -95,6 +104,7 @@ class Runtime:
         for descriptor in self._watched.values():
             self._loop.remove_reader(descriptor)
         self._watched.clear()
+        self._served.clear()
         if self._timer is not None:
             self._timer.cancel()
         if self._thread is not None:

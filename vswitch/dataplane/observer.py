@@ -1,4 +1,4 @@
-"""Reading along with the whole switch: what the fast path does, and what the pipeline decides."""
+"""Reading along with the switch: what the fast path does, and what the pipeline decides."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer
 
 
-class Observer(observer.Observer, Protocol):
-    """Sees every frame that comes in, by `hit` or by `decided`, and then what is sent for it."""
+class DecisionObserver(Protocol):
+    """Sees the frames that the fast path knew nothing of."""
 
     def decided(self, port: int, frame: Buffer, verdict: Verdict, now: Nanoseconds) -> None:
         """A frame came in by `port`, and `verdict` is about to be carried out on it."""
+
+
+class Observer(observer.Observer, DecisionObserver, Protocol):
+    """Sees every frame that comes in, by `hit` or by `decided`, and then what is sent for it."""

@@ -33,7 +33,7 @@ from vswitch.dataplane.egress import ask
 from vswitch.dataplane.kept import KeptProgram, KeptPrograms
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.neighbours import Tick
-from vswitch.dataplane.observer import Observer
+from vswitch.dataplane.observer import DecisionObserver, Observer
 from vswitch.dataplane.pipeline import decide
 from vswitch.dataplane.reassembly import Expired
 from vswitch.dataplane.responders import arp as arp_responder
@@ -45,6 +45,7 @@ from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
 from vswitch.fastpath import select
 from vswitch.fastpath.program import Output, Program
+from vswitch.fastpath.ring import Ring
 from vswitch.fastpath.twin import LoopingFastPath, Trouble, Waiting
 from vswitch.impairment import Impairments
 from vswitch.translation import DEFAULT_LIMITS, Limits
@@ -92,6 +93,7 @@ class Switch:
         self.impaired: dict[int, ImpairedDevice] = {}
         """The devices of the ports that have a bad line, by number; `impair` changes it."""
         self._observer: Observer | None = None
+        self._recorder: DecisionObserver | None = None
         self._now: Nanoseconds = 0
         self._last_network = 0
         self._last_port = 0
@@ -211,9 +213,12 @@ class Switch:
 
     def receive(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> list[Egress]:
         """Decide about a frame, and return what is to be sent. The frame is rewritten in place."""
-        observer = self._observer
-        verdict = decide(self.tables, port, frame, now, is_heard=observer is not None)
+        observer, recorder = self._observer, self._recorder
+        is_heard = observer is not None or recorder is not None
+        verdict = decide(self.tables, port, frame, now, is_heard=is_heard)
         self.counters.count(port, verdict.fate, verdict.reason)
+        if recorder is not None:
+            recorder.decided(port, frame, verdict, now)
         if observer is not None:
             observer.decided(port, frame, verdict, now)
         return self._carry_out(verdict, now)
@@ -229,6 +234,10 @@ class Switch:
     def observe(self, observer: Observer | None) -> None:
         """Let `observer` read along; None ends that."""
         self._observer = self.fastpath.observer = observer
+
+    def record(self, recorder: DecisionObserver, ring: Ring) -> None:
+        """Let every frame be written into `ring`, those that are decided about by `recorder`."""
+        self._recorder, self.fastpath.ring = recorder, ring
 
     def trace(self, port: int, frame: MutableBuffer, now: Nanoseconds) -> Verdict:
         """What would become of a frame, and why. Nothing is changed, the frame included."""

@@ -51,6 +51,7 @@ from vswitch.fastpath._rewrite cimport (
     rewrite,
     task_t,
 )
+from vswitch.fastpath._ring cimport OF_HIT, OF_LEAVING, ring_t, write_record
 from vswitch.fastpath._track cimport clamp_mss, machine_t, note_segment
 from vswitch.fastpath._window cimport window_t
 
@@ -137,6 +138,7 @@ cdef struct engine_t:
     port_t **by_number
     uint32_t generation
     bint is_observed
+    ring_t ring
     journal_t journal
     uint8_t *scratch
     size_t scratch_room
@@ -224,6 +226,8 @@ cdef inline bint _run(
     entry.frames += 1
     entry.octets += size
     entry.last_used = now
+    if engine.ring.octets != NULL:
+        write_record(&engine.ring, OF_HIT, port.number, frame, length, entry.flow, now, 0, 0)
     if engine.is_observed:
         _observe(engine, HIT, port.number, frame, length, entry.flow, now)
     if plan.mss_limit and frame[TRANSPORT + 13] & TCP_SYN:
@@ -288,6 +292,8 @@ cdef inline void leave(
     uint64_t now,
 ) noexcept nogil:
     """Send a frame out of a port, made to fit its device first where it has to be."""
+    if engine.ring.octets != NULL:
+        write_record(&engine.ring, OF_LEAVING, port.number, frame, length, flow, now, 0, 0)
     if engine.is_observed:
         _observe(engine, LEFT, port.number, frame, length, flow, now)
     if length < START:

@@ -45,6 +45,7 @@ from vswitch.fastpath._journal cimport (
 from vswitch.fastpath._key cimport IP, LENGTH_AT, START, TCP, TRANSPORT, extract
 from vswitch.fastpath._lock cimport load, lock_by_owner, spin, store, unlock
 from vswitch.fastpath._rewrite cimport PATCH, plan_t
+from vswitch.fastpath._ring cimport OF_DECISION, write_record
 from vswitch.fastpath._window cimport WINDOW_BYTES
 
 import os
@@ -105,6 +106,7 @@ cdef class CompiledFastPath:
     cdef list _troubles
     cdef object _turns
     cdef object _observer
+    cdef object _ring
     cdef object _poll
     cdef int _wake
     cdef readonly set gone
@@ -141,6 +143,23 @@ cdef class CompiledFastPath:
     def observer(self, observer):
         self._observer = observer
         self._engine.is_observed = observer is not None
+
+    @property
+    def ring(self):
+        return self._ring
+
+    @ring.setter
+    def ring(self, ring):
+        cdef bytearray octets
+        self._lock()
+        self._ring = ring
+        if ring is None:
+            self._engine.ring.octets = NULL
+        else:
+            octets = ring.octets
+            self._engine.ring.octets = <uint8_t *><char *>octets
+            self._engine.ring.end = len(octets)
+        self._unlock()
 
     # Ports
 
@@ -397,6 +416,26 @@ cdef class CompiledFastPath:
         self._unlock()
         PyBuffer_Release(&buffer)
         self._read_journal()
+
+    def record(self, uint32_t port, frame, uint64_t flow, uint64_t now, uint8_t fate, uint8_t reason):
+        cdef Py_buffer buffer
+        cdef uint64_t place
+        PyObject_GetBuffer(frame, &buffer, PyBUF_SIMPLE)
+        self._lock()
+        place = write_record(
+            &self._engine.ring,
+            OF_DECISION,
+            port,
+            <const uint8_t *>buffer.buf,
+            buffer.len,
+            flow,
+            now,
+            fate,
+            reason,
+        )
+        self._unlock()
+        PyBuffer_Release(&buffer)
+        return place
 
     def settle(self, number, octets, answer):
         self._count(self._port(number), octets, answer)

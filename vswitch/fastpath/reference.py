@@ -32,6 +32,7 @@ from vswitch.fastpath.entry import RECORD, SEEN, Entry, FlowCounters
 from vswitch.fastpath.key import KeyContext, extract
 from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
+from vswitch.fastpath.ring import Kind, Ring
 from vswitch.fastpath.routine import Plan, Routine, longest_packet, prepare
 from vswitch.fastpath.soundness import SETTLED, VERIFIED, is_wrong
 from vswitch.fastpath.states import State
@@ -77,6 +78,7 @@ class ReferenceFastPath:
         self._tracks: dict[int, Track] = {}
         self._moves: list[Move] = []
         self.observer: Observer | None = None
+        self.ring: Ring | None = None
         self.gone: set[int] = set()
         """Ports whose device said, when nobody had asked, that it does not exist any more: a frame
         was sent to it, or one that had been held was due."""
@@ -218,6 +220,8 @@ class ReferenceFastPath:
         port = self._ports.get(number)
         if port is None:
             return
+        if self.ring is not None:
+            self.ring.write(Kind.LEFT, number, frame, flow, now)
         if self.observer is not None:
             self.observer.sent(number, frame, flow, now)
         if port.carries[(frame[offload.FLAGS] & offload.NEEDS_CSUM) << 8 | frame[offload.GSO_TYPE]]:
@@ -230,6 +234,14 @@ class ReferenceFastPath:
             return
         for piece in fitting:
             self._send(number, port, piece)
+
+    def record(
+        self, port: int, frame: Buffer, flow: int, now: Nanoseconds, fate: int, reason: int
+    ) -> int:
+        """Write down, in the ring that there is, a frame that was decided about; its place."""
+        if self.ring is None:
+            raise ValueError("there is no ring")
+        return self.ring.write(Kind.DECIDED, port, frame, flow, now, fate, reason)
 
     def settle(self, number: int, octets: int, answer: Sent) -> None:
         """Count how a frame ended that the port's device had HELD; `octets` are of Ethernet."""
@@ -263,6 +275,8 @@ class ReferenceFastPath:
         if finished and is_wrong(frame, _IP, protocol):
             self._ports[number].counters.wrong_checksums += 1
         SEEN.pack_into(entry, 0, frames + 1, octets + size, now, flags | control)
+        if self.ring is not None:
+            self.ring.write(Kind.HIT, number, frame, flow, now)
         if self.observer is not None:
             self.observer.hit(number, frame, flow, now)
         if control & tcp.SYN and plan.mss_limit:

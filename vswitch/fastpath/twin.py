@@ -14,6 +14,7 @@ from vswitch.devices.base import Device, Sent
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
+from vswitch.fastpath.ring import Ring
 from vswitch.fastpath.states import State
 from vswitch.fastpath.track import Move
 from vswitch.fastpath.window import Window
@@ -72,6 +73,8 @@ class FastPath(Protocol):
     """One word: reference or compiled."""
     observer: Observer | None
     """Reads along with every frame."""
+    ring: Ring | None
+    """Where the beginning of every frame is written down."""
     gone: set[int]
     """Ports whose device said, when nobody had asked, that it does not exist any more: a frame
     was sent to it, or one that had been held was due."""
@@ -161,6 +164,11 @@ class FastPath(Protocol):
 
     def transmit(self, number: int, frame: MutableBuffer, flow: int, now: Nanoseconds) -> None:
         """Send a frame out of a port, made to fit its device first where it has to be."""
+
+    def record(
+        self, port: int, frame: Buffer, flow: int, now: Nanoseconds, fate: int, reason: int
+    ) -> int:
+        """Write down, in the ring that there is, a frame that was decided about; its place."""
 
     def settle(self, number: int, octets: int, answer: Sent) -> None:
         """Count how a frame ended that the port's device had HELD; `octets` are of Ethernet."""
