@@ -44,6 +44,12 @@ def up(
         Path, typer.Option("-c", "--config", help="The switch's configuration.", readable=False)
     ],
     check: Annotated[bool, typer.Option("--check", help="Check it and change nothing.")] = False,
+    fastpath: Annotated[
+        str | None,
+        typer.Option(
+            help="Which fast path runs it: compiled or reference.", show_default="the best"
+        ),
+    ] = None,
 ) -> None:
     """Run a switch in the foreground until SIGTERM or Ctrl-C.
 
@@ -51,7 +57,7 @@ def up(
     """
     from vswitch.cli import up as verb
 
-    verb.check(config) if check else verb.up(config)
+    verb.check(config) if check else verb.up(config, fastpath)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

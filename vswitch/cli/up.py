@@ -20,11 +20,12 @@ def check(path: Path) -> None:
     print(f"{path}: switch {configuration.name}: {networks} networks, {endpoints} endpoints: ok")
 
 
-def up(path: Path) -> None:
-    """Run the switch in the foreground."""
+def up(path: Path, fast_path: str | None) -> None:
+    """Run the switch in the foreground, by the fast path of that name."""
     from vswitch.daemon.daemon import StartError
     from vswitch.daemon.journal import AlreadyRunning
     from vswitch.daemon.service import serve
+    from vswitch.fastpath import NoSuchFastPath
 
     configuration = _load(path)
     require_root("vswitch up")
@@ -32,8 +33,8 @@ def up(path: Path) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
     )
     try:
-        serve(configuration)
-    except (StartError, AlreadyRunning, OSError) as error:
+        serve(configuration, fast_path)
+    except (StartError, AlreadyRunning, NoSuchFastPath, OSError) as error:
         raise Problem(str(error)) from error
 
 

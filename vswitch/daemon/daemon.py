@@ -58,14 +58,19 @@ class AttachError(Exception):
 class Daemon:
     """One running switch."""
 
-    def __init__(self, configuration: Configuration, journal: Journal) -> None:
-        """Call within the event loop. Nothing is made yet: `start` does that."""
+    def __init__(
+        self, configuration: Configuration, journal: Journal, fast_path: str | None = None
+    ) -> None:
+        """Call within the event loop. Nothing is made yet: `start` does that.
+
+        Raises NoSuchFastPath.
+        """
         random = Random(_ENTROPY.getrandbits(128))
         host_resolv_conf = _read_host_resolv_conf()
         upstreams = configuration.dns.upstreams or host_upstreams(host_resolv_conf)
         self.configuration = configuration
         self.inventory = Inventory(configuration.networks, configuration.uplinks, random)
-        self.switch = Switch(random, configuration.limits)
+        self.switch = Switch(random, configuration.limits, fast_path)
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
         self._journal = journal

@@ -26,26 +26,27 @@ the connections of a full table would delay frames by many milliseconds."""
 _STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(configuration: Configuration) -> None:
-    """Run a switch in the foreground until SIGTERM or SIGINT.
+def serve(configuration: Configuration, fast_path: str | None = None) -> None:
+    """Run a switch in the foreground until SIGTERM or SIGINT, by the fast path of that name.
 
-    Raises AlreadyRunning, StartError, or OSError where the run directory can not be used.
+    Raises AlreadyRunning, NoSuchFastPath, StartError, or OSError where the run directory can not be
+    used.
     """
     journal = Journal.open(configuration.name)
     try:
         _raise_descriptor_limit()
         _calm_garbage_collector()
-        uvloop.run(_serve(configuration, journal))
+        uvloop.run(_serve(configuration, journal, fast_path))
     finally:
         journal.close()
 
 
-async def _serve(configuration: Configuration, journal: Journal) -> None:
+async def _serve(configuration: Configuration, journal: Journal, fast_path: str | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOPPING_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    daemon = Daemon(configuration, journal)
+    daemon = Daemon(configuration, journal, fast_path)
     loop.add_signal_handler(signal.SIGUSR1, daemon.dump_recorder, "SIGUSR1")
     api = Api(daemon, journal.directory / SOCKET)
     try:

@@ -19,6 +19,7 @@ from vswitch.daemon.messages import (
     WhyRow,
 )
 from vswitch.dataplane.conntrack import Connection
+from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.switch import Switch
 from vswitch.debug.explain import describing, tracing
@@ -142,7 +143,9 @@ def _port(switch: Switch, number: int) -> PortRow:
     counters = switch.fastpath.port_counters(number)
     lost = {answer.name.lower(): count for answer, count in counters.lost.items()}
     lost |= {reason.name.lower(): count for reason, count in counters.unsendable.items()}
-    drops = switch.counters.port_drops.get(number) or Counter()
+    drops = Counter(switch.counters.port_drops.get(number) or ())
+    if counters.overrun:
+        drops[DropReason.OVERRUN] = counters.overrun
     return PortRow(
         port=number,
         name=port.name,

@@ -70,6 +70,7 @@ class DropReason(Enum):
     CONNECTION_RATE = "the endpoint begins connections faster than it may"
     ICMP_ERROR_UNRELATED = "an ICMP error about no connection that is known here"
     ICMP_NOT_TRANSLATED = "an ICMP message that is neither an echo nor an error"
+    OVERRUN = "more frames that nothing is known about than can be decided about in time"
     NO_SERVICE = "to an address of the switch, where nothing listens on that port"
 
     @classmethod

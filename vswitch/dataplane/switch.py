@@ -83,8 +83,11 @@ class Served(Enum):
 class Switch:
     """One switch: networks, ports, and everything that is learned about them."""
 
-    def __init__(self, random: Random, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.fastpath = select(2 * most_connections(limits))
+    def __init__(
+        self, random: Random, limits: Limits = DEFAULT_LIMITS, fast_path: str | None = None
+    ) -> None:
+        """`fast_path` names one, instead of the best there is. Raises NoSuchFastPath."""
+        self.fastpath = select(2 * most_connections(limits), fast_path)
         self.tables = Tables(random, self.fastpath, limits)
         self.counters = Counters()
         self._kept = KeptPrograms(self.fastpath, self.tables.connections)

@@ -72,6 +72,11 @@ def _counts(tables: Tables, message: Transport, found: Found, *, commit: bool) -
     segment = message.header
     if not isinstance(segment, Tcp):
         return True
+    with tables.fastpath.still():
+        return _segment_counts(tables, segment, found, commit=commit)
+
+
+def _segment_counts(tables: Tables, segment: Tcp, found: Found, *, commit: bool) -> bool:
     window = tables.fastpath.window(found.connection.number)
     if window is None:
         return True

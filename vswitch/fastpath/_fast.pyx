@@ -95,6 +95,21 @@ cdef class _Plan:
         free(self.c.outputs)
 
 
+cdef class _Still:
+    """While this is entered, no frame passes."""
+
+    cdef CompiledFastPath _fastpath
+
+    def __init__(self, CompiledFastPath fastpath):
+        self._fastpath = fastpath
+
+    def __enter__(self):
+        self._fastpath._lock()
+
+    def __exit__(self, *_):
+        self._fastpath._unlock()
+
+
 cdef class CompiledFastPath:
     """Ports, entries and the loop over them; see `twin` for what each method does."""
 
@@ -109,6 +124,7 @@ cdef class CompiledFastPath:
     cdef object _ring
     cdef object _poll
     cdef int _wake
+    cdef int _locks
     cdef readonly set gone
 
     name = "compiled"
@@ -378,6 +394,9 @@ cdef class CompiledFastPath:
         cdef track_t *track = _engine.track_of(&self._engine, flow)
         return None if track == NULL or not track.has_window else _view(track)
 
+    def still(self):
+        return _Still(self)
+
     def take_moves(self):
         moves, self._moves = self._moves, []
         return moves
@@ -556,12 +575,17 @@ cdef class CompiledFastPath:
                 spins += 1
 
     cdef void _lock(self) noexcept:
+        """Keep the loop from going on with another frame. What holds the lock may ask for it."""
         if self._engine.is_in_thread:
-            lock_by_owner(&self._engine.lock)
+            if not self._locks:
+                lock_by_owner(&self._engine.lock)
+            self._locks += 1
 
     cdef void _unlock(self) noexcept:
         if self._engine.is_in_thread:
-            unlock(&self._engine.lock)
+            self._locks -= 1
+            if not self._locks:
+                unlock(&self._engine.lock)
 
     # The journal
 

@@ -21,6 +21,7 @@ packed keys and flat programs come in, counters go out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import islice
@@ -173,6 +174,10 @@ class ReferenceFastPath:
         """The window of a connection, or None where its numbers are not followed."""
         track = self._tracks.get(flow)
         return track.window if track else None
+
+    def still(self) -> AbstractContextManager[None]:
+        """While it is entered no frame passes: as always, outside of `run`."""
+        return nullcontext()
 
     def take_moves(self) -> list[Move]:
         """What frames have moved along since this was asked last, each move with the one frame."""

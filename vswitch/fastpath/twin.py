@@ -7,6 +7,7 @@ attached under; frames have their virtio-net header, and are rewritten in place.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -141,6 +142,9 @@ class FastPath(Protocol):
     def window(self, flow: int) -> Window | None:
         """The window of a connection, or None where its numbers are not followed. It is good to be
         used until the connection is tracked no more."""
+
+    def still(self) -> AbstractContextManager[None]:
+        """While it is entered no frame passes: for who changes a window that frames change too."""
 
     def take_moves(self) -> list[Move]:
         """What frames have moved along since this was asked last, each move with the one frame."""
