@@ -9,10 +9,10 @@ ARGS ?=
 
 # These two see the copy of vswitch in their environment, not the one in the tree.
 PURE := .venv-pure/bin/python -P -m pytest -o pythonpath=
-SANITIZED := .venv-sanitized/bin/python -P -m pytest -o pythonpath=
+SANITIZED := .venv-sanitized/bin/python -P -m pytest -o pythonpath= --capture=sys --max-worker-restart=0
 
 # CPython keeps memory until it ends, which is no leak of ours, and its own allocator would hide
-# where a buffer ends.
+# where a buffer ends. What is found ends a worker, and is told on its own stderr.
 SANITIZERS = LD_PRELOAD="$$(cc -print-file-name=libasan.so)" PYTHONMALLOC=malloc \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 

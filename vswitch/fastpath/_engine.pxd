@@ -230,7 +230,7 @@ cdef inline bint _run(
         write_record(&engine.ring, OF_HIT, port.number, frame, length, entry.flow, now, 0, 0)
     if engine.is_observed:
         _observe(engine, HIT, port.number, frame, length, entry.flow, now)
-    if plan.mss_limit and frame[TRANSPORT + 13] & TCP_SYN:
+    if plan.mss_limit and plan.protocol == TCP and frame[TRANSPORT + 13] & TCP_SYN:
         clamp_mss(frame, length, plan.mss_limit)
     rewrite(&entry.task, frame)
     for each in range(plan.outputs_count):
