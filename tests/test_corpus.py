@@ -8,6 +8,7 @@ from __future__ import annotations
 import runpy
 import shutil
 import subprocess
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -20,6 +21,7 @@ from vswitch.dataplane.topology import Network
 from vswitch.debug.cases import case, replay, trial
 from vswitch.debug.cases.making import built
 from vswitch.debug.files.reading import CaptureReader
+from vswitch.fastpath import available
 from vswitch.translation import Limits
 
 PCAPS = Path(__file__).parents[1] / "pcaps"
@@ -48,8 +50,8 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watch:
     """Let every switch that is replayed be watched from its first frame on."""
 
     class Watched(Switch):
-        def __init__(self, random: Random, limits: Limits) -> None:
-            super().__init__(random, limits)
+        def __init__(self, random: Random, limits: Limits, fast_path: str | None) -> None:
+            super().__init__(random, limits, fast_path)
             invariants.watch(self)
 
     watch = Watch()
@@ -58,9 +60,11 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watch:
     return watch
 
 
+@pytest.mark.parametrize("fast_path", list(available()))
 @every_case
-def test_case_comes_out_as_expected(folder: Path, watched: Watch) -> None:
+def test_case_comes_out_as_expected(folder: Path, fast_path: str, watched: Watch) -> None:
     loaded = case.load(folder)
+    loaded = replace(loaded, setup=replace(loaded.setup, fast_path=fast_path))
     assert loaded.counts is not None
     report = trial.check(loaded)
     assert not report.difference, "\n".join(report.difference.lines())

@@ -10,10 +10,14 @@ from scapy.utils import wrpcap
 from typer.testing import CliRunner, Result
 
 from tests.debug.replaying import SWITCH_FILE, conversation, datagram, make_case, meet, updated
+from vswitch import fastpath
+from vswitch.cli import replay
 from vswitch.cli.app import app
 from vswitch.debug.cases.making import Script, built
 from vswitch.debug.cases.recording import read_recording
 from vswitch.debug.files.reading import CaptureReader
+from vswitch.fastpath import available
+from vswitch.fastpath.reference import ReferenceFastPath
 
 
 @pytest.fixture(autouse=True)
@@ -120,15 +124,67 @@ def test_folder_without_a_case_is_told(tmp_path: Path) -> None:
     assert problem(tmp_path / "gone") == f"{tmp_path}/gone: there is no such folder"
 
 
+def have(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let the installation have fast paths of these names, which all are the reference."""
+    kinds = dict.fromkeys(names, ReferenceFastPath)
+    monkeypatch.setattr(replay, "available", lambda: kinds)
+    monkeypatch.setattr(fastpath, "available", lambda: kinds)
+
+
 @pytest.mark.parametrize("name", ["compiled", "both", "nonsense"])
-def test_fast_path_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
+def test_fast_path_that_is_not_there_is_refused(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(monkeypatch, "reference")
     said = problem("--fastpath", name, make_case(tmp_path))
     assert said == f"--fastpath {name}: there is no such fast path here (there is reference)"
 
 
-def test_reference_fast_path_is_there(tmp_path: Path) -> None:
+def test_fast_path_that_the_environment_names_and_is_not_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = updated(make_case(tmp_path))
+    monkeypatch.setenv(fastpath.FORCED_BY, "nonsense")
+    assert problem(loaded.folder).startswith('no fast path "nonsense" (from VSWITCH_FASTPATH)')
+
+
+@pytest.mark.parametrize("name", list(available()))
+def test_fast_path_that_is_there_runs_a_case(tmp_path: Path, name: str) -> None:
     updated(make_case(tmp_path))
-    assert vswitch_replay("--fastpath", "reference", tmp_path).exit_code == 0
+    assert vswitch_replay("--fastpath", name, tmp_path).exit_code == 0
+
+
+def test_case_that_both_run_has_a_line_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(monkeypatch, "compiled", "reference")
+    loaded = updated(make_case(tmp_path / "one"))
+    result = vswitch_replay("--fastpath", "both", "--out", tmp_path / "kept", loaded.folder)
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        [
+            "ok        one (compiled): 7 frames arrived, 7 left",
+            "ok        one (reference): 7 frames arrived, 7 left",
+        ],
+    )
+    kept = [file.read_bytes() for file in (tmp_path / "kept").iterdir()]
+    assert kept == [loaded.expected.read_bytes()] * 2
+
+
+def test_what_is_expected_is_made_by_one_fast_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(monkeypatch, "compiled", "reference")
+    said = problem("--fastpath", "both", "--update", make_case(tmp_path))
+    assert said == "--update takes one fast path, and not --fastpath both"
+
+
+def test_captures_are_replayed_by_one_fast_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have(monkeypatch, "compiled", "reference")
+    said = problem("--fastpath", "both", "--config", "lab.toml", "--port", "app=x.pcap")
+    assert said == "--fastpath both is for cases, which say what is expected of either"
 
 
 @pytest.mark.parametrize(

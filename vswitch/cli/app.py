@@ -321,7 +321,9 @@ def replay(
     save_case: Annotated[
         Path | None, typer.Option(help="Make a case of the captures.", metavar="DIR")
     ] = None,
-    fastpath: Annotated[str, typer.Option(help="Which fast path runs it.")] = "reference",
+    fastpath: Annotated[
+        str | None, typer.Option(help="Which fast path runs it, or both.", metavar="NAME")
+    ] = None,
 ) -> None:
     """Feed a switch in memory from captures, and compare what comes out with what is expected.
 

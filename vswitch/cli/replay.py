@@ -1,9 +1,9 @@
 """`vswitch replay`: cases against what is expected of them, and captures from the field.
 
 Theory of operation. What a replay is stands in `debug.replay` and `debug.trial`; here its outcome
-is told. Each case gets one line, ok or not, and the difference below it. A case that can not be
-replayed does not keep the others from it. The exit status says the worst: 0 all as expected, 1
-something differs, 2 something could not be replayed.
+is told. Each case gets one line, ok or not, and the difference below it; one for each fast path
+where both run it. A case that can not be replayed does not keep the others from it. The exit status
+says the worst: 0 all as expected, 1 something differs, 2 something could not be replayed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import product
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,12 +34,12 @@ from vswitch.debug.cases.recording import Recorded, RecordingWriter
 from vswitch.debug.cases.replay import Counts, Replay, Setup
 from vswitch.debug.files.reading import CaptureError, CaptureReader
 from vswitch.debug.sight import Direction
-from vswitch.fastpath.reference import ReferenceFastPath
+from vswitch.fastpath import NoSuchFastPath, available
 from vswitch.network import config
 from vswitch.network.config import ConfigurationError
 
-FAST_PATHS = (ReferenceFastPath.name,)
-"""The fast paths that a replay can be run by."""
+BOTH = "both"
+"""Stands for all fast paths of this installation, where it has more than one."""
 
 PATIENCE_SECONDS = 1.0
 """A replay that takes longer shows how far it is."""
@@ -61,30 +62,42 @@ class Status(IntEnum):
 
 
 def replay_cases(
-    paths: Sequence[Path], *, update: bool, out: Path | None, fast_path: str
+    paths: Sequence[Path], *, update: bool, out: Path | None, fast_path: str | None
 ) -> Status:
     """Replay every case, or update it, and say how it went."""
     console, errors = _consoles()
     worst = Status.OK
     try:
-        _require_fast_path(fast_path)
+        fast_paths = _fast_paths(fast_path)
+        if update and len(fast_paths) > 1:
+            raise Problem(f"--update takes one fast path, and not --fastpath {BOTH}")
         _refuse_update_in_ci(update)
         folders = [folder for path in paths for folder in _folders(path)]
     except Problem as problem:
         return _refused(errors, problem)
-    for folder in folders:
+    for folder, name in product(folders, fast_paths):
         try:
-            status = _replay_case(cases.load(folder), update, out, console, errors)
-        except (ConfigurationError, CaptureError, Problem) as error:
+            case = _run_by(name, cases.load(folder))
+            label = f"{case.name} ({name})" if len(fast_paths) > 1 else case.name
+            status = _replay_case(case, label, update, out, console, errors)
+        except (ConfigurationError, CaptureError, NoSuchFastPath, Problem) as error:
             status = _refused(errors, error)
         worst = max(worst, status)
     return worst
 
 
-def _require_fast_path(name: str) -> None:
-    if name not in FAST_PATHS:
-        known = ", ".join(FAST_PATHS)
-        raise Problem(f"--fastpath {name}: there is no such fast path here (there is {known})")
+def _fast_paths(name: str | None) -> tuple[str | None, ...]:
+    """Those that `--fastpath` names, None being the one that this installation would choose."""
+    known = tuple(available())
+    allowed = (*known, BOTH) if len(known) > 1 else known
+    if name is not None and name not in allowed:
+        there_is = ", ".join(allowed)
+        raise Problem(f"--fastpath {name}: there is no such fast path here (there is {there_is})")
+    return known if name == BOTH else (name,)
+
+
+def _run_by(fast_path: str | None, case: Case) -> Case:
+    return replace(case, setup=replace(case.setup, fast_path=fast_path))
 
 
 def _refuse_update_in_ci(update: bool) -> None:
@@ -105,14 +118,14 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _replay_case(
-    case: Case, update: bool, out: Path | None, console: Console, errors: Console
+    case: Case, label: str, update: bool, out: Path | None, console: Console, errors: Console
 ) -> Status:
-    with _Bar(errors, case.name) as bar:
+    with _Bar(errors, label) as bar:
         try:
             if update:
                 report = trial.update(case, progress=bar.show)
             else:
-                with _kept(out, case.name) as stream:
+                with _kept(out, label) as stream:
                     report = trial.check(case, out=stream, progress=bar.show)
         except OSError as error:
             raise Problem(f"{error.filename or case.folder}: {error.strerror}") from error
@@ -120,7 +133,7 @@ def _replay_case(
         word = "updated" if report.difference else "unchanged"
     else:
         word = "differs" if report.difference else "ok"
-    _say(console, word, f"{case.name}: {_traffic(report.arrived, report.left)}")
+    _say(console, word, f"{label}: {_traffic(report.arrived, report.left)}")
     _say_remarks(console, report.remarks)
     for line in report.difference.lines():
         _print(console, f"    {line}", _style(line))
@@ -147,19 +160,21 @@ def replay_captures(
     *,
     out: Path | None,
     save_case: Path | None,
-    fast_path: str,
+    fast_path: str | None,
 ) -> Status:
     """Replay captures on the switch of a configuration file, and say what became of them."""
     _, errors = _consoles()
     try:
-        _require_fast_path(fast_path)
-        setup = Setup(config.load(configuration))
+        name, *others = _fast_paths(fast_path)
+        if others:
+            raise Problem(f"--fastpath {BOTH} is for cases, which say what is expected of either")
+        setup = Setup(config.load(configuration), fast_path=name)
         sources = [_source(capture, setup) for capture in captures]
         if save_case is not None:
             return _save_case(save_case, configuration, setup, sources)
         with _kept(out, setup.configuration.name) as stream:
             _run(setup, sources, None, stream)
-    except (ConfigurationError, CaptureError, Problem) as error:
+    except (ConfigurationError, CaptureError, NoSuchFastPath, Problem) as error:
         return _refused(errors, error)
     except OSError as error:
         where = error.filename or save_case or out

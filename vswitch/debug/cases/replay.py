@@ -66,6 +66,8 @@ class Setup:
     """Where the clock starts, since 1970; None for the time of the first frame."""
     run_on: Nanoseconds = 0
     """How long the clock runs on after the last frame."""
+    fast_path: str | None = None
+    """The name of the one that runs it, None for the one that this installation would choose."""
 
     @property
     def ports(self) -> tuple[str, ...]:
@@ -111,7 +113,7 @@ class Replay:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._switch = Switch(Random(setup.seed), setup.configuration.limits)
+        self._switch = Switch(Random(setup.seed), setup.configuration.limits, setup.fast_path)
         self._ports: dict[str, int] = {}
         self._devices: dict[str, _Device] = {}
         self._descriptions: list[tuple[str, str]] = []
