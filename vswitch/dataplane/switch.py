@@ -81,7 +81,7 @@ class Served(Enum):
 
 
 class Switch:
-    """One switch: networks, ports, and everything that is learned about them.
+    """One switch: networks, ports, and everything that is learned about them."""
 
     def __init__(
         self, random: Random, limits: Limits = DEFAULT_LIMITS, fast_path: str | None = None
