@@ -102,7 +102,7 @@ def test_description_becomes_a_tree_from_the_port_to_the_ports(
     lines = shown.out.splitlines()
     assert lines[0] == f"a on front: IPv4 10.0.0.2:40000 > {OUTSIDE}:443 TCP SYN seq 1 win 65535"
     for told in (
-        "fast path  each frame like this one is decided about anew",
+        "fast path  no program is kept for frames like this one",
         "learn      02:00:00:00:01:10 is known on port a",
         f"10.0.0.2 port 40000 is {UPLINK_ADDRESS} port 40000 outside",
         "forwarded: it leaves by the port of its destination",
@@ -208,7 +208,7 @@ def test_reasons_of_a_flow_are_a_tree(vswitch: Vswitch, lab_switch: LabSwitch) -
         f"source 10.0.0.2:40000 becomes {UPLINK_ADDRESS}:40000",
         f"SYN from {OUTSIDE}: established",
         "in 240 s, if nothing more is seen of it",
-        "nothing: the pipeline decides about each frame",
+        "reply direction, in by outside: frames 0, 0 B",
     ):
         assert told in shown.out
     row = json.loads(vswitch("flows", "--why", "1", "--json").out)
