@@ -23,7 +23,7 @@ from typing import Protocol
 
 from tests.fastpath.twin_devices import Strict, Wired
 from vswitch.devices.base import DeviceGone, Sent
-from vswitch.fastpath.key import sender
+from vswitch.fastpath.key import is_bridged
 from vswitch.fastpath.program import (
     Action,
     FitMtu,
@@ -97,7 +97,8 @@ class Side:
             "ports": {number: self._port(number) for number in self.devices},
             "gone": set(fastpath.gone),
             "entries": len(fastpath),
-            "uses": sorted(fastpath.uses()),
+            "senders": fastpath.senders(0),
+            "bridged": sorted(fastpath.bridged()),
             "flows": {key: self._flow(key) for key in self.keys},
             "moves": [
                 (move.flow, move.direction.name, move.state.name) for move in fastpath.take_moves()
@@ -416,7 +417,7 @@ class Keep:
 
 
 def _fits(action: Action, key: bytes) -> bool:
-    return isinstance(action, _ON_LINK) or not sender(key).is_bridged
+    return isinstance(action, _ON_LINK) or not is_bridged(key)
 
 
 @dataclass(frozen=True)

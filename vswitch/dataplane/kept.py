@@ -70,15 +70,15 @@ class KeptPrograms:
         forget what nobody has used of the programs that rest on stations alone."""
         if network.side is Side.OUTSIDE:
             return
-        for key, last_used in list(self._fastpath.uses()):
-            heard = sender(key)
-            if heard.port not in network.ports:
-                continue
-            station = Station(heard.vlan, MacAddress(heard.mac))
-            is_here = network.fdb.where(station) in (heard.port, None)
-            if last_used > network.fdb.turned_at and is_here:
-                network.fdb.learn(station, heard.port, now)
-            elif heard.is_bridged:
+        fdb, ports = network.fdb, network.ports
+        for port, vlan, mac in self._fastpath.senders(fdb.turned_at):
+            station = Station(vlan, MacAddress(mac))
+            if port in ports and fdb.where(station) in (port, None):
+                fdb.learn(station, port, now)
+        for key, last_used in self._fastpath.bridged():
+            port, vlan, mac = sender(key)
+            is_here = fdb.where(Station(vlan, MacAddress(mac))) == port
+            if port in ports and not (is_here and last_used > fdb.turned_at):
                 self._fastpath.remove(key)
 
     def _remove(self, connection: Connection, key: bytes) -> None:

@@ -30,10 +30,14 @@ from vswitch.fastpath._journal cimport (
     write_note,
 )
 from vswitch.fastpath._key cimport (
+    BRIDGED,
+    BRIDGED_SENDER,
     CONTROL,
     FLAGS,
     GSO_TYPE,
+    LENGTH_AT,
     NEEDS_CSUM,
+    ROUTED_SENDER,
     START,
     TCP,
     TCP_ACK,
@@ -87,6 +91,7 @@ cdef enum:
     AT_ONCE = 32  # ports that are looked at in one turn
     MOST_FRAMES = 64  # of one port in one turn
     SOON = 30_000  # nanoseconds: a port that is readable again within these has much to say
+    RECENT = 64  # senders that a walk remembers
     MOST_WAITING = 1024  # misses of one port
     MOST_OCTETS = 8 << 20  # of the journal, before what was observed is not told any more
     NOBODY = 0xFFFFFFFF  # in the place of a port: the loop is to look up
@@ -361,6 +366,54 @@ cdef inline void _send(
     port.lost[answer] += 1
     if answer == engine.gone:
         write_note(&engine.journal, GONE, port.number, frame, 0, 0, 0)
+
+
+# Looking through all entries
+
+
+cdef struct walk_t:
+    # `recent` are senders that have been told: of a million flows most have one of a few.
+    uint32_t next
+    uint64_t recent[RECENT][2]
+
+
+cdef inline entry_t *_next_entry(engine_t *engine, walk_t *walk) noexcept nogil:
+    cdef entry_t *entry
+    while walk.next < engine.entries.slab_count * _table.SLAB:
+        entry = <entry_t *>_table.record(&engine.entries, walk.next)
+        walk.next += 1
+        if (<uint8_t *>entry.node.key)[LENGTH_AT]:
+            return entry
+    return NULL
+
+
+cdef inline entry_t *next_sender(engine_t *engine, walk_t *walk, uint64_t since) noexcept nogil:
+    """The next entry that was used after `since` by another sender than the recent ones."""
+    cdef entry_t *entry = _next_entry(engine, walk)
+    cdef const uint8_t *key
+    cdef uint64_t *told
+    cdef uint64_t station, place
+    while entry != NULL:
+        if entry.last_used > since:
+            key = <const uint8_t *>entry.node.key
+            station, place = 0, 1 << 16 | key[1] << 8 | key[2]
+            memcpy(&station, key + (BRIDGED_SENDER if key[0] == BRIDGED else ROUTED_SENDER), 6)
+            if key[0] == BRIDGED:
+                place = place << 16 | key[3] << 8 | key[4]
+            told = walk.recent[(station ^ station >> 40) % RECENT]
+            if told[0] != station or told[1] != place:
+                told[0], told[1] = station, place
+                return entry
+        entry = _next_entry(engine, walk)
+    return NULL
+
+
+cdef inline entry_t *next_bridged(engine_t *engine, walk_t *walk) noexcept nogil:
+    """The next entry of frames that are bridged."""
+    cdef entry_t *entry = _next_entry(engine, walk)
+    while entry != NULL and (<uint8_t *>entry.node.key)[0] != BRIDGED:
+        entry = _next_entry(engine, walk)
+    return entry
 
 
 # The loop in its thread

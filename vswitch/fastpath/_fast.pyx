@@ -54,6 +54,7 @@ import select
 from vswitch.devices.base import DeviceGone, Form, Sent, sent_by_error
 from vswitch.fastpath import clamp
 from vswitch.fastpath.entry import FlowCounters
+from vswitch.fastpath.key import sender
 from vswitch.fastpath.routine import prepare
 from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
 from vswitch.fastpath.track import Move
@@ -278,15 +279,27 @@ cdef class CompiledFastPath:
         cdef entry_t *entry = self._entry(key)
         return entry.last_used if entry != NULL else 0
 
-    def uses(self):
-        cdef uint32_t number = self._engine.entries.first
+    def senders(self, uint64_t since):
+        cdef _engine.walk_t walk
         cdef entry_t *entry
-        uses = []
-        while number != _table.NOWHERE:
-            entry = <entry_t *>_table.record(&self._engine.entries, number)
-            uses.append((_unpacked(entry.node.key), entry.last_used))
-            number = entry.node.later
-        return iter(uses)
+        senders = set()
+        memset(&walk, 0, sizeof(walk))
+        entry = _engine.next_sender(&self._engine, &walk, since)
+        while entry != NULL:
+            senders.add(sender(_unpacked(entry.node.key)))
+            entry = _engine.next_sender(&self._engine, &walk, since)
+        return senders
+
+    def bridged(self):
+        cdef _engine.walk_t walk
+        cdef entry_t *entry
+        bridged = []
+        memset(&walk, 0, sizeof(walk))
+        entry = _engine.next_bridged(&self._engine, &walk)
+        while entry != NULL:
+            bridged.append((_unpacked(entry.node.key), entry.last_used))
+            entry = _engine.next_bridged(&self._engine, &walk)
+        return bridged
 
     def __len__(self):
         return self._engine.entries.count

@@ -34,6 +34,10 @@ cdef enum:
     TCP_ACK = 16
     CONTROL = TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK
     LENGTH_AT = KEY_BYTES - 1
+    BRIDGED = 0x42  # "B"
+    ROUTED_IPV4 = 0x34  # "4"
+    BRIDGED_SENDER = 11
+    ROUTED_SENDER = 4
     BRIDGED_LENGTH = 17
     ROUTED_LENGTH = 22
     QUERY_LENGTH = 21
@@ -58,7 +62,7 @@ cdef inline bint extract(
     if frame[START] & 1:
         return False
     memset(octets, 0, KEY_BYTES)
-    octets[0] = 0x42  # "B"
+    octets[0] = BRIDGED
     memcpy(octets + 1, context.port, 2)
     if be16(frame + ETHERTYPE) == 0x8100:
         if length < IP + 4:
@@ -113,7 +117,7 @@ cdef inline bint _routed(
             return False
     else:
         return False
-    octets[0] = 0x34  # "4"
+    octets[0] = ROUTED_IPV4
     memcpy(octets + 1, context.port, 2)
     octets[3] = protocol
     memcpy(octets + 4, frame + START + 6, 6)

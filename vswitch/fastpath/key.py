@@ -106,15 +106,19 @@ class Sender(NamedTuple):
     port: int
     vlan: int
     mac: bytes
-    is_bridged: bool
+
+
+def is_bridged(key: bytes) -> bool:
+    """Whether `key` is one of a pair of stations."""
+    return key[:1] == _BRIDGED
 
 
 def sender(key: bytes) -> Sender:
     """Who sends the frames that have `key`."""
-    port, is_bridged = key[1] << 8 | key[2], key[:1] == _BRIDGED
-    if is_bridged:
-        return Sender(port, key[3] << 8 | key[4], key[_BRIDGED_SENDER], is_bridged)
-    return Sender(port, 0, key[_ROUTED_SENDER], is_bridged)
+    port = key[1] << 8 | key[2]
+    if is_bridged(key):
+        return Sender(port, key[3] << 8 | key[4], key[_BRIDGED_SENDER])
+    return Sender(port, 0, key[_ROUTED_SENDER])
 
 
 def extract(context: KeyContext, frame: Buffer) -> bytes | None:

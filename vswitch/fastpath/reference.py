@@ -20,7 +20,7 @@ packed keys and flat programs come in, counters go out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from typing import ClassVar
 from vswitch.devices.base import Device, Sent
 from vswitch.fastpath.clamp import clamp_mss
 from vswitch.fastpath.entry import RECORD, SEEN, Entry, FlowCounters
-from vswitch.fastpath.key import KeyContext, extract
+from vswitch.fastpath.key import KeyContext, Sender, extract, is_bridged, sender
 from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
 from vswitch.fastpath.ring import Kind, Ring
@@ -143,10 +143,15 @@ class ReferenceFastPath:
         entry = self._entries.get(key)
         return entry.counters().last_used if entry else 0
 
-    def uses(self) -> Iterator[tuple[bytes, Nanoseconds]]:
-        """Every key with when its entry was last used, 0 where it never was."""
-        for key, entry in self._entries.items():
-            yield key, entry.counters().last_used
+    def senders(self, since: Nanoseconds) -> set[Sender]:
+        """Whose frames have hit an entry after `since`: of many flows of one station it is one."""
+        entries = self._entries.items()
+        return {sender(key) for key, entry in entries if entry.counters().last_used > since}
+
+    def bridged(self) -> list[tuple[bytes, Nanoseconds]]:
+        """The keys of frames that are bridged, with when each was last used, 0 where never."""
+        entries = self._entries.items()
+        return [(key, entry.counters().last_used) for key, entry in entries if is_bridged(key)]
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -6,13 +6,14 @@ attached under; frames have their virtio-net header, and are rewritten in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from vswitch.devices.base import Device, Sent
 from vswitch.fastpath.entry import FlowCounters
+from vswitch.fastpath.key import Sender
 from vswitch.fastpath.observer import Observer
 from vswitch.fastpath.program import Program
 from vswitch.fastpath.ring import Ring
@@ -122,8 +123,11 @@ class FastPath(Protocol):
     def last_used(self, key: bytes) -> Nanoseconds:
         """When a frame last hit the entry under `key`; 0 where none has, or there is no entry."""
 
-    def uses(self) -> Iterator[tuple[bytes, Nanoseconds]]:
-        """Every key with when its entry was last used, 0 where it never was."""
+    def senders(self, since: Nanoseconds) -> set[Sender]:
+        """Whose frames have hit an entry after `since`: of many flows of one station it is one."""
+
+    def bridged(self) -> list[tuple[bytes, Nanoseconds]]:
+        """The keys of frames that are bridged, with when each was last used, 0 where never."""
 
     def __len__(self) -> int:
         """How many entries there are."""
