@@ -22,11 +22,13 @@ from setuptools.errors import BaseError, CCompilerError
 
 VARIABLE = "VSWITCH_BUILD_EXTENSION"
 
+OPTIMISATION = [] if "-O" in os.environ.get("CFLAGS", "") else ["-O3"]
+
 FAST_PATH = Extension(
     "vswitch.fastpath._fast",
     sources=["vswitch/fastpath/_fast.pyx"],
     depends=sorted(glob("vswitch/fastpath/*.pxd")),
-    extra_compile_args=["-O3", "-Wall"],
+    extra_compile_args=["-Wall", *OPTIMISATION],
 )
 
 DIRECTIVES = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True}

@@ -242,7 +242,7 @@ def odd(random: Random, flow: Flow, critical: tuple[int, ...] = ()) -> bytes:
     Its checksum is sometimes one of those that are `critical`.
     """
     frame = sound(random, flow)
-    if critical and flow.protocol in _CHECKSUM_AT and random.random() < 0.3:
+    if critical and flow.protocol in _CHECKSUM_AT and random.random() < 0.5:
         at = _TRANSPORT + _CHECKSUM_AT[flow.protocol]
         frame = _with_word(frame, at, random.choice(critical))
     for _ in range(random.choice((0, 0, 0, 1, 1, 2))):

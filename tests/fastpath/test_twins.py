@@ -27,7 +27,7 @@ STORIES = 1000
 
 
 @pytest.mark.parametrize("kind", available().values(), ids=lambda kind: kind.name)
-@settings(max_examples=300, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=200, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(seed=st.integers(0, (1 << 32) - 1))
 def test_fast_path_does_what_the_reference_does(kind: type[FastPath], seed: int) -> None:
     hold_against(ReferenceFastPath, kind, a_story(Random(seed)))
