@@ -15,6 +15,7 @@ import uvloop
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Dot1Q, Ether
 
+from tests.linux.through import WAYS, through
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import DeviceGone, OpenError, Sent
 from vswitch.wire import offload
@@ -59,9 +60,10 @@ class Veth:
         self.raw.close()
 
 
-@pytest.fixture
-def veth(namespaces: Namespaces) -> Iterator[Veth]:
+@pytest.fixture(params=WAYS)
+def veth(namespaces: Namespaces, request: pytest.FixtureRequest) -> Iterator[Veth]:
     with closing(Veth(namespaces)) as pair:
+        pair.device = through(pair.device, request.param)
         yield pair
 
 

@@ -18,6 +18,7 @@ import uvloop
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
+from tests.linux.through import WAYS, through
 from vswitch.devices.base import DeviceGone, OpenError, Sent
 from vswitch.devices.tap import TapDevice
 from vswitch.wire import offload
@@ -40,11 +41,11 @@ def inside(namespaces: Namespaces) -> str:
     return namespaces.create()
 
 
-@pytest.fixture
-def tap(namespaces: Namespaces, inside: str) -> Iterator[TapDevice]:
+@pytest.fixture(params=WAYS)
+def tap(namespaces: Namespaces, inside: str, request: pytest.FixtureRequest) -> Iterator[TapDevice]:
     with closing(TapDevice.open()) as device:
         move_in(namespaces, device, inside)
-        yield device
+        yield through(device, request.param)
 
 
 def move_in(
@@ -348,6 +349,7 @@ def test_closing_a_tap_removes_its_interface(
     assert tap.send(HEADER + probe()) is Sent.GONE
 
 
+@pytest.mark.parametrize("tap", WAYS[:1], indirect=True)
 def test_device_closed_while_it_is_read_has_no_more_frames(
     namespaces: Namespaces, inside: str, tap: TapDevice
 ) -> None:

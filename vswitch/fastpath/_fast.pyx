@@ -496,10 +496,11 @@ cdef class CompiledFastPath:
         while True:
             with nogil:
                 error = _engine.run(&self._engine, &port.c, now, &left)
-            if not error or not port.device.overcome(OSError(error, "")):
+            if not error:
                 return
+            goes_on = port.device.overcome(OSError(error, ""))
             _look_for_descriptor(port)
-            if port.c.form == _line.BY_DEVICE:
+            if not goes_on or port.c.form == _line.BY_DEVICE:
                 return
 
     # The loop in its thread
