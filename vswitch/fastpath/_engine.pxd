@@ -156,6 +156,7 @@ cdef struct engine_t:
     int epoll
     int news
     bint is_told
+    bint has_news  # which nobody was told of, even if the owner has come across them meanwhile
     bint is_in_thread
     int turn  # odd while a batch is under way
     int is_ending
@@ -449,6 +450,7 @@ cdef inline void _serve(engine_t *engine, port_t *port) noexcept nogil:
     cdef uint64_t now = clock()
     cdef int left
     cdef ssize_t length = 0
+    cdef size_t used
     cdef uint8_t *frame = NULL
     if now - port.served_at > SOON:
         port.budget = 1
@@ -458,7 +460,9 @@ cdef inline void _serve(engine_t *engine, port_t *port) noexcept nogil:
         if length >= 0:
             left -= 1
             lock_in_loop(&engine.lock)
+            used = engine.journal.used
             take(engine, port, frame, length, now)
+            engine.has_news = engine.has_news or engine.journal.used > used
             unlock(&engine.lock)
         elif length != -EINTR:
             break
@@ -476,16 +480,20 @@ cdef inline void _stop_serving(
     store(&port.is_served, False)
     lock_in_loop(&engine.lock)
     write_note(&engine.journal, TROUBLE, port.number, NULL, 0, error, now)
+    engine.has_news = True
     unlock(&engine.lock)
 
 
 cdef inline void _tell(engine_t *engine) noexcept nogil:
-    """Say that there is something in the journal, once until it is read."""
+    """Say that there was something for the journal, once until it is read. It may have been read by
+    now, by an owner who does not look at all of it there."""
     cdef uint64_t one = 1
-    cdef bint is_news
+    cdef bint is_told
+    if not engine.has_news:
+        return
+    engine.has_news = False
     lock_in_loop(&engine.lock)
-    is_news = engine.journal.used > 0 and not engine.is_told
-    engine.is_told = engine.is_told or is_news
+    is_told, engine.is_told = engine.is_told, True
     unlock(&engine.lock)
-    if is_news:
+    if not is_told:
         write(engine.news, &one, sizeof(one))
