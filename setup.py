@@ -27,7 +27,7 @@ OPTIMISATION = [] if "-O" in os.environ.get("CFLAGS", "") else ["-O3"]
 FAST_PATH = Extension(
     "vswitch.fastpath._fast",
     sources=["vswitch/fastpath/_fast.pyx"],
-    depends=sorted(glob("vswitch/fastpath/*.pxd")),
+    depends=sorted(glob("vswitch/fastpath/*.px[di]")),
     extra_compile_args=["-Wall", *OPTIMISATION],
 )
 
