@@ -176,10 +176,10 @@ cdef class CompiledFastPath:
 
     def detach(self, number):
         cdef _Port port = self._port(number)
-        self._leave_alone(port)
         self._lock()
         self._engine.by_number[port.c.number] = NULL
         self._unlock()
+        self._leave_alone(port)
         self._take_misses(port)
         del self._ports[number]
         self.gone.discard(number)
@@ -562,10 +562,11 @@ cdef class CompiledFastPath:
     cdef _leave_alone(self, _Port port):
         """Have the loop touch a port no more: it is not in the middle of its frames afterwards."""
         cdef int turn, spins = 0
-        if not load(&port.c.is_served):
-            return
+        cdef bint was_served = load(&port.c.is_served)
         store(&port.c.is_served, False)
-        _engine.epoll_ctl(self._engine.epoll, _engine.EPOLL_CTL_DEL, port.c.poll_fd, NULL)
+        if was_served:
+            _engine.epoll_ctl(self._engine.epoll, _engine.EPOLL_CTL_DEL, port.c.poll_fd, NULL)
+        # The loop may have found by itself that it is not to be served, and be at it all the same.
         turn = load(&self._engine.turn)
         with nogil:
             while turn & 1 and load(&self._engine.turn) == turn:
