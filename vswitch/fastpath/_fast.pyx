@@ -239,9 +239,20 @@ cdef class CompiledFastPath:
         for demand, carried in enumerate(carried_by(device.offloads)):
             port.c.carries[<uint16_t>demand] = carried
         try:
-            _look_for_descriptor(port)
+            self._look_for_descriptor(port)
         finally:
             self._unlock()
+
+    cdef _look_for_descriptor(self, _Port port):
+        """A device may have a descriptor that its frames can pass by without it, or not just now."""
+        cdef int descriptor = -1, readable = -1
+        cdef _line.form_t form = _line.BY_DEVICE
+        raw = port.device.raw()
+        if raw is not None:
+            form, descriptor, readable = _FORMS[raw.form], raw.descriptor, raw.readable
+        self._lock()
+        port.c.form, port.c.fd, port.c.poll_fd = form, descriptor, readable
+        self._unlock()
 
     # Entries
 
@@ -473,7 +484,7 @@ cdef class CompiledFastPath:
             _engine.take(&self._engine, &port.c, <uint8_t *>buffer.buf, buffer.len, now)
             self._unlock()
             PyBuffer_Release(&buffer)
-        _look_for_descriptor(port)
+        self._look_for_descriptor(port)
 
     cdef _run_by_descriptor(self, _Port port, uint64_t now, int limit):
         cdef int error, left = limit
@@ -483,7 +494,7 @@ cdef class CompiledFastPath:
             if not error:
                 return
             goes_on = port.device.overcome(OSError(error, ""))
-            _look_for_descriptor(port)
+            self._look_for_descriptor(port)
             if not goes_on or port.c.form == _line.BY_DEVICE:
                 return
 
@@ -514,7 +525,7 @@ cdef class CompiledFastPath:
 
     def serve(self, number):
         cdef _Port port = self._port(number)
-        _look_for_descriptor(port)
+        self._look_for_descriptor(port)
         if port.c.form == _line.BY_DEVICE:
             return False
         store(&port.c.is_served, True)

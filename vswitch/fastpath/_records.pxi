@@ -23,13 +23,6 @@ cdef class _Plan:
         free(self.c.outputs)
 
 
-cdef _look_for_descriptor(_Port port):
-    """A device may have a descriptor that its frames can pass by without it, or not just now."""
-    raw = port.device.raw()
-    port.c.form = _line.BY_DEVICE if raw is None else _FORMS[raw.form]
-    port.c.fd, port.c.poll_fd = (-1, -1) if raw is None else (raw.descriptor, raw.readable)
-
-
 cdef void _set_context(port_t *port, gateway):
     cdef const uint8_t[::1] station
     port.context.port[0], port.context.port[1] = port.number >> 8, port.number & 0xFF
