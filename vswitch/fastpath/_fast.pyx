@@ -522,6 +522,8 @@ cdef class CompiledFastPath:
         self._poll.close()
         os.close(self._wake)
         os.close(self._engine.news)
+        # Ports go later than the loop, and the numbers may be those of others by then.
+        self._wake = self._engine.news = self._engine.epoll = -1
 
     def serve(self, number):
         cdef _Port port = self._port(number)
