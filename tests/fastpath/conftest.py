@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fastpath.looped import LOOPING, Looped
 from vswitch.fastpath import FORCED_BY, available
 
 
@@ -13,3 +14,13 @@ def twin(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FORCED_BY, request.param)
         yield request.param
+
+
+@pytest.fixture(params=LOOPING.values(), ids=list(LOOPING))
+def looped(request: pytest.FixtureRequest) -> Iterator[Looped]:
+    """Three ports that a fast path serves in a thread of its own."""
+    looped = Looped(request.param)
+    try:
+        yield looped
+    finally:
+        looped.close()

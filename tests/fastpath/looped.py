@@ -54,23 +54,32 @@ class Looped:
         self.news = self.fastpath.open_loop()
         self.thread = threading.Thread(target=self.fastpath.loop, daemon=True)
         self.devices: dict[int, Wired] = {}
+        self.has_ended = False
         for number in (IN, OUT, OTHER):
             self.plug(number, Wired(Offloads.ALL, vnet_header=True))
         self.thread.start()
 
     def close(self) -> None:
         """End the thread and let everything go."""
-        self.end_thread()
-        self.fastpath.close_loop()
+        self.end_loop()
         for device in self.devices.values():
             device.give_up()
+        self.devices.clear()
 
-    def end_thread(self) -> None:
-        """Let the thread come back, where it has not."""
-        if self.thread.is_alive():
-            self.fastpath.end_loop()
+    def end_loop(self) -> None:
+        """End the thread, where it has not ended."""
+        if self.has_ended:
+            return
+        self.has_ended = True
+        self.fastpath.end_loop()
         self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
+        self.fastpath.close_loop()
+
+    def unplug(self, number: int) -> None:
+        """Take a port away, and its device."""
+        self.fastpath.detach(number)
+        self.devices.pop(number).give_up()
 
     def plug(self, number: int, device: Wired) -> None:
         """Let a device be a port, and have it served."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from tests.fastpath.looped import (
     A_WHILE,
     IN,
-    LOOPING,
     OTHER,
     OUT,
     PATIENCE,
@@ -49,16 +47,6 @@ FLOW = 7
 
 MOST_WAITING = 1024
 """Frames of one port that may wait to be decided about."""
-
-
-@pytest.fixture(params=LOOPING.values(), ids=list(LOOPING))
-def looped(request: pytest.FixtureRequest) -> Iterator[Looped]:
-    """Three ports that a thread serves."""
-    looped = Looped(request.param)
-    try:
-        yield looped
-    finally:
-        looped.close()
 
 
 class Told:

@@ -60,6 +60,11 @@ class Wired(TunDescriptor):
                 taken.append(self._far.recv(_ROOM))
         return taken
 
+    def fail(self) -> None:
+        """Let the next reading fail, with ECONNRESET: the other end goes and has not read all."""
+        self.send(bytes(HEADER_LENGTH + 1))
+        self._far.close()
+
     def give_up(self) -> None:
         """Let both ends go."""
         self.close()
