@@ -135,9 +135,9 @@ class Runtime:
 
     def _overcome(self, trouble: Trouble) -> None:
         """Let a device say what its error means, and serve it as is right from then on."""
-        port = self._switch.tables.ports.get(trouble.port)
-        if port is None:
+        if trouble.port not in self._served:
             return
+        port = self._switch.tables.ports[trouble.port]
         try:
             self._switch.fastpath.device(port.number).overcome(trouble.error)
         except DeviceGone:
@@ -181,8 +181,10 @@ class Runtime:
             self._report_gone(self._switch.tables.ports[gone.pop()])
 
     def _report_gone(self, port: Port) -> None:
-        self.forget(port)
-        self._on_gone(port)
+        """Once, although it may be sent to until somebody has taken the port away."""
+        if port.number in self._served:
+            self.forget(port)
+            self._on_gone(port)
 
 
 class _Thread:
