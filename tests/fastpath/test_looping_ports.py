@@ -62,7 +62,7 @@ class Hasty(Wired):
 
 
 class Feeder:
-    """Bursts of frames that come in by IN, from a thread, until it is closed; `pause` in s."""
+    """Bursts of frames that come in by IN, from a thread, with a `pause` in seconds in between."""
 
     def __init__(self, looped: Looped, frame: bytes, pause: float = 0) -> None:
         self.fed = 0
