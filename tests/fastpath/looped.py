@@ -31,6 +31,9 @@ LOOPING: dict[str, type[LoopingFastPath]] = {
 GATEWAY = MacAddress.parse("02:00:00:00:01:01")
 IN, OUT, OTHER = 1, 2, 3
 
+MOST_WAITING = 1024
+"""Frames of one port that may wait to be decided about, or to be sent by the owner."""
+
 PATIENCE = 20
 """Seconds: far more than a thread needs on a machine that is busy."""
 

@@ -9,6 +9,7 @@ import pytest
 from tests.fastpath.looped import (
     A_WHILE,
     IN,
+    MOST_WAITING,
     OTHER,
     OUT,
     PATIENCE,
@@ -44,9 +45,6 @@ NEXT = MacAddress.parse("02:00:00:00:00:fd")
 UPLINK = IpAddress.parse("203.0.113.1")
 NAPT = SetStations(NEXT, GATEWAY), DecrementTtl(), SetSource(UPLINK, 6000), Output(OUT)
 FLOW = 7
-
-MOST_WAITING = 1024
-"""Frames of one port that may wait to be decided about."""
 
 
 class Told:

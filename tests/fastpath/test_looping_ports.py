@@ -15,6 +15,7 @@ import pytest
 from tests.fastpath.looped import (
     GATEWAY,
     IN,
+    MOST_WAITING,
     OTHER,
     OUT,
     Looped,
@@ -24,7 +25,7 @@ from tests.fastpath.looped import (
     numbers_in,
 )
 from tests.fastpath.twin_devices import Wired
-from vswitch.devices.base import RawDescriptor
+from vswitch.devices.base import RawDescriptor, Sent
 from vswitch.devices.memory import MemoryDevice
 from vswitch.fastpath.program import Output
 from vswitch.fastpath.twin import LoopingFastPath, Waiting
@@ -131,6 +132,22 @@ def test_device_without_a_descriptor_is_not_served_and_sent_to_by_the_owner(
     looped.hear()
     assert device.take() == [datagram(5000)]
     assert looped.fastpath.port_counters(FOURTH).sent_frames == 1
+
+
+def test_so_many_frames_wait_for_the_owner_to_send_them_and_the_rest_is_lost(
+    looped: Looped,
+) -> None:
+    device, frames = MemoryDevice("fourth"), numbered(5000, range(MOST_WAITING + 100))
+    looped.fastpath.attach(FOURTH, device, GATEWAY)
+    looped.keep(IN, frames[0], Output(FOURTH))
+    looped.feed(IN, *frames)
+    eventually(lambda: looped.received(IN) == len(frames))
+    looped.hear()
+    assert device.take() == frames[:MOST_WAITING]
+    assert looped.fastpath.port_counters(FOURTH).lost == {Sent.FULL: 100}
+    looped.feed(IN, frames[-1])
+    eventually(lambda: looped.fastpath.hear() == [] and device.sent)
+    assert device.take() == [frames[-1]]
 
 
 def test_other_device_behind_a_port_is_served_when_that_is_asked_for(looped: Looped) -> None:

@@ -5,9 +5,9 @@ changed by their owner alone, who holds the lock for that; a thread of the loop 
 frame. What Python has to do or to hear of is written into the journal.
 
 While the loop has a thread, `news` is signalled when there is something in the journal. Nobody can
-make it grow without end: a port has so many misses that wait to be decided about, and what comes
-on top is counted and dropped there; while there is too much of anything else, nobody is told what
-was observed.
+make it grow without end: a port has so many misses that wait to be decided about, and so many
+frames that wait to be sent by a device without a descriptor; what comes on top is counted and
+dropped there. While there is too much of it, nobody is told what was observed.
 """
 
 from libc.errno cimport EAGAIN, EINTR
@@ -92,7 +92,7 @@ cdef enum:
     MOST_FRAMES = 64  # of one port in one turn
     SOON = 30_000  # nanoseconds: a port that is readable again within these has much to say
     RECENT = 64  # senders that a walk remembers
-    MOST_WAITING = 1024  # misses of one port
+    MOST_WAITING = 1024  # misses of one port, or frames that the owner has to send by it
     MOST_OCTETS = 8 << 20  # of the journal, before what was observed is not told any more
     NOBODY = 0xFFFFFFFF  # in the place of a port: the loop is to look up
 
@@ -111,6 +111,7 @@ cdef struct port_t:
     int64_t overrun
     int64_t lost[ANSWERS]
     int waiting
+    int left_over  # frames that the owner has to send
     int poll_fd
     int is_served
     int budget
@@ -149,6 +150,7 @@ cdef struct engine_t:
     size_t scratch_room
     machine_t machine
     uint8_t answer_by_errno[ERRNOS]
+    uint8_t full
     uint8_t gone
     # Of the loop in its thread
     lock_t lock
@@ -303,11 +305,23 @@ cdef inline void leave(
     if engine.is_observed:
         _observe(engine, LEFT, port.number, frame, length, flow, now)
     if length < START:
-        write_note(&engine.journal, TO_FIT, port.number, frame, length, flow, now)
+        _leave_over(engine, TO_FIT, port, frame, length)
     elif port.carries[<uint32_t>(frame[FLAGS] & NEEDS_CSUM) << 8 | frame[GSO_TYPE]]:
         _send(engine, port, frame, length)
     elif not _send_fitting(engine, port, frame, length):
-        write_note(&engine.journal, TO_FIT, port.number, frame, length, flow, now)
+        _leave_over(engine, TO_FIT, port, frame, length)
+
+
+cdef inline void _leave_over(
+    engine_t *engine, note_kind_t kind, port_t *port, const uint8_t *frame, size_t length
+) noexcept nogil:
+    """Let the owner send a frame, where only Python can: so many of a port wait for that."""
+    if engine.is_in_thread:
+        if port.left_over >= MOST_WAITING:
+            port.lost[engine.full] += 1
+            return
+        port.left_over += 1
+    write_note(&engine.journal, kind, port.number, frame, length, 0, 0)
 
 
 cdef inline void _observe(
@@ -356,7 +370,7 @@ cdef inline void _send(
 ) noexcept nogil:
     cdef int error, answer
     if port.form == _line.BY_DEVICE:
-        write_note(&engine.journal, TO_SEND, port.number, frame, length, 0, 0)
+        _leave_over(engine, TO_SEND, port, frame, length)
         return
     error = -_line.transmit(port.form, port.fd, frame, length)
     if not error:

@@ -649,15 +649,23 @@ cdef class CompiledFastPath:
         elif note.kind == LEFT:
             if self._observer is not None:
                 self._observer.sent(note.port, frame, note.flow, note.now)
-        elif note.kind == TO_SEND:
-            self._send(port, frame)
         else:
-            fitting = adapt(frame, port.device.offloads)
-            if isinstance(fitting, Malformed):
-                port.unsendable[fitting] = port.unsendable.get(fitting, 0) + 1
-                return
-            for piece in fitting:
-                self._send(port, piece)
+            self._send_left_over(port, frame, note.kind)
+
+    cdef _send_left_over(self, _Port port, frame, kind):
+        # Without a thread none is counted, as none waits longer than for the end of its batch.
+        self._lock()
+        port.c.left_over = max(0, port.c.left_over - 1)
+        self._unlock()
+        if kind == TO_SEND:
+            self._send(port, frame)
+            return
+        fitting = adapt(frame, port.device.offloads)
+        if isinstance(fitting, Malformed):
+            port.unsendable[fitting] = port.unsendable.get(fitting, 0) + 1
+            return
+        for piece in fitting:
+            self._send(port, piece)
 
     cdef _send(self, _Port port, frame):
         answer = port.device.send(frame)

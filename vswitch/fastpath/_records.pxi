@@ -37,7 +37,7 @@ cdef _describe_machine(engine_t *engine):
     cdef int number, way, event
     for number in range(ERRNOS):
         engine.answer_by_errno[number] = _ANSWERS.index(sent_by_error(OSError(number, "")))
-    engine.gone = _ANSWERS.index(Sent.GONE)
+    engine.full, engine.gone = _ANSWERS.index(Sent.FULL), _ANSWERS.index(Sent.GONE)
     engine.machine.opening = _STATES.index(State.OPENING)
     engine.machine.answered = _STATES.index(State.ANSWERED)
     for number, state in enumerate(_STATES):
