@@ -14,7 +14,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
 from tests.fastpath.looped import LOOPING, eventually
-from tests.fastpath.twin_devices import Wired
+from tests.fastpath.twin_devices import Hasty, Wired
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Network, Port, Side
@@ -46,6 +46,12 @@ class Running:
         }
         for port in self.ports.values():
             self.runtime.watch(port)
+
+    def plug(self, name: str, device: Wired) -> None:
+        """Let there be one more endpoint."""
+        port = self.switch.add_port(name, self.ports["a"].network, device)
+        self.devices[name], self.ports[name] = device, port
+        self.runtime.watch(port)
 
     def close(self) -> None:
         self.runtime.close()
@@ -237,6 +243,17 @@ def test_device_that_is_found_gone_by_sending_is_told_of_once(name: str) -> None
                 await asyncio.sleep(0.001)
         await asyncio.sleep(0.05)
         assert lab.gone == [lab.ports["c"]]
+
+    run(name, scene)
+
+
+def test_device_that_was_readable_for_nothing_is_served_on(name: str) -> None:
+    async def scene(lab: Running) -> None:
+        lab.plug("d", Hasty())
+        await lab.meet()
+        frame = lab.send("d", "b")
+        assert await lab.hears("b") == [frame]
+        assert lab.gone == []
 
     run(name, scene)
 

@@ -24,7 +24,7 @@ from tests.fastpath.looped import (
     numbered,
     numbers_in,
 )
-from tests.fastpath.twin_devices import Wired
+from tests.fastpath.twin_devices import Hasty, Wired
 from vswitch.devices.base import RawDescriptor, Sent
 from vswitch.devices.memory import MemoryDevice
 from vswitch.fastpath.program import Output
@@ -43,23 +43,6 @@ class Fickle(Wired):
 
     def raw(self) -> RawDescriptor | None:
         return super().raw() if self.has_descriptor else None
-
-
-class Hasty(Wired):
-    """A device that always polls readable."""
-
-    def __init__(self) -> None:
-        super().__init__(Offloads.ALL, vnet_header=True)
-        self._readable = os.eventfd(1, os.EFD_CLOEXEC)
-
-    def fileno(self) -> int:
-        return self._readable
-
-    def close(self) -> None:
-        super().close()
-        if self._readable >= 0:
-            os.close(self._readable)
-            self._readable = -1
 
 
 class Feeder:

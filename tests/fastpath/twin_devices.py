@@ -6,6 +6,7 @@ a TAP is to it, made of a pair of sockets and so without privileges.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -69,3 +70,20 @@ class Wired(TunDescriptor):
         """Let both ends go."""
         self.close()
         self._far.close()
+
+
+class Hasty(Wired):
+    """A device that polls readable whether there is a frame or not."""
+
+    def __init__(self) -> None:
+        super().__init__(Offloads.ALL, vnet_header=True)
+        self._readable = os.eventfd(1, os.EFD_CLOEXEC)
+
+    def fileno(self) -> int:
+        return self._readable
+
+    def close(self) -> None:
+        super().close()
+        if self._readable >= 0:
+            os.close(self._readable)
+            self._readable = -1
