@@ -119,7 +119,7 @@ def test_published_port_leads_to_the_command_while_it_runs(lab: Lab, port: int) 
 
 
 def test_name_is_found_by_the_others_while_it_runs(lab: Lab) -> None:
-    process = _start(lab, "echo up; read forever < /dev/zero || sleep 60", "--name", "guest")
+    process = _start(lab, "echo up; exec sleep 60", "--name", "guest")
     dig = ("dig", "@127.0.0.11", "+short", "+time=2", "+tries=1", "guest")
     assert lab.run("web", *dig).stdout == f"{FIRST_GUEST}\n"
     process.send_signal(signal.SIGTERM)
