@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
@@ -92,6 +95,18 @@ def test_name_of_no_fast_path_is_refused_with_those_there_are(
     monkeypatch.setenv(FORCED_BY, "slow")
     with pytest.raises(NoSuchFastPath, match=f'no fast path "slow" .from {FORCED_BY}.: '):
         select()
+
+
+@pytest.mark.parametrize(("module", "is_told"), [(None, False), (ModuleType("broken"), True)])
+def test_compiled_fast_path_that_is_broken_is_told_and_one_that_is_absent_is_not(
+    module: ModuleType | None,
+    is_told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(sys.modules, "vswitch.fastpath._fast", module)
+    assert list(available()) == ["reference"]
+    assert ("compiled fast path can not be loaded" in caplog.text) == is_told
 
 
 def test_known_flow_leaves_by_its_port_and_unknown_frames_are_handed_back() -> None:

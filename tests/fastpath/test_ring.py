@@ -89,3 +89,8 @@ def test_short_frame_is_written_whole() -> None:
         ((_, _, length, *_, octets),) = recorded(ring)
         assert (length, octets) == (len(frame), kept(frame))
     assert ring.resets == 0
+
+
+def test_decision_has_to_have_a_ring() -> None:
+    with pytest.raises(ValueError, match="there is no ring"):
+        Bench().fastpath.record(IN, raw(segment()), 0, 1, 0, 0)

@@ -10,6 +10,7 @@ and its compiled twin in `_fast`, which exists where this installation could com
 
 from __future__ import annotations
 
+import logging
 import os
 
 from vswitch.fastpath.reference import ReferenceFastPath
@@ -17,6 +18,8 @@ from vswitch.fastpath.twin import CAPACITY, FastPath
 
 FORCED_BY = "VSWITCH_FASTPATH"
 """The environment variable that names the fast path to use."""
+
+_log = logging.getLogger(__name__)
 
 
 class NoSuchFastPath(Exception):
@@ -27,7 +30,9 @@ def available() -> dict[str, type[FastPath]]:
     """The fast paths of this installation by name, the best one first."""
     try:
         from vswitch.fastpath._fast import CompiledFastPath
-    except ImportError:
+    except ImportError as error:
+        if not isinstance(error, ModuleNotFoundError):
+            _log.warning("the compiled fast path can not be loaded, so it is not used: %s", error)
         return {ReferenceFastPath.name: ReferenceFastPath}
     return {
         CompiledFastPath.name: CompiledFastPath,

@@ -162,7 +162,6 @@ cdef struct engine_t:
     bint is_in_thread
     int turn  # odd while a batch is under way
     int is_ending
-    int64_t unobserved
 
 
 cdef inline int run(engine_t *engine, port_t *port, uint64_t now, int *left) noexcept nogil:
@@ -334,7 +333,6 @@ cdef inline void _observe(
     uint64_t now,
 ) noexcept nogil:
     if engine.is_in_thread and engine.journal.used > MOST_OCTETS:
-        engine.unobserved += 1
         return
     write_note(&engine.journal, kind, port, frame, length, flow, now)
 

@@ -23,7 +23,6 @@ from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from libc.errno cimport EAGAIN, EINTR
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -52,7 +51,7 @@ from vswitch.fastpath._window cimport WINDOW_BYTES
 import os
 import select
 
-from vswitch.devices.base import DeviceGone, Form, Sent, sent_by_error
+from vswitch.devices.base import Form, Sent, sent_by_error
 from vswitch.fastpath import clamp
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.key import sender
@@ -447,6 +446,8 @@ cdef class CompiledFastPath:
     def record(self, uint32_t port, frame, uint64_t flow, uint64_t now, uint8_t fate, uint8_t reason):
         cdef Py_buffer buffer
         cdef uint64_t place
+        if self._ring is None:
+            raise ValueError("there is no ring")
         PyObject_GetBuffer(frame, &buffer, PyBUF_SIMPLE)
         self._lock()
         place = write_record(

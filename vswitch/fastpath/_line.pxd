@@ -4,10 +4,9 @@
 is one attempt and never waits. A negative answer is an error number of errno(3) with its sign.
 """
 
-from libc.errno cimport EINTR, errno
+from libc.errno cimport errno
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
-from posix.types cimport off_t
 
 from vswitch.fastpath._key cimport (
     CHECKSUM_START,

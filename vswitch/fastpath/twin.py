@@ -176,7 +176,10 @@ class FastPath(Protocol):
     def record(
         self, port: int, frame: Buffer, flow: int, now: Nanoseconds, fate: int, reason: int
     ) -> int:
-        """Write down, in the ring that there is, a frame that was decided about; its place."""
+        """Write down, in the ring that there is, a frame that was decided about; its place.
+
+        Raises ValueError where there is none.
+        """
 
     def settle(self, number: int, octets: int, answer: Sent) -> None:
         """Count how a frame ended that the port's device had HELD; `octets` are of Ethernet."""
