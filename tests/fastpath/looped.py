@@ -18,6 +18,7 @@ from scapy.layers.l2 import Ether
 from tests.fastpath.twin_devices import Wired
 from vswitch.fastpath import available
 from vswitch.fastpath.program import Action, Program
+from vswitch.fastpath.routine import prepare
 from vswitch.fastpath.twin import LoopingFastPath, Trouble, Waiting
 from vswitch.units import Nanoseconds
 from vswitch.wire.offload import HEADER_LENGTH, Offloads
@@ -94,7 +95,7 @@ class Looped:
         """Keep a program for the flow of `frame`, which comes in by a port; its key."""
         key = self.fastpath.key(number, frame)
         assert key is not None
-        self.fastpath.execute(Program(actions), bytearray(frame), key, flow)
+        self.fastpath.install(key, prepare(Program(actions), frame), flow)
         return key
 
     def feed(self, number: int, *frames: bytes) -> None:

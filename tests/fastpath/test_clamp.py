@@ -10,8 +10,8 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from tests.harness import assert_checksums_right
-from vswitch.fastpath import select
 from vswitch.fastpath.program import Action, ClampMss, Program, SetSource
+from vswitch.fastpath.routine import prepare
 from vswitch.wire.offload import HEADER_LENGTH, NEEDS_CSUM, OffloadHeader
 from vswitch.wire.values import IpAddress
 
@@ -23,7 +23,7 @@ UPLINK = IpAddress.parse("203.0.113.1")
 def run(frame: Packet, *actions: Action, header: bytes = bytes(HEADER_LENGTH)) -> bytes:
     """The frame after the program, with its virtio-net header."""
     buffer = bytearray(header + bytes(frame))
-    select().execute(Program(actions), buffer)
+    prepare(Program(actions), buffer).run(buffer)
     return bytes(buffer)
 
 

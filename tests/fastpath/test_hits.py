@@ -65,7 +65,7 @@ class Bench:
         key = self.fastpath.key(IN, frame)
         assert key is not None
         self.key = key
-        self.fastpath.execute(Program(actions), bytearray(frame), key, flow)
+        self.fastpath.install(key, prepare(Program(actions), frame), flow)
 
     def run(self, *frames: bytes, now: int = 1) -> list[bytes]:
         """Feed frames and run one round; the misses."""
@@ -302,7 +302,7 @@ def test_hit_becomes_what_the_program_makes_of_a_frame_by_itself(
     bench = Bench(raw(packet), *actions, Output(OUT))
     assert bench.run(frame) == []
     alone = bytearray(frame)
-    select().execute(Program(actions), alone)
+    prepare(Program(actions), alone).run(alone)
     assert bench.outward.take() == [bytes(alone)]
 
 

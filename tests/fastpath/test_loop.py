@@ -23,6 +23,7 @@ from vswitch.fastpath.program import (
     SetSource,
     SetStations,
 )
+from vswitch.fastpath.routine import prepare
 from vswitch.wire.checksum import pseudo_header_sum
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import GSO_TCPV4, HEADER_LENGTH, NEEDS_CSUM, OffloadHeader, Offloads
@@ -53,7 +54,7 @@ class Bench:
         """Keep a program for the flow of `frame`, and forget the frame itself."""
         key = self.fastpath.key(IN, frame)
         assert key is not None
-        self.fastpath.execute(Program(actions), bytearray(frame), key)
+        self.fastpath.install(key, prepare(Program(actions), frame), 0)
         return key
 
     def run(self, *frames: bytes, now: int = 1, limit: int = 64) -> list[bytes]:

@@ -32,6 +32,7 @@ from vswitch.fastpath.program import (
 )
 from vswitch.fastpath.reference import ReferenceFastPath
 from vswitch.fastpath.ring import RECORD, Kind, Ring
+from vswitch.fastpath.routine import prepare
 from vswitch.fastpath.states import Direction, State
 from vswitch.fastpath.track import Move
 from vswitch.fastpath.twin import Waiting
@@ -69,7 +70,7 @@ def rewritten(frame: bytes, program: Program) -> bytes:
     fastpath.attach(OUT, outward, None)
     key = fastpath.key(IN, frame)
     assert key is not None
-    fastpath.execute(program, bytearray(frame), key)
+    fastpath.install(key, prepare(program, frame), 0)
     inward.feed(frame)
     assert fastpath.run(IN, 1) == []
     (sent,) = outward.take()

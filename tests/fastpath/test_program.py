@@ -10,7 +10,6 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet
 
 from tests.harness import assert_checksums_right
-from vswitch.fastpath import select
 from vswitch.fastpath.program import (
     Action,
     DecrementTtl,
@@ -19,10 +18,8 @@ from vswitch.fastpath.program import (
     SetDestination,
     SetSource,
     SetStations,
-    Track,
 )
-from vswitch.fastpath.routine import longest_packet
-from vswitch.fastpath.states import State
+from vswitch.fastpath.routine import longest_packet, prepare
 from vswitch.wire.adapt import adapt
 from vswitch.wire.checksum import pseudo_header_sum
 from vswitch.wire.offload import (
@@ -51,7 +48,7 @@ PORTS = st.integers(0, 65535)
 def run(frame: Packet, *actions: Action, header: bytes = bytes(HEADER_LENGTH)) -> bytes:
     """The frame after the program, with its virtio-net header."""
     buffer = bytearray(header + bytes(frame))
-    select().execute(Program(actions), buffer)
+    prepare(Program(actions), buffer).run(buffer)
     return bytes(buffer)
 
 
@@ -235,21 +232,12 @@ def test_trailer_behind_the_packet_is_left_alone() -> None:
     assert_checksums_right(Ether(raw[HEADER_LENGTH:-17]))
 
 
-def test_program_names_the_ports_that_a_frame_leaves_by() -> None:
-    assert Program((Output(3), SetStations(NEXT, OURS), Output(5))).outputs == (3, 5)
-    buffer = bytearray(bytes(HEADER_LENGTH) + bytes(ethernet(IP() / UDP())))
-    outputs = select().execute(Program((Output(3), Output(5))), buffer)
-    assert tuple(outputs) == (3, 5)
-
-
-def test_segment_that_a_program_is_made_for_is_not_tracked_again() -> None:
-    fastpath = select()
-    fastpath.track(7, State.ESTABLISHED)
-    before = bytes(fastpath.open_window(7).state)
-    packet = IP(src="10.0.0.2", dst="198.51.100.1") / TCP(flags="A", seq=1000, ack=1)
-    buffer = bytearray(bytes(HEADER_LENGTH) + bytes(ethernet(packet)))
-    assert tuple(fastpath.execute(Program((Track(7, 0), Output(3))), buffer)) == (3,)
-    assert bytes(fastpath.window(7).state) == before
+def test_routine_names_the_ports_that_a_frame_leaves_by() -> None:
+    frame = bytes(HEADER_LENGTH) + bytes(ethernet(IP() / UDP()))
+    assert prepare(Program((Output(3), SetStations(NEXT, OURS), Output(5))), frame).outputs == (
+        3,
+        5,
+    )
 
 
 # What fits

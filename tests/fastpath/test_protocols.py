@@ -11,8 +11,8 @@ from scapy.layers.sctp import SCTP
 from scapy.packet import Packet, Raw
 
 from tests.harness import assert_checksums_right
-from vswitch.fastpath import select
 from vswitch.fastpath.program import Action, Program, SetDestination, SetSource
+from vswitch.fastpath.routine import prepare
 from vswitch.wire.offload import HEADER_LENGTH
 from vswitch.wire.values import IpAddress
 
@@ -26,7 +26,7 @@ PORTS = st.integers(0, 65535)
 def run(frame: Packet, *actions: Action) -> bytes:
     """The frame after the program, with its virtio-net header."""
     buffer = bytearray(bytes(HEADER_LENGTH) + bytes(frame))
-    select().execute(Program(actions), buffer)
+    prepare(Program(actions), buffer).run(buffer)
     return bytes(buffer)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from random import Random
 
@@ -20,6 +21,7 @@ from tests.fastpath.twins import TwinsDiffer, hold_against
 from vswitch import fastpath
 from vswitch.fastpath import available
 from vswitch.fastpath.reference import ReferenceFastPath
+from vswitch.fastpath.routine import Plan, Routine
 from vswitch.fastpath.twin import FastPath
 
 STORIES = 1000
@@ -103,8 +105,14 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., type
         for name in [name for name in sys.modules if name.partition(".")[0] == "planted"]:
             monkeypatch.delitem(sys.modules, name)
         from planted.reference import ReferenceFastPath as Planted
+        from planted.routine import Plan as PlantedPlan
 
-        kind: type[FastPath] = Planted
+        class WithPlannedMistake(Planted):
+            def install(self, key: bytes, routine: Routine, flow: int) -> None:
+                parts = [getattr(routine.plan, field.name) for field in fields(Plan)]
+                super().install(key, routine._replace(plan=PlantedPlan(*parts)), flow)
+
+        kind: type[FastPath] = WithPlannedMistake
         return kind
 
     return plant

@@ -40,7 +40,6 @@ from tests.fastpath.twins import (
     Begin,
     Behind,
     Detach,
-    Execute,
     Feed,
     FeedAtEdge,
     Follow,
@@ -235,10 +234,6 @@ def _accept(random: Random) -> Step:
     )
 
 
-def _execute(random: Random) -> Step:
-    return Execute(sound(random, a_flow(random, GATEWAY)), _program(random))
-
-
 def _transmit(random: Random) -> Step:
     frame = odd(random, a_flow(random, GATEWAY))
     return Transmit(random.choice(_PORTS), frame, random.choice(_TIMES))
@@ -260,6 +255,5 @@ _EVENTS: tuple[Callable[[Random], Step], ...] = (
     lambda random: Unfollow(random.choice(CONNECTIONS)),
     _begin,
     _accept,
-    _execute,
     _transmit,
 )

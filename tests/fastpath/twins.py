@@ -32,6 +32,7 @@ from vswitch.fastpath.program import (
     SetStations,
     Track,
 )
+from vswitch.fastpath.routine import prepare
 from vswitch.fastpath.states import State
 from vswitch.fastpath.twin import FastPath
 from vswitch.fastpath.window import Fit
@@ -410,26 +411,16 @@ class Keep:
         side.keys[key] = None
         frame = bytearray(self.frame)
         program = Program(tuple(one for one in self.actions if _fits(one, key)))
-        outputs = tuple(side.fastpath.execute(program, frame, key, self.flow))
-        for output in outputs:
+        routine = prepare(program, frame)
+        side.fastpath.install(key, routine, self.flow)
+        routine.run(frame)
+        for output in routine.outputs:
             side.fastpath.transmit(output, frame, self.flow, 1)
-        return key, outputs, bytes(frame)
+        return key
 
 
 def _fits(action: Action, key: bytes) -> bool:
     return isinstance(action, _ON_LINK) or not is_bridged(key)
-
-
-@dataclass(frozen=True)
-class Execute:
-    """Carry out a program once, on a frame that is a sound IPv4 packet."""
-
-    frame: bytes
-    actions: tuple[Action, ...]
-
-    def on(self, side: Side) -> object:
-        frame = bytearray(self.frame)
-        return tuple(side.fastpath.execute(Program(self.actions), frame)), bytes(frame)
 
 
 @dataclass(frozen=True)

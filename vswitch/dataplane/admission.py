@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.nat import Translation
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.transport import PORTLESS, Transport
+from vswitch.dataplane.transport import PORTLESS
 from vswitch.dataplane.verdict import Stage
 from vswitch.dataplane.walk import Walk
 
@@ -39,12 +40,10 @@ class Admitted(NamedTuple):
 
 
 def admit(
-    walk: Walk, tables: Tables, message: Transport, translation: Translation
+    walk: Walk, tables: Tables, original: FlowTuple, translation: Translation
 ) -> Admitted | DropReason:
-    """The connection that a frame begins, or why it may not."""
-    if not message.may_begin:
-        return DropReason.NO_CONNECTION
-    original, reply, account = message.tuple, translation.reply, translation.account
+    """The connection that a frame with this tuple begins, or why it may not."""
+    reply, account = translation.reply, translation.account
     walk.detail(Stage.NAT, "answers will arrive as {}", reply)
     if tables.connections.find(reply) is not None:
         is_portless = original.protocol in PORTLESS

@@ -48,7 +48,7 @@ def bridge(walk: Walk, tables: Tables) -> Verdict:
     walk.found(Stage.BRIDGE, "{} is on port {}", destination.mac, tables.ports[port].name)
     key = tables.key_of(walk.port.number, walk.frame)
     kept = Kept(key) if key else None
-    return walk.conclude(Fate.FORWARDED, Delivery(walk.frame, Program((Output(port),)), kept))
+    return walk.conclude(Fate.FORWARDED, Delivery.by(Program((Output(port),)), walk.frame, kept))
 
 
 def _tell_what_is_known(walk: Walk, sender: Station) -> None:
@@ -69,4 +69,4 @@ def _flood(walk: Walk, why: str, *arguments: object) -> Verdict:
     if not others:
         return walk.drop(DropReason.NO_OTHER_PORT)
     program = Program(tuple(Output(number) for number in others))
-    return walk.conclude(Fate.FLOODED, Delivery(walk.frame, program))
+    return walk.conclude(Fate.FLOODED, Delivery.by(program, walk.frame))

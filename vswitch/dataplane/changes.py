@@ -53,6 +53,7 @@ class Changes:
             publication.host_ports,
         )
         tables.publications.add(publication)
+        tables.precedents.forget()
         for mapping in list(tables.mappings):
             external = mapping.external
             published = tables.publications.find(external.protocol, external.address, external.port)
@@ -64,6 +65,7 @@ class Changes:
         """Stop that, and end the connections that came in by it."""
         tables = self._tables
         tables.publications.remove(publication)
+        tables.precedents.forget()
         tables.mappings.unreserve(
             publication.protocol, publication.host_address, publication.host_ports
         )
@@ -87,12 +89,14 @@ class Changes:
                 self.release(earlier, now)
         account = tables.account_of(network, internal.address)
         tables.mappings.add(Mapping(internal, external, owner.number, account, now, is_static=True))
+        tables.precedents.forget()
 
     def unmap_statically(self, external: External, now: Nanoseconds) -> None:
         """Stop that, and end the connections by it."""
         mapping = self._tables.mappings.of_external(external)
         if mapping is not None and mapping.is_static:
             self.release(mapping, now)
+            self._tables.precedents.forget()
 
     def translate_one_to_one(
         self, network: int, internal: IpAddress, external: IpAddress, now: Nanoseconds
@@ -106,12 +110,14 @@ class Changes:
         self.end([each for each in tables.connections if each.reply.destination == external], now)
         self._forget_endpoint(network, internal, now)
         tables.one_to_one.add(network, internal, external)
+        tables.precedents.forget()
         for protocol in tables.mappings.protocols:
             tables.mappings.reserve(protocol, external, PORTS)
 
     def forget_one_to_one(self, external: IpAddress, now: Nanoseconds) -> None:
         """Stop that, and end all connections of the endpoint."""
         network, internal = self._tables.one_to_one.remove(external)
+        self._tables.precedents.forget()
         self._tables.mappings.forget_address(external)
         self._forget_endpoint(network, internal, now)
 
@@ -119,6 +125,7 @@ class Changes:
 
     def forget_address(self, network: int, address: IpAddress, now: Nanoseconds) -> None:
         """An endpoint is gone: end its connections, free its ports, forget its station."""
+        self._tables.precedents.forget()
         self._give_up(self._tables.networks[network].neighbours.forget(address))
         self._forget_endpoint(network, address, now)
 
@@ -136,7 +143,7 @@ class Changes:
         for port in network.ports:
             tables.fastpath.set_gateway(port, interface.mac if interface else None)
             tables.held_syns.forget_port(port)
-        tables.fastpath.invalidate()
+        tables.invalidate()
         if interface is None:
             return
         self.end([each for each in tables.connections if self._is_stranded(each, number)], now)

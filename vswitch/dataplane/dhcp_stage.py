@@ -55,4 +55,4 @@ def carry_out(tables: Tables, network: Network, step: Step) -> list[Delivery]:
 def say(network: Network, frames: tuple[bytearray, ...]) -> list[Delivery]:
     """Frames of a client, to its network."""
     program = Program(tuple(Output(number) for number in network.ports))
-    return [Delivery(frame, program) for frame in frames]
+    return [Delivery.by(program, frame) for frame in frames]

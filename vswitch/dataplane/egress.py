@@ -155,7 +155,7 @@ def complete(onward: Onward, network: Network, mac: MacAddress, interface: Inter
     before, after = _hop(limit, mac, interface.mac, outputs)
     program = Program((*before, *onward.rewrite, *after))
     kept = onward.kept if certain else None
-    return Delivery(onward.frame, program, kept, onward.connection.number, onward.cut)
+    return Delivery.by(program, onward.frame, kept, onward.connection.number, onward.cut)
 
 
 @lru_cache(maxsize=4096)
@@ -218,13 +218,13 @@ def deliver_own(network: Network, to: IpAddress, packet: bytes) -> Iterator[Deli
     outputs, certain = _ports_towards(network, mac)
     if certain:
         frame = ethernet.build(mac, interface.mac, EtherType.IPV4, packet)
-        yield Delivery(frame, Program(tuple(Output(number) for number in outputs)))
+        yield Delivery.by(Program(tuple(Output(number) for number in outputs)), frame)
 
 
 def ask(network: Network, interface: Interface, address: IpAddress) -> tuple[Delivery, ...]:
     """The request for an address, to every port of its network."""
     program = Program(tuple(Output(number) for number in network.ports))
-    return (Delivery(arp_responder.request(address, interface), program),)
+    return (Delivery.by(program, arp_responder.request(address, interface)),)
 
 
 def _onward(

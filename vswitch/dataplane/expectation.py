@@ -16,11 +16,11 @@ from vswitch.dataplane import egress, policy
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.verdict import Delivery, Kept, Onward
-from vswitch.fastpath.program import SetStations, Track
+from vswitch.dataplane.verdict import Delivery, Expected, Kept, Onward
+from vswitch.fastpath.program import Track
 from vswitch.fastpath.states import Direction
 from vswitch.wire import ethernet, icmp, ipv4, tcp, udp
-from vswitch.wire.values import IPV4_LENGTH, EtherType, IpAddress, MacAddress, Protocol
+from vswitch.wire.values import IPV4_LENGTH, MAC_LENGTH, EtherType, IpAddress, MacAddress, Protocol
 
 _NO_ADDRESS = IpAddress(bytes(IPV4_LENGTH))
 _NO_ENDS = (_NO_ADDRESS, _NO_ADDRESS, 0, 0)
@@ -32,8 +32,8 @@ _BEHIND_PORTS: dict[int, bytes] = {
 """What follows the ports in a header that is sent nowhere: no key covers the checksum in it."""
 
 
-def expect(tables: Tables, connection: Connection, begun: Delivery) -> Delivery | None:
-    """What to keep for the answers of a connection that begins with `begun`; its frame is made up.
+def expect(tables: Tables, connection: Connection, begun: Delivery) -> Expected | None:
+    """What to keep for the answers of a connection that begins with `begun`.
 
     None where that has to wait for the first answer.
     """
@@ -41,7 +41,7 @@ def expect(tables: Tables, connection: Connection, begun: Delivery) -> Delivery 
     arrives, leaves = tables.networks[answer.network], tables.networks[original.network]
     next_hop = leaves.hop_towards(original.source)
     way_back = leaves.neighbours.station(next_hop) if next_hop is not None else None
-    ports = begun.program.outputs
+    ports = begun.routine.outputs
     if (
         begun.kept is None
         or len(ports) != 1
@@ -73,13 +73,13 @@ def expect(tables: Tables, connection: Connection, begun: Delivery) -> Delivery 
         Kept(key, connection, Direction.REPLY),
         connection,
     )
-    expected = egress.complete(onward, leaves, way_back, leaves.interface)
-    return expected if expected.kept is not None else None
+    made_up = egress.complete(onward, leaves, way_back, leaves.interface)
+    return None if made_up.kept is None else Expected(made_up.routine, made_up.kept)
 
 
 def _next_hop(begun: Delivery) -> MacAddress:
     """Whose station the first frame goes to, and the answer comes from."""
-    return next(each for each in begun.program.actions if isinstance(each, SetStations)).destination
+    return MacAddress(begun.routine.plan.stations[:MAC_LENGTH])
 
 
 def _payload(answer: FlowTuple) -> bytes | None:

@@ -56,6 +56,11 @@ class FlowTuple(bytes):
         )
         return bytes.__new__(cls, packed)
 
+    @classmethod
+    def trusted(cls, octets: bytes) -> FlowTuple:
+        """The tuple of octets that are known to be one: nothing is checked."""
+        return bytes.__new__(cls, octets)
+
     @property
     def network(self) -> int:
         """Where its packets arrive, by number."""
@@ -105,6 +110,11 @@ class FlowTuple(bytes):
     def receiver(self) -> bytes:
         """The same of who receives."""
         return self[8:12] + self[14:16]
+
+    @property
+    def ends_turned(self) -> bytes:
+        """Addresses and ports of the packets the other way, as a packet has them."""
+        return self[8:12] + self[4:8] + self[14:16] + self[12:14]
 
     @property
     def identifier(self) -> int:

@@ -17,6 +17,7 @@ from vswitch.dataplane.topology import Network, Side
 from vswitch.dataplane.verdict import Kept
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.key import sender
+from vswitch.fastpath.routine import Routine
 from vswitch.fastpath.states import Direction
 from vswitch.fastpath.twin import FastPath
 from vswitch.units import Nanoseconds
@@ -39,17 +40,17 @@ class KeptPrograms:
         self._fastpath = fastpath
         self._connections = connections
 
-    def may_be_kept(self, kept: Kept) -> bool:
-        """A frame may have waited until its connection has ended."""
-        return kept.connection is None or kept.connection in self._connections
-
-    def remember(self, kept: Kept) -> None:
-        """Note whose program was just installed."""
-        if kept.connection is None:
-            return
-        replaced = kept.connection.keep(kept.direction, kept.key)
-        if replaced is not None:
-            self._remove(kept.connection, replaced)
+    def keep(self, kept: Kept, routine: Routine, flow: int) -> None:
+        """Have the fast path run a routine from now on, in place of what it ran for the same
+        direction of a connection; nothing where that has ended while the frame waited."""
+        connection = kept.connection
+        if connection is None:
+            self._fastpath.install(kept.key, routine, flow)
+        elif connection in self._connections:
+            self._fastpath.install(kept.key, routine, flow)
+            replaced = connection.keep(kept.direction, kept.key)
+            if replaced is not None:
+                self._remove(connection, replaced)
 
     def forget(self, connection: Connection) -> None:
         """Remove the programs of a connection; what they have carried is counted for it."""

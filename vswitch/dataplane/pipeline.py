@@ -14,7 +14,7 @@ about. The trail of findings is kept where `is_heard` says that somebody will re
 
 from __future__ import annotations
 
-from vswitch.dataplane import arp_stage, bridge, dhcp_stage, router
+from vswitch.dataplane import arp_stage, bridge, dhcp_stage, repetition, router
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
@@ -37,6 +37,11 @@ def decide(
     is_heard: bool = True,
 ) -> Verdict:
     """The verdict on `frame`, which came in by a port at `now`."""
+    key = tables.key_of(port_number, frame) if commit else None
+    if key is not None:
+        verdict = repetition.follow(tables, frame, key, now, is_heard=is_heard)
+        if verdict is not None:
+            return verdict
     ethernet = Ethernet.parse(frame)
     if isinstance(ethernet, Malformed):
         return Verdict(Fate.DROPPED, reason=ethernet)

@@ -9,6 +9,8 @@ allow it (`admission`) and leaves. Who can do something about a refusal is told 
 
 from __future__ import annotations
 
+from functools import partial
+
 from vswitch.dataplane import (
     admission,
     egress,
@@ -18,11 +20,13 @@ from vswitch.dataplane import (
     nat,
     policy,
     refusal,
+    repetition,
     transport,
 )
 from vswitch.dataplane.conntrack import Found
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.egress import Datagram
+from vswitch.dataplane.precedents import Translate
 from vswitch.dataplane.reassembly import Refused, Waiting
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
@@ -114,7 +118,7 @@ def _from_outside(walk: Walk, tables: Tables, datagram: Datagram, message: Trans
     """To an address of the switch, from the outside."""
     translation = nat.inbound(walk, tables, message.tuple)
     if isinstance(translation, nat.Translation):
-        return _begin(walk, tables, datagram, message, translation)
+        return _begin(walk, tables, datagram, message, translation, nat.inbound)
     interface = walk.network.interface
     if interface is not None and interface.is_shared and not _is_ours(walk.network, message):
         return walk.drop(DropReason.FOR_THE_HOST)
@@ -151,7 +155,7 @@ def _to_ourselves(walk: Walk, tables: Tables, datagram: Datagram, message: Trans
     translation = nat.hairpin(walk, tables, message.tuple)
     if translation is None:
         return local.answer(walk, tables, datagram.packet, message.header)
-    return _begin(walk, tables, datagram, message, translation)
+    return _begin(walk, tables, datagram, message, translation, nat.hairpin)
 
 
 def _elsewhere(walk: Walk, tables: Tables, datagram: Datagram, message: Transport) -> Verdict:
@@ -168,8 +172,9 @@ def _elsewhere(walk: Walk, tables: Tables, datagram: Datagram, message: Transpor
     walk.detail(Stage.POLICY, "{} may begin connections into {}", walk.network.name, network.name)
     if not message.may_begin:
         return walk.drop(DropReason.NO_CONNECTION)
-    translation = nat.outbound(walk, tables, message.tuple, network)
-    return _begin(walk, tables, datagram, message, translation)
+    translate = partial(nat.outbound, uplink=network)
+    translation = translate(walk, tables, message.tuple)
+    return _begin(walk, tables, datagram, message, translation, translate)
 
 
 def _way_to(destination: IpAddress, network: Network, tables: Tables) -> Network | None:
@@ -186,12 +191,15 @@ def _begin(
     datagram: Datagram,
     message: Transport,
     translation: nat.Translation | DropReason,
+    translate: Translate,
 ) -> Verdict:
     admitted: admission.Admitted | DropReason
     if isinstance(translation, DropReason):
         admitted = translation
+    elif not message.may_begin:
+        admitted = DropReason.NO_CONNECTION
     else:
-        admitted = admission.admit(walk, tables, message, translation)
+        admitted = admission.admit(walk, tables, message.tuple, translation)
     if isinstance(admitted, DropReason):
         if admitted in admission.PROHIBITED:
             return refusal.prohibit(walk, tables, datagram.packet, admitted)
@@ -201,7 +209,10 @@ def _begin(
     verdict = egress.send(walk, tables, datagram, message, found)
     if not walk.commit or verdict.fate is not Fate.FORWARDED:
         return verdict
-    expected = expectation.expect(tables, admitted.connection, verdict.deliveries[0])
+    begun = verdict.deliveries[0]
+    expected = expectation.expect(tables, admitted.connection, begun)
+    if expected is not None:
+        repetition.set_precedent(walk, tables, translate, begun, expected)
     return verdict._replace(expected=expected)
 
 

@@ -40,7 +40,7 @@ from vswitch.dataplane.responders import arp as arp_responder
 from vswitch.dataplane.responders import icmp as icmp_responder
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Port
-from vswitch.dataplane.verdict import Delivery, Fate, Kept, Onward, Verdict
+from vswitch.dataplane.verdict import Delivery, Fate, Onward, Verdict
 from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
 from vswitch.fastpath import select
@@ -257,7 +257,7 @@ class Switch:
             return []
         program = Program(tuple(Output(number) for number in domain.ports))
         frames = arp_responder.announcements(domain.interface)
-        return list(self._execute(Delivery(frame, program) for frame in frames))
+        return list(self._execute(Delivery.by(program, frame) for frame in frames))
 
     # Time
 
@@ -302,7 +302,7 @@ class Switch:
 
     def _carry_out(self, verdict: Verdict, now: Nanoseconds) -> list[Egress]:
         if verdict.invalidates:
-            self.fastpath.invalidate()
+            self.tables.invalidate()
         begun, evicted, connections = verdict.connection, verdict.evicted, self.tables.connections
         if begun and evicted and begun in connections and evicted in connections:
             self.changes.end((evicted,), now)
@@ -310,27 +310,19 @@ class Switch:
             self._count_lost_fragments()
         sent = list(self._execute(verdict.deliveries))
         expected = verdict.expected
-        if expected is not None and expected.kept and self._kept.may_be_kept(expected.kept):
-            self._keep(expected, expected.kept)
+        if expected is not None and begun is not None:
+            self._kept.keep(expected.kept, expected.routine, begun.number)
         return sent
 
     def _execute(self, deliveries: Iterable[Delivery]) -> Iterator[Egress]:
-        for delivery in deliveries:
-            frame, kept, flow = delivery.frame, delivery.kept, delivery.flow
-            if kept is None or not self._kept.may_be_kept(kept):
-                outputs = self.fastpath.execute(delivery.program, frame)
-            else:
-                outputs = self._keep(delivery, kept)
-            pieces = (frame,) if delivery.cut is None else self._cut(frame, delivery.cut)
+        for frame, routine, kept, flow, limit in deliveries:
+            if kept is not None:
+                self._kept.keep(kept, routine, flow)
+            routine.run(frame)
+            pieces = (frame,) if limit is None else self._cut(frame, limit)
             for piece in pieces:
-                for port in outputs:
+                for port in routine.outputs:
                     yield Egress(port, piece, flow)
-
-    def _keep(self, delivery: Delivery, kept: Kept) -> Sequence[int]:
-        """Run a program and keep it; the ports that its frame has to leave by."""
-        outputs = self.fastpath.execute(delivery.program, delivery.frame, kept.key, delivery.flow)
-        self._kept.remember(kept)
-        return outputs
 
     def _cut(self, frame: MutableBuffer, limit: int) -> Iterator[MutableBuffer]:
         """The fragments of a frame, of which each packet has an identification of its own: those
@@ -413,13 +405,13 @@ class Switch:
             return
         self._kept.refresh_stations(network, now)
         if network.fdb.turn(now):
-            self.fastpath.invalidate()
+            self.tables.invalidate()
 
     def _tick_neighbours(
         self, network: Network, tick: Tick[Onward], now: Nanoseconds
     ) -> Iterator[Egress]:
         if tick.lost:
-            self.fastpath.invalidate()
+            self.tables.invalidate()
         if network.interface is not None:
             for address in tick.ask:
                 yield from self._execute(ask(network, network.interface, address))

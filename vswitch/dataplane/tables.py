@@ -17,6 +17,7 @@ from vswitch.dataplane.dhcp.outcome import News
 from vswitch.dataplane.identification import Identifications
 from vswitch.dataplane.mappings import External, MappingTable
 from vswitch.dataplane.ports import PORTS as EVERY_PORT
+from vswitch.dataplane.precedents import PrecedentTable
 from vswitch.dataplane.publications import PublicationTable
 from vswitch.dataplane.rate import Rate
 from vswitch.dataplane.reassembly import Reassembly
@@ -64,6 +65,12 @@ class Tables:
         self.reassembly = Reassembly(memory=limits.fragments, timeout=limits.fragment_timeout)
         self.identifications = Identifications(random)
         self.key_of: KeyOf = fastpath.key
+        self.precedents = PrecedentTable()
+
+    def invalidate(self) -> None:
+        """Distrust all that was decided: something that it rested on has changed."""
+        self.fastpath.invalidate()
+        self.precedents.forget()
 
     # Networks
 
@@ -73,6 +80,7 @@ class Tables:
 
     def add_network(self, network: Network) -> None:
         """Begin a broadcast domain, whose subnet overlaps no other's."""
+        self.precedents.forget()
         self.networks[network.number] = network
         if network.side is Side.OUTSIDE and self.uplink is None:
             self.uplink = network
@@ -82,6 +90,7 @@ class Tables:
         self, network: Network, interface: Interface | None, next_hop: IpAddress | None
     ) -> None:
         """Give the switch another presence in a network, or none."""
+        self.precedents.forget()
         self._leave(network)
         network.interface, network.next_hop = interface, next_hop
         self._enter(network)
@@ -111,6 +120,7 @@ class Tables:
 
     def forget_port(self, number: int) -> None:
         """A port went away: nothing waits to be told to it any more."""
+        self.precedents.forget()
         self._errors.pop(number, None)
         self.held_syns.forget_port(number)
 

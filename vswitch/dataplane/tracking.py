@@ -14,31 +14,51 @@ the middle of a connection is left to the ends.
 
 from __future__ import annotations
 
-from vswitch.dataplane.conntrack import Found
+from vswitch.dataplane.conntrack import Connection, Found
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.transport import Transport
 from vswitch.dataplane.walk import Walk
 from vswitch.fastpath.soundness import has_wrong_checksum
 from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
 from vswitch.fastpath.window import Exactness, Fit, Window
+from vswitch.units import Nanoseconds
 from vswitch.wire import ethernet, tcp
+from vswitch.wire.buffer import MutableBuffer
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.tcp import Tcp
+
+_IP = ethernet.START + ethernet.HEADER_LENGTH
+"""Where the IPv4 header of a frame that has a routed key begins."""
 
 
 def note(walk: Walk, tables: Tables, packet: Ipv4, message: Transport, found: Found) -> None:
     """Write a frame into the tables: its connection, new or known, and all that this refreshes."""
     connection = found.connection
     if not connection.number:
-        _begin(walk, tables, found)
+        _begin(tables, connection, walk.now)
+        if _has_window(connection):
+            tables.fastpath.open_window(connection.number)
     if _counts(tables, message, found, commit=True):
         tables.connections.track(found, message.tcp_flags, walk.now)
         tables.fastpath.track(connection.number, connection.state)
-        _refresh_mapping(walk, found)
+        _refresh_mapping(found, walk.now)
     connection.frames += 1
     connection.bytes += len(walk.frame) - ethernet.START
     if has_wrong_checksum(walk.frame, packet.offset):
         tables.fastpath.count_wrong_checksum(walk.port.number)
+
+
+def note_first(
+    tables: Tables, connection: Connection, port: int, frame: MutableBuffer, now: Nanoseconds
+) -> None:
+    """Begin a connection with a frame that has a routed key, and came in by `port`."""
+    _begin(tables, connection, now)
+    if _has_window(connection):
+        tables.fastpath.begin_window(connection.number, frame)
+    _refresh_mapping(Found(connection, Direction.ORIGINAL), now)
+    connection.frames, connection.bytes = 1, len(frame) - ethernet.START
+    if has_wrong_checksum(frame, _IP):
+        tables.fastpath.count_wrong_checksum(port)
 
 
 def state_after(tables: Tables, message: Transport, found: Found) -> State:
@@ -48,22 +68,24 @@ def state_after(tables: Tables, message: Transport, found: Found) -> State:
     return found.connection.state
 
 
-def _begin(walk: Walk, tables: Tables, found: Found) -> None:
-    connection = found.connection
+def _begin(tables: Tables, connection: Connection, now: Nanoseconds) -> None:
     tables.begin(connection)
-    connection.account.arrivals.take(walk.now)
+    connection.account.arrivals.take(now)
     for arriving in (connection.original, connection.reply):
         tables.held_syns.forget(arriving)
-    if connection.state is State.OPENING and connection.account.translation.window_tracking:
-        tables.fastpath.open_window(connection.number)
 
 
-def _refresh_mapping(walk: Walk, found: Found) -> None:
+def _has_window(connection: Connection) -> bool:
+    """Whether the sequence numbers of a connection that begins are followed."""
+    return connection.state is State.OPENING and connection.account.translation.window_tracking
+
+
+def _refresh_mapping(found: Found, now: Nanoseconds) -> None:
     """RFC 4787, REQ-6: what the inside sends by a mapping keeps it."""
     connection, direction = found
     mapping = connection.mapping if direction is Direction.ORIGINAL else connection.target
     if mapping is not None:
-        mapping.last_outbound = walk.now
+        mapping.last_outbound = now
 
 
 def _counts(tables: Tables, message: Transport, found: Found, *, commit: bool) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import Reason
 from vswitch.fastpath.program import Action, Program
+from vswitch.fastpath.routine import Routine, prepare
 from vswitch.fastpath.states import Direction
 from vswitch.wire.buffer import MutableBuffer
 from vswitch.wire.values import IpAddress
@@ -71,15 +72,34 @@ class Kept(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A frame to send, and the program that sends it, kept for its flow where there is one."""
+    """A frame to send, and the routine that sends it, kept for its flow where there is one."""
 
     frame: MutableBuffer
-    program: Program
+    routine: Routine
     kept: Kept | None = None
     flow: int = 0
     """The number of the connection that the frame belongs to, 0 where there is none."""
     cut: int | None = None
     """The longest packet, in bytes, that may leave: what is longer leaves in fragments."""
+
+    @classmethod
+    def by(
+        cls,
+        program: Program,
+        frame: MutableBuffer,
+        kept: Kept | None = None,
+        flow: int = 0,
+        cut: int | None = None,
+    ) -> Delivery:
+        """The delivery of `frame` by a program that was made for it."""
+        return cls(frame, prepare(program, frame), kept, flow, cut)
+
+
+class Expected(NamedTuple):
+    """What is kept for the answers of a connection before the first of them comes."""
+
+    routine: Routine
+    kept: Kept
 
 
 class Onward(NamedTuple):
@@ -113,5 +133,5 @@ class Verdict(NamedTuple):
     """What the frame is part of, or what the ICMP error is about."""
     evicted: Connection | None = None
     """What had to go to make room for it."""
-    expected: Delivery | None = None
-    """What to keep for the answers; its frame is made up and never sent."""
+    expected: Expected | None = None
+    """Of a connection that begins."""

@@ -101,7 +101,7 @@ class Walk:
     def answer(self, frame: MutableBuffer) -> Delivery:
         """A frame of the switch's own, sent back by the port that this one came in by; what is too
         long for the network is cut."""
-        return Delivery(frame, Program((Output(self.port.number),)), cut=self.network.mtu)
+        return Delivery.by(Program((Output(self.port.number),)), frame, cut=self.network.mtu)
 
     def _verdict(
         self, fate: Fate, deliveries: tuple[Delivery, ...], reason: Reason | None

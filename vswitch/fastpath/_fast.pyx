@@ -46,16 +46,15 @@ from vswitch.fastpath._key cimport IP, LENGTH_AT, START, TCP, TRANSPORT, extract
 from vswitch.fastpath._lock cimport load, lock_by_owner, spin, store, unlock
 from vswitch.fastpath._rewrite cimport PATCH, plan_t
 from vswitch.fastpath._ring cimport OF_DECISION, write_record
+from vswitch.fastpath._track cimport begin_with
 from vswitch.fastpath._window cimport WINDOW_BYTES
 
 import os
 import select
 
 from vswitch.devices.base import Form, Sent, sent_by_error
-from vswitch.fastpath import clamp
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.key import sender
-from vswitch.fastpath.routine import prepare
 from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
 from vswitch.fastpath.track import Move
 from vswitch.fastpath.twin import BATCH, CAPACITY, EVICTED_PART, PortCounters, Trouble, Waiting
@@ -255,6 +254,41 @@ cdef class CompiledFastPath:
 
     # Entries
 
+    def install(self, key, routine, uint64_t flow):
+        cdef uint64_t packed[_table.KEY_WORDS]
+        cdef entry_t *entry
+        cdef _Plan plan = self._plan(routine.plan)
+        cdef const char *patch = routine.patch
+        cdef plan_t *before = NULL
+        cdef uint64_t tracked = routine.tracked
+        cdef uint16_t header = routine.header
+        cdef uint16_t finished = routine.finished
+        cdef uint16_t unfinished = routine.unfinished
+        _pack(key, packed)
+        entry = <entry_t *>_table.find(&self._engine.entries, packed)
+        plan.users += 1  # first, as what is evicted may be its only other user
+        if entry == NULL and self._engine.entries.count >= self._capacity:
+            self._evict_first_installed()
+        self._lock()
+        if entry == NULL:
+            entry = <entry_t *>_table.add(&self._engine.entries, packed)
+        else:
+            before = entry.task.plan
+        if entry != NULL:
+            entry.flow, entry.tracked, entry.track = flow, tracked, NULL
+            entry.generation = self._engine.generation
+            entry.task.plan = &plan.c
+            entry.task.header = header
+            entry.task.finished = finished
+            entry.task.unfinished = unfinished
+            memcpy(entry.task.patch, patch, PATCH)
+        self._unlock()
+        if entry == NULL:
+            self._release(&plan.c)
+            raise MemoryError
+        if before != NULL:
+            self._release(before)
+
     def remove(self, key):
         cdef entry_t *entry = self._entry(key)
         if entry != NULL:
@@ -302,41 +336,6 @@ cdef class CompiledFastPath:
         cdef uint64_t packed[_table.KEY_WORDS]
         _pack(key, packed)
         return <entry_t *>_table.find(&self._engine.entries, packed)
-
-    cdef _install(self, key, routine, uint64_t flow):
-        cdef uint64_t packed[_table.KEY_WORDS]
-        cdef entry_t *entry
-        cdef _Plan plan = self._plan(routine.plan)
-        cdef const char *patch = routine.patch
-        cdef plan_t *before = NULL
-        cdef uint64_t tracked = routine.tracked
-        cdef uint16_t header = routine.header
-        cdef uint16_t finished = routine.finished
-        cdef uint16_t unfinished = routine.unfinished
-        _pack(key, packed)
-        entry = <entry_t *>_table.find(&self._engine.entries, packed)
-        plan.users += 1  # first, as what is evicted may be its only other user
-        if entry == NULL and self._engine.entries.count >= self._capacity:
-            self._evict_first_installed()
-        self._lock()
-        if entry == NULL:
-            entry = <entry_t *>_table.add(&self._engine.entries, packed)
-        else:
-            before = entry.task.plan
-        if entry != NULL:
-            entry.flow, entry.tracked, entry.track = flow, tracked, NULL
-            entry.generation = self._engine.generation
-            entry.task.plan = &plan.c
-            entry.task.header = header
-            entry.task.finished = finished
-            entry.task.unfinished = unfinished
-            memcpy(entry.task.patch, patch, PATCH)
-        self._unlock()
-        if entry == NULL:
-            self._release(&plan.c)
-            raise MemoryError
-        if before != NULL:
-            self._release(before)
 
     cdef _evict_first_installed(self):
         cdef _table.table_t *entries = &self._engine.entries
@@ -397,6 +396,19 @@ cdef class CompiledFastPath:
         self._unlock()
         return _view(track)
 
+    def begin_window(self, flow, syn):
+        cdef track_t *track = _engine.track_of(&self._engine, flow)
+        cdef const uint8_t[::1] octets = syn
+        if track == NULL:
+            raise KeyError(flow)
+        if octets.shape[0] < TRANSPORT + 20:
+            raise ValueError("a frame that has no routed key")
+        self._lock()
+        track.has_window = True
+        memcpy(&track.window, <const char *>_FRESH_WINDOW, WINDOW_BYTES)
+        begin_with(&track.window, 0, &octets[0])
+        self._unlock()
+
     def window(self, flow):
         cdef track_t *track = _engine.track_of(&self._engine, flow)
         return None if track == NULL or not track.has_window else _view(track)
@@ -421,15 +433,6 @@ cdef class CompiledFastPath:
             self._read_journal()
             misses = self._take_misses(port)
         return misses
-
-    def execute(self, program, frame, key=None, flow=0):
-        routine = prepare(program, frame)
-        if key is not None:
-            self._install(key, routine, flow)
-        if routine.plan.mss_limit:
-            clamp.clamp_mss(frame, routine.plan.network, routine.plan.mss_limit)
-        routine.rewrite(frame)
-        return routine.plan.outputs
 
     def transmit(self, number, frame, uint64_t flow, uint64_t now):
         cdef port_t *port = self._engine.by_number[<uint16_t>number]

@@ -64,15 +64,7 @@ cdef inline bint note_segment(
         if window != NULL:
             if not answers(window, direction, acknowledgment):
                 return False
-            begin(
-                window,
-                direction,
-                sequence,
-                sequence + octets + 1,
-                acknowledgment,
-                be16(segment + 14),
-                _scale(segment, header),
-            )
+            begin_with(window, direction, frame)
     elif window == NULL:
         pass
     elif flags & TCP_RST:
@@ -86,6 +78,23 @@ cdef inline bint note_segment(
         return False
     state[0] = moved
     return True
+
+
+cdef inline void begin_with(window_t *window, int direction, const uint8_t *frame) noexcept nogil:
+    """Note the SYN in a frame that has a routed key."""
+    cdef const uint8_t *segment = frame + TRANSPORT
+    cdef uint32_t header = segment[12] >> 4 << 2, sequence = be32(segment + 4)
+    cdef uint32_t octets = be16(frame + IP + 2) - 20 - header + (segment[13] & TCP_FIN)
+    begin(
+        window,
+        direction,
+        sequence,
+        sequence + octets + 1,
+        segment[13] & TCP_ACK != 0,
+        be32(segment + 8),
+        be16(segment + 14),
+        _scale(segment, header),
+    )
 
 
 cdef inline int _event(uint8_t flags) noexcept nogil:

@@ -115,11 +115,12 @@ cdef inline void begin(
     int direction,
     uint32_t sequence,
     uint32_t end,
+    bint acknowledges,
     uint32_t acknowledgment,
     uint32_t announced,
     int scale,
 ) noexcept nogil:
-    """Note a SYN with ACK; `scale` is -1 where it has no such option."""
+    """Note a SYN, with or without ACK; `scale` is -1 where it has no such option."""
     cdef way_t *own = &window.ways[direction]
     cdef way_t *peer = &window.ways[1 - direction]
     cdef bint again = (
@@ -133,9 +134,12 @@ cdef inline void begin(
         peer.acknowledged = sequence + 1
     own.sent = _later(own.sent, end)
     own.widest = max(own.widest, announced)
-    own.acknowledged = acknowledgment
-    if not window.flags & HEARD << (1 - direction):
-        peer.sent = peer.limit = acknowledgment
+    if acknowledges:
+        own.acknowledged = acknowledgment
+        if not window.flags & HEARD << (1 - direction):
+            peer.sent = peer.limit = acknowledgment
+    else:
+        acknowledgment = peer.sent
     peer.limit = _later(peer.limit, acknowledgment + own.widest)
     window.flags |= (HEARD | BEGUN) << direction
 

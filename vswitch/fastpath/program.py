@@ -105,8 +105,3 @@ class Program:
     """The actions for one flow, in the order in which they are carried out."""
 
     actions: tuple[Action, ...]
-
-    @property
-    def outputs(self) -> tuple[int, ...]:
-        """The numbers of the ports that a frame leaves by."""
-        return tuple(action.port for action in self.actions if isinstance(action, Output))

@@ -3,8 +3,8 @@
 Theory of operation. `run` takes a batch of frames from one device. A frame whose key is known is
 rewritten in the buffer that it was read into and written to the device that its program names: one
 read, one dictionary look-up and one write per frame. All other frames are copied and handed back
-as misses, in the order in which they came; the pipeline decides about them and calls `execute`,
-which runs a program through the very same code.
+as misses, in the order in which they came: the pipeline decides about them, and has the fast path
+`install` what it has decided.
 
 Entries are dropped one by one (`remove`) or all at once by counting up the generation
 (`invalidate`), which makes every older entry a miss and leaves its counters to be read. A flow that
@@ -20,7 +20,6 @@ packed keys and flat programs come in, counters go out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -32,12 +31,11 @@ from vswitch.fastpath.clamp import clamp_mss
 from vswitch.fastpath.entry import RECORD, SEEN, Entry, FlowCounters
 from vswitch.fastpath.key import KeyContext, Sender, extract, is_bridged, sender
 from vswitch.fastpath.observer import Observer
-from vswitch.fastpath.program import Program
 from vswitch.fastpath.ring import Kind, Ring
-from vswitch.fastpath.routine import Plan, Routine, longest_packet, prepare
+from vswitch.fastpath.routine import Plan, Routine, longest_packet
 from vswitch.fastpath.soundness import SETTLED, VERIFIED, is_wrong
 from vswitch.fastpath.states import State
-from vswitch.fastpath.track import WAYS, Move, Track
+from vswitch.fastpath.track import WAYS, Move, Track, begin
 from vswitch.fastpath.twin import BATCH, CAPACITY, EVICTED_PART, PortCounters
 from vswitch.fastpath.window import Window
 from vswitch.units import Nanoseconds
@@ -125,6 +123,16 @@ class ReferenceFastPath:
 
     # Entries
 
+    def install(self, key: bytes, routine: Routine, flow: int) -> None:
+        """Keep a routine, and run it for every frame that has `key`; observers are told `flow`."""
+        entry = Entry(routine, flow, self._generation)
+        known = self._entries.get(key)
+        if known is not None:
+            entry.inherit(known)
+        elif len(self._entries) >= self._capacity:
+            self._evict_first_installed()
+        self._entries[key] = entry
+
     def remove(self, key: bytes) -> None:
         """Forget an entry, where there is one."""
         self._entries.pop(key, None)
@@ -175,6 +183,10 @@ class ReferenceFastPath:
         window = self._tracks[flow].window = Window()
         return window
 
+    def begin_window(self, flow: int, syn: Buffer) -> None:
+        """The same, with the SYN that begins it noted: a frame that has a routed key."""
+        begin(self.open_window(flow), 0, syn)
+
     def window(self, flow: int) -> Window | None:
         """The window of a connection, or None where its numbers are not followed."""
         track = self._tracks.get(flow)
@@ -208,22 +220,6 @@ class ReferenceFastPath:
             if entry is None or not self._finish(number, entry, frame, size, now):
                 misses.append(bytearray(frame))
         return misses
-
-    def execute(
-        self, program: Program, frame: MutableBuffer, key: bytes | None = None, flow: int = 0
-    ) -> Sequence[int]:
-        """Run `program` on one frame, in place; the ports that it has to leave by.
-
-        With a `key`, which is the frame's own, the program is kept and run for every later frame
-        that has the same; observers are told its number, `flow`.
-        """
-        routine = prepare(program, frame)
-        if key is not None:
-            self._install(key, routine, flow)
-        if routine.plan.mss_limit:
-            clamp_mss(frame, routine.plan.network, routine.plan.mss_limit)
-        routine.rewrite(frame)
-        return routine.plan.outputs
 
     def transmit(self, number: int, frame: MutableBuffer, flow: int, now: Nanoseconds) -> None:
         """Send a frame out of a port, made to fit its device first where it has to be."""
@@ -310,15 +306,6 @@ class ReferenceFastPath:
         if track.state is not before:
             self._moves.append(Move(tracked, WAYS[direction], track.state))
         return True
-
-    def _install(self, key: bytes, routine: Routine, flow: int) -> None:
-        entry = Entry(routine, flow, self._generation)
-        known = self._entries.get(key)
-        if known is not None:
-            entry.inherit(known)
-        elif len(self._entries) >= self._capacity:
-            self._evict_first_installed()
-        self._entries[key] = entry
 
     def _evict_first_installed(self) -> None:
         for key in list(islice(self._entries, max(1, self._capacity // EVICTED_PART))):

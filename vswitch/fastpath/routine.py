@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from vswitch.fastpath.clamp import clamp_mss
 from vswitch.fastpath.program import (
     ClampMss,
     DecrementTtl,
@@ -184,8 +185,21 @@ class Routine(NamedTuple):
     tracked: int
     """The number of the connection that the plan's direction is one of."""
 
-    def rewrite(self, frame: MutableBuffer) -> None:
-        """Carry out, in place, everything but the sending."""
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The numbers of the ports that a frame leaves by."""
+        return self.plan.outputs
+
+    def another(self, old: bytes, new: bytes, tracked: int) -> Routine:
+        """The routine of another flow of TCP or UDP that has the same plan: `old` are addresses and
+        ports as its frames have them, `new` what they become."""
+        ttl = _TTL_DIFFERENCE if self.plan.hops else 0
+        return _of_ends(self.plan, old, new, ttl, tracked, covers_addresses=True)
+
+    def run(self, frame: MutableBuffer) -> None:
+        """Carry out, in place, everything but the sending, on the frame that this is made for."""
+        if self.plan.mss_limit:
+            clamp_mss(frame, self.plan.network, self.plan.mss_limit)
         self.plan.rewrite(frame, self.patch, self.header, self.finished, self.unfinished)
 
 
@@ -259,16 +273,19 @@ def prepare(program: Program, frame: Buffer) -> Routine:
     if not rewrites:
         return Routine(plan, old, ttl, 0, 0, tracked)
     new = _patched(old, layers, source, destination)
+    return _of_ends(plan, old, new, ttl, tracked, covers_addresses=layers.header.covers_addresses)
+
+
+def _of_ends(
+    plan: Plan, old: bytes, new: bytes, ttl: int, tracked: int, *, covers_addresses: bool
+) -> Routine:
+    """The routine that makes one patch of another. `ttl` is a difference, too."""
     new_addresses, new_ports = _NUMBERS.unpack(new)
     old_addresses, old_ports = _NUMBERS.unpack(old)
     addresses, ports = new_addresses - old_addresses, new_ports - old_ports
+    transport = ports + addresses if covers_addresses else ports
     return Routine(
-        plan,
-        new,
-        (addresses + ttl) % _ONES,
-        (ports + (addresses if layers.header.covers_addresses else 0)) % _ONES,
-        addresses % _ONES,
-        tracked,
+        plan, new, (addresses + ttl) % _ONES, transport % _ONES, addresses % _ONES, tracked
     )
 
 

@@ -66,7 +66,7 @@ class Track:
         if flags & tcp.SYN:
             if self.state is not State.OPENING or state is self.state or not flags & tcp.ACK:
                 return False
-            if window is not None and not _begin(window, direction, frame):
+            if window is not None and not begin(window, direction, frame):
                 return False
         elif window is None:
             pass
@@ -85,19 +85,20 @@ class Track:
         return True
 
 
-def _begin(window: Window, direction: int, frame: Buffer) -> bool:
-    """Note the SYN of the one who answers, where it answers the SYN that there was."""
+def begin(window: Window, direction: int, frame: Buffer) -> bool:
+    """Note the SYN in a frame that has a routed key, but for one that answers another SYN."""
     end = _TOTAL_LENGTH - ipv4.TOTAL_LENGTH + (frame[_TOTAL_LENGTH] << 8 | frame[_TOTAL_LENGTH + 1])
     segment = Tcp.parse(frame, _TRANSPORT, end)
     if isinstance(segment, Malformed):
         return False
-    if window.answers(direction, segment.acknowledgment) is Fit.OUTSIDE:
+    acknowledgment = segment.acknowledgment if segment.flags & tcp.ACK else None
+    if acknowledgment is not None and window.answers(direction, acknowledgment) is Fit.OUTSIDE:
         return False
     window.begin(
         direction,
         segment.sequence,
         segment.next_sequence,
-        segment.acknowledgment,
+        acknowledgment,
         segment.window,
         segment.window_scale,
     )

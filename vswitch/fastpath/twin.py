@@ -6,7 +6,6 @@ attached under; frames have their virtio-net header, and are rewritten in place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
@@ -15,8 +14,8 @@ from vswitch.devices.base import Device, Sent
 from vswitch.fastpath.entry import FlowCounters
 from vswitch.fastpath.key import Sender
 from vswitch.fastpath.observer import Observer
-from vswitch.fastpath.program import Program
 from vswitch.fastpath.ring import Ring
+from vswitch.fastpath.routine import Routine
 from vswitch.fastpath.states import State
 from vswitch.fastpath.track import Move
 from vswitch.fastpath.window import Window
@@ -111,6 +110,13 @@ class FastPath(Protocol):
 
     # Entries
 
+    def install(self, key: bytes, routine: Routine, flow: int) -> None:
+        """Keep a routine, and run it for every frame that has `key`.
+
+        What an earlier one under the same key has counted is kept. Observers are told `flow`, the
+        number of the connection, 0 where there is none.
+        """
+
     def remove(self, key: bytes) -> None:
         """Forget an entry, where there is one."""
 
@@ -143,6 +149,9 @@ class FastPath(Protocol):
     def open_window(self, flow: int) -> Window:
         """Follow the sequence numbers of a TCP connection that is tracked, from the beginning."""
 
+    def begin_window(self, flow: int, syn: Buffer) -> None:
+        """The same, with the SYN that begins it noted: a frame that has a routed key."""
+
     def window(self, flow: int) -> Window | None:
         """The window of a connection, or None where its numbers are not followed. It is good to be
         used until the connection is tracked no more."""
@@ -159,15 +168,6 @@ class FastPath(Protocol):
         """Take up to `limit` frames from a port, finish the hits and return the misses.
 
         Raises `DeviceGone` where the device has vanished.
-        """
-
-    def execute(
-        self, program: Program, frame: MutableBuffer, key: bytes | None = None, flow: int = 0
-    ) -> Sequence[int]:
-        """Run `program` on one frame, in place; the ports that it has to leave by.
-
-        With a `key`, which is the frame's own, the program is kept and run for every later frame
-        that has the same; observers are told its number, `flow`.
         """
 
     def transmit(self, number: int, frame: MutableBuffer, flow: int, now: Nanoseconds) -> None:

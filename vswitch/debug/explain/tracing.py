@@ -215,10 +215,10 @@ def _steps(trail: Sequence[Finding]) -> Iterator[Step]:
 
 
 def _leaving(switch: Switch, fate: Fate, delivery: Delivery) -> Leaving:
-    outputs = switch.fastpath.execute(delivery.program, delivery.frame)
+    delivery.routine.run(delivery.frame)
     return Leaving(
         what=_SENT.get(fate, "the frame"),
-        ports=tuple(switch.tables.ports[number].name for number in outputs),
+        ports=tuple(switch.tables.ports[number].name for number in delivery.routine.outputs),
         frame=bytes(delivery.frame),
         is_kept=delivery.kept is not None,
     )
