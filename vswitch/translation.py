@@ -162,7 +162,9 @@ class Translation:
 
     def is_untranslated(self, destination: IpAddress) -> bool:
         """Whether `destination` sees the inside addresses."""
-        return any(destination in each for each in self.untranslated)
+        return (
+            any(destination in each for each in self.untranslated) if self.untranslated else False
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,7 @@ class ConnectionTable:
             connection.mapping.begin(connection.original.destination)
         if connection.target is not None:
             connection.target.guests += 1
-        self._wheel.schedule(connection, self.expires_at(connection))
+        self._wheel.schedule(connection, connection.last_seen + _lifetime_of(connection))
 
     def track(self, found: Found, tcp_flags: int | None, now: Nanoseconds) -> None:
         """Note a frame of a connection; `tcp_flags` are those of a TCP segment."""
@@ -274,9 +274,7 @@ class ConnectionTable:
 
     def expires_at(self, connection: Connection) -> Nanoseconds:
         """When a connection ends if nothing more is seen of it."""
-        original, timeouts = connection.original, connection.account.translation.timeouts
-        lives = lifetime(original.protocol, connection.state, original.destination_port, timeouts)
-        return self.last_seen(connection) + lives
+        return self.last_seen(connection) + _lifetime_of(connection)
 
     def __contains__(self, connection: Connection) -> bool:
         return self._by_number.get(connection.number) is connection
@@ -308,8 +306,15 @@ class ConnectionTable:
 
     def _change_state(self, connection: Connection, state: State) -> None:
         account, was = connection.account, connection.state in FLEETING
+        lived = _lifetime_of(connection)
         connection.state = state
         if was is not (state in FLEETING):
             (account.fleeting if was else account.lasting).pop(connection)
             (account.lasting if was else account.fleeting)[connection] = None
-        self._wheel.schedule(connection, self.expires_at(connection))
+        if _lifetime_of(connection) < lived:
+            self._wheel.schedule(connection, self.expires_at(connection))
+
+
+def _lifetime_of(connection: Connection) -> Nanoseconds:
+    original, timeouts = connection.original, connection.account.translation.timeouts
+    return lifetime(original[2], connection.state, original.destination_port, timeouts)

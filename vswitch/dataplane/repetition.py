@@ -24,7 +24,7 @@ from vswitch.dataplane.nat import Translation
 from vswitch.dataplane.precedents import Precedent, Translate
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Side
-from vswitch.dataplane.verdict import Delivery, Expected, Fate, Kept, Stage, Verdict
+from vswitch.dataplane.verdict import Delivery, Expected, Kept, Stage, Verdict
 from vswitch.dataplane.walk import Walk
 from vswitch.fastpath.key import ENDS, SOURCE_PORT
 from vswitch.fastpath.states import Direction
@@ -118,8 +118,7 @@ def _verdict(walk: Walk, precedent: Precedent, connection: Connection, key: byte
     answers_key = precedent.answers_key + reply[-2:]
     answers = precedent.expected.another(answers_key[ENDS], original.ends_turned, number)
     expected = Expected(answers, Kept(answers_key, connection, Direction.REPLY))
-    verdict = walk.conclude(Fate.FORWARDED, Delivery(walk.frame, routine, kept, number))
-    return verdict._replace(expected=expected)
+    return walk.begin(Delivery(walk.frame, routine, kept, number), expected)
 
 
 def _without_source_port(key: bytes) -> bytes:

@@ -316,9 +316,11 @@ class Switch:
 
     def _execute(self, deliveries: Iterable[Delivery]) -> Iterator[Egress]:
         for frame, routine, kept, flow, limit in deliveries:
-            if kept is not None:
+            if kept is None:
+                routine.run(frame)
+            else:
                 self._kept.keep(kept, routine, flow)
-            routine.run(frame)
+                self.fastpath.rewrite(routine, frame)
             pieces = (frame,) if limit is None else self._cut(frame, limit)
             for piece in pieces:
                 for port in routine.outputs:

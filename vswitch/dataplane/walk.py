@@ -13,7 +13,7 @@ from random import Random
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import Reason
 from vswitch.dataplane.topology import Network, Port
-from vswitch.dataplane.verdict import Delivery, Fate, Finding, Stage, Verdict
+from vswitch.dataplane.verdict import Delivery, Expected, Fate, Finding, Stage, Verdict
 from vswitch.fastpath.program import Output, Program
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import MutableBuffer
@@ -92,6 +92,10 @@ class Walk:
         """End here."""
         return self._verdict(fate, deliveries, None)
 
+    def begin(self, first: Delivery, expected: Expected | None) -> Verdict:
+        """End here, with the first frame of a connection forwarded."""
+        return self._verdict(Fate.FORWARDED, (first,), None, expected)
+
     def with_frame(self, frame: MutableBuffer, ethernet: Ethernet) -> Walk:
         """The same walk, on its way with the datagram that its frame has completed."""
         other = copy(self)
@@ -104,7 +108,11 @@ class Walk:
         return Delivery.by(Program((Output(self.port.number),)), frame, cut=self.network.mtu)
 
     def _verdict(
-        self, fate: Fate, deliveries: tuple[Delivery, ...], reason: Reason | None
+        self,
+        fate: Fate,
+        deliveries: tuple[Delivery, ...],
+        reason: Reason | None,
+        expected: Expected | None = None,
     ) -> Verdict:
         return Verdict(
             fate,
@@ -114,4 +122,5 @@ class Walk:
             self.invalidates,
             self.connection,
             self.evicted,
+            expected,
         )

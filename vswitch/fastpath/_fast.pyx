@@ -42,11 +42,11 @@ from vswitch.fastpath._journal cimport (
     next_note,
     note_t,
 )
-from vswitch.fastpath._key cimport IP, LENGTH_AT, START, TCP, TRANSPORT, extract
+from vswitch.fastpath._key cimport IP, LENGTH_AT, START, TCP, TCP_SYN, TRANSPORT, extract
 from vswitch.fastpath._lock cimport load, lock_by_owner, spin, store, unlock
-from vswitch.fastpath._rewrite cimport PATCH, plan_t
+from vswitch.fastpath._rewrite cimport PATCH, is_within, plan_t, rewrite, task_t
 from vswitch.fastpath._ring cimport OF_DECISION, write_record
-from vswitch.fastpath._track cimport begin_with
+from vswitch.fastpath._track cimport begin_with, clamp_mss
 from vswitch.fastpath._window cimport WINDOW_BYTES
 
 import os
@@ -433,6 +433,21 @@ cdef class CompiledFastPath:
             self._read_journal()
             misses = self._take_misses(port)
         return misses
+
+    def rewrite(self, routine, frame):
+        cdef _Plan plan = self._plans.get(id(routine.plan))
+        cdef const char *patch = routine.patch
+        cdef uint8_t[::1] octets = frame
+        cdef task_t task
+        if plan is None or not is_within(&plan.c, &octets[0], octets.shape[0]):
+            routine.run(frame)
+            return
+        task.plan, task.header = &plan.c, routine.header
+        task.finished, task.unfinished = routine.finished, routine.unfinished
+        memcpy(task.patch, patch, PATCH)
+        if plan.c.mss_limit and plan.c.protocol == TCP and octets[TRANSPORT + 13] & TCP_SYN:
+            clamp_mss(&octets[0], octets.shape[0], plan.c.mss_limit)
+        rewrite(&task, &octets[0])
 
     def transmit(self, number, frame, uint64_t flow, uint64_t now):
         cdef port_t *port = self._engine.by_number[<uint16_t>number]

@@ -60,6 +60,14 @@ cdef struct task_t:
     uint8_t patch[PATCH]
 
 
+cdef inline bint is_within(const plan_t *plan, const uint8_t *frame, size_t length) noexcept nogil:
+    """Whether a plan may be carried out on a frame that nobody has made a key of: all that it
+    looks at is within it, and its IPv4 header has no options."""
+    if length < max(plan.reach, <size_t>(TRANSPORT + 20)) or frame[IP] != 0x45:
+        return False
+    return plan.protocol != TCP or length >= TRANSPORT + <size_t>(frame[TRANSPORT + 12] >> 4 << 2)
+
+
 cdef inline void rewrite(const task_t *task, uint8_t *frame) noexcept nogil:
     """Carry out, in place, everything but the sending."""
     cdef const plan_t *plan = task.plan

@@ -221,6 +221,11 @@ class ReferenceFastPath:
                 misses.append(bytearray(frame))
         return misses
 
+    def rewrite(self, routine: Routine, frame: MutableBuffer) -> None:
+        """Carry out, in place, everything but the sending, on the frame that a routine was made for
+        and installed with."""
+        routine.run(frame)
+
     def transmit(self, number: int, frame: MutableBuffer, flow: int, now: Nanoseconds) -> None:
         """Send a frame out of a port, made to fit its device first where it has to be."""
         port = self._ports.get(number)

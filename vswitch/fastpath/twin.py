@@ -170,6 +170,10 @@ class FastPath(Protocol):
         Raises `DeviceGone` where the device has vanished.
         """
 
+    def rewrite(self, routine: Routine, frame: MutableBuffer) -> None:
+        """Carry out, in place, everything but the sending, on the frame that a routine was made for
+        and installed with."""
+
     def transmit(self, number: int, frame: MutableBuffer, flow: int, now: Nanoseconds) -> None:
         """Send a frame out of a port, made to fit its device first where it has to be."""
 
