@@ -80,8 +80,6 @@ def follow(
     network, sender = precedent.network, precedent.sender
     if tables.connections.find(original) is not None:
         return None
-    if sender is not None and network.fdb.where(sender) != precedent.port.number:
-        return None
     link = Ethernet(frame, EtherType.IPV4, _IP)
     walk = Walk(
         link, frame, precedent.port, network, now, tables.random, commit=True, is_heard=is_heard
