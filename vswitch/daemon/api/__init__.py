@@ -1,0 +1,73 @@
+"""The control socket: HTTP with JSON on a unix socket that only its owner may use.
+
+Theory of operation. Each route is a few lines that turn a body into a call of the `Daemon` and a
+result into rows (`messages`, `views`). Routes about one thing are in one module, which names them
+in its `routes`; what is said, and how mistakes are, is in `answers`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+
+from vswitch.daemon.api import captures, endpoints, tables
+from vswitch.daemon.api.answers import in_one_line
+from vswitch.daemon.daemon import Daemon
+
+_http_log = logging.getLogger(f"{__name__}.http")
+
+_BODY_LIMIT = 64 * 1024
+"""Bytes of a request: the longest one lists some published ports."""
+
+_OWNER_ONLY = 0o177
+
+_GRACE_SECONDS = 1.0
+"""For requests that are being answered when the switch stops. One whose client never ends it must
+not keep the switch up."""
+
+_TOPICS = (tables, endpoints, captures)
+
+
+class Api:
+    """The server on one daemon's socket."""
+
+    def __init__(self, daemon: Daemon, socket: Path) -> None:
+        self._daemon = daemon
+        self._socket = socket
+        application = web.Application(client_max_size=_BODY_LIMIT, middlewares=[in_one_line])
+        for topic in _TOPICS:
+            application.add_routes(topic.routes(daemon))
+        application.on_shutdown.append(self._end_captures)
+        self._runner = web.AppRunner(
+            application, access_log=None, logger=_http_log, shutdown_timeout=_GRACE_SECONDS
+        )
+
+    async def start(self) -> None:
+        """Listen. The lock says that no other switch does, so an old socket is swept away."""
+        self._socket.unlink(missing_ok=True)
+        await self._runner.setup()
+        before = os.umask(_OWNER_ONLY)
+        try:
+            await web.UnixSite(self._runner, str(self._socket)).start()
+        finally:
+            os.umask(before)
+
+    async def close(self) -> None:
+        """Stop listening and remove the socket."""
+        await self._runner.cleanup()
+        self._socket.unlink(missing_ok=True)
+
+    async def _end_captures(self, _: web.Application) -> None:
+        self._daemon.captures.end_all()
+
+
+def _is_event(record: logging.LogRecord) -> bool:
+    """A client that speaks no HTTP gets its 400, and is no event of the switch."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_http_log.addFilter(_is_event)

@@ -1,0 +1,101 @@
+"""What the API says: rows as JSON, and every mistake as one line.
+
+Theory of operation. A mistake of the client is a 4xx whose body says in one line what is wrong; an
+unexpected error is logged with its traceback and answered with a plain 500.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from vswitch.daemon import messages
+from vswitch.daemon.captures import TooManyReadersError
+from vswitch.daemon.daemon import AttachError
+from vswitch.debug.explain.describing import DescriptionError
+from vswitch.debug.files.bpf import FilterError
+from vswitch.impairment import ImpairmentError
+from vswitch.network.errors import NetworkError
+
+log = logging.getLogger(__name__)
+
+Body = TypeVar("Body", bound=BaseModel)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_PCAPNG = "application/x-pcapng"
+
+
+def rows(each: Sequence[BaseModel]) -> web.Response:
+    """A list of rows."""
+    text = ",\n".join(row.model_dump_json() for row in each)
+    return web.Response(text=f"[{text}]", content_type="application/json")
+
+
+def json(row: BaseModel, status: int = 200) -> web.Response:
+    """One row."""
+    return web.Response(text=row.model_dump_json(), status=status, content_type="application/json")
+
+
+def nothing() -> web.Response:
+    """It is done, and there is nothing to say."""
+    return web.Response(status=204)
+
+
+def problem(status: int, text: str) -> web.Response:
+    """What is wrong. What the client sent may be quoted in `text`, line ends and all."""
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return json(messages.Problem(error=line), status)
+
+
+async def body(request: web.Request, kind: type[Body]) -> Body:
+    """What the client asks for. Raises ValidationError."""
+    return kind.model_validate_json(await request.read())
+
+
+async def stream(
+    request: web.Request, pieces: AsyncGenerator[bytes, None], headers: dict[str, str]
+) -> web.StreamResponse:
+    """Answer with a pcapng file of unknown length. A refusal has to come before its first piece."""
+    async with aclosing(pieces):
+        first = await anext(pieces)
+        response = web.StreamResponse(headers={**headers, "Content-Type": _PCAPNG})
+        with suppress(ConnectionError):  # the reader has left, which is the usual end
+            await response.prepare(request)
+            await response.write(first)
+            async for piece in pieces:
+                await response.write(piece)
+            await response.write_eof()
+    return response
+
+
+@web.middleware
+async def in_one_line(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error as a `Problem`."""
+    try:
+        return await handler(request)
+    except NetworkError as error:
+        return problem(404 if "not found" in str(error) else 409, error.explained)
+    except (AttachError, TooManyReadersError) as error:
+        return problem(409, str(error))
+    except (ImpairmentError, FilterError, DescriptionError) as error:
+        return problem(400, str(error))
+    except ValidationError as error:
+        return problem(400, _first_mistake(error))
+    except web.HTTPException as error:
+        return problem(error.status, f"{request.method} {request.path}: {error.reason}")
+    except ConnectionResetError:
+        return problem(400, "the client left before its request had ended")
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return problem(500, "the switch failed to do this; its log says why")
+
+
+def _first_mistake(error: ValidationError) -> str:
+    mistake = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in mistake["loc"]) or "body"
+    return f"{where}: {mistake['msg']}"

@@ -1,0 +1,48 @@
+"""Captures that are streamed while they last, and what the flight recorder holds."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from vswitch.daemon import messages
+from vswitch.daemon.api import answers
+from vswitch.daemon.daemon import Daemon
+
+
+def routes(daemon: Daemon) -> list[web.RouteDef]:
+    """The routes of one daemon."""
+    captures = _Captures(daemon)
+    return [
+        web.get("/v1/capture/stream", captures.begin),
+        web.delete("/v1/capture/{number:[0-9]{1,18}}", captures.end),
+        web.get("/v1/recorder", captures.recorder),
+    ]
+
+
+class _Captures:
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    async def begin(self, request: web.Request) -> web.StreamResponse:
+        wish = messages.CaptureQuery.model_validate(dict(request.query))
+        captures = self._daemon.captures
+        capture = await captures.begin(wish)
+        try:
+            number = {messages.CAPTURE_HEADER: str(capture.number)}
+            return await answers.stream(request, capture.pieces(lambda: _is_read(request)), number)
+        finally:
+            captures.close(capture)
+
+    async def end(self, request: web.Request) -> web.Response:
+        number = request.match_info["number"]
+        if not self._daemon.captures.end(int(number)):
+            return answers.problem(404, f"capture {number} not found: it has ended, or never was")
+        return answers.nothing()
+
+    async def recorder(self, request: web.Request) -> web.StreamResponse:
+        return await answers.stream(request, self._daemon.captures.dump(), {})
+
+
+def _is_read(request: web.Request) -> bool:
+    """Whether the client is still there."""
+    return request.transport is not None and not request.transport.is_closing()
