@@ -16,14 +16,29 @@ by `admission`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vswitch.dataplane.rate import Rate
-from vswitch.translation import Translation
+from vswitch.fastpath.states import State
+from vswitch.translation import Timeouts, Translation
+from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress
 
 if TYPE_CHECKING:
     from vswitch.dataplane.conntrack import Connection
+
+
+@lru_cache
+def tcp_lifetimes(timeouts: Timeouts) -> dict[State, Nanoseconds]:
+    """How long a TCP connection lives in silence, in each of its states."""
+    return dict.fromkeys(State, timeouts.tcp_established) | {
+        State.OPENING: timeouts.tcp_opening,
+        State.ORIGINAL_CLOSED: timeouts.tcp_half_closed,
+        State.REPLY_CLOSED: timeouts.tcp_half_closed,
+        State.CLOSING: timeouts.tcp_closing,
+        State.TRANSITORY: timeouts.tcp_reset,
+    }
 
 
 class Account:
@@ -37,6 +52,7 @@ class Account:
         "mappings",
         "network",
         "paired",
+        "tcp_lifetimes",
         "translation",
         "visitors",
     )
@@ -45,6 +61,7 @@ class Account:
         self.network = network
         self.address = address
         self.translation = translation
+        self.tcp_lifetimes = tcp_lifetimes(translation.timeouts)
         self.fleeting: dict[Connection, None] = {}
         self.lasting: dict[Connection, None] = {}
         """Connections in the order in which they became what they are."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from vswitch.dataplane.accounts import Account
+from vswitch.dataplane.accounts import Account, tcp_lifetimes
 from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.publications import Publication
@@ -39,6 +39,7 @@ LastUsed = Callable[[bytes], Nanoseconds]
 """When the fast path last ran the entry under a key, 0 where it never did."""
 
 
+_TCP = int(Protocol.TCP)
 _ORIGINAL, _REPLY = Direction.ORIGINAL, Direction.REPLY
 
 FLEETING = frozenset({State.UNANSWERED, State.OPENING, State.CLOSING, State.TRANSITORY})
@@ -56,7 +57,7 @@ def most_connections(limits: Limits) -> int:
 def lifetime(protocol: int, state: State, destination_port: int, timeouts: Timeouts) -> Nanoseconds:
     """How long a connection lives in silence."""
     if protocol == Protocol.TCP:
-        return _tcp_lifetime(state, timeouts)
+        return tcp_lifetimes(timeouts)[state]
     if protocol == Protocol.ICMP:
         return timeouts.icmp
     if protocol in (Protocol.UDP, Protocol.UDP_LITE):
@@ -66,19 +67,6 @@ def lifetime(protocol: int, state: State, destination_port: int, timeouts: Timeo
     if protocol in _WITH_ASSOCIATIONS:
         return timeouts.tcp_established if state is State.ANSWERED else timeouts.tcp_opening
     return timeouts.other
-
-
-def _tcp_lifetime(state: State, timeouts: Timeouts) -> Nanoseconds:
-    match state:
-        case State.OPENING:
-            return timeouts.tcp_opening
-        case State.ORIGINAL_CLOSED | State.REPLY_CLOSED:
-            return timeouts.tcp_half_closed
-        case State.CLOSING:
-            return timeouts.tcp_closing
-        case State.TRANSITORY:
-            return timeouts.tcp_reset
-    return timeouts.tcp_established
 
 
 _NO_KEYS = (None, None)
@@ -316,5 +304,8 @@ class ConnectionTable:
 
 
 def _lifetime_of(connection: Connection) -> Nanoseconds:
-    original, timeouts = connection.original, connection.account.translation.timeouts
+    original, account = connection.original, connection.account
+    if original[2] == _TCP:
+        return account.tcp_lifetimes[connection.state]
+    timeouts = account.translation.timeouts
     return lifetime(original[2], connection.state, original.destination_port, timeouts)

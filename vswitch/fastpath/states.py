@@ -19,6 +19,9 @@ class Direction(Enum):
     ORIGINAL = "original"
     REPLY = "reply"
 
+    __hash__ = object.__hash__
+    """As good for members, which are one of a kind; Enum's own is Python code that hashes names."""
+
     @property
     def index(self) -> int:
         """0 for the original one, 1 for that of the replies: what crosses into the fast path."""
@@ -47,6 +50,8 @@ class State(Enum):
     TRANSITORY = "transitory"
     """RST seen: over, unless traffic goes on (RFC 6146, 3.5.2.2)."""
 
+    __hash__ = object.__hash__
+
 
 class Event(Enum):
     """What a TCP segment means to the state machine."""
@@ -55,6 +60,8 @@ class Event(Enum):
     FIN = "FIN"
     RST = "RST"
     OTHER = "other"
+
+    __hash__ = object.__hash__
 
     @classmethod
     def of(cls, flags: int) -> Event:
