@@ -3,8 +3,8 @@
 The 99th percentile of a ping-pong through NAPT: when it is quiet, while another endpoint sends
 small datagrams as fast as it can, and while the control socket is asked for all flows and endpoints
 again and again. Its ends are on two cores, which the disturbers share with them and the switch, so
-what two cores can not do at once is part of the result; the switch's part is what changes between
-two versions of it.
+what two cores can not do at once is part of the result. How much that is shows the yardstick: the
+same ping-pong past the switch, through the kernel, while the switch is disturbed in the same way.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 
 from bench.figures import Figure, ratios
 from bench.peers import Path
+from bench.peers.kernel_masquerade import NAME as YARDSTICK
 from bench.peers.vswitch import UPLINK, VETHS
 from bench.topology import World
 from bench.workloads.requests import Placement, ping_pong, serve_echoes
@@ -42,27 +43,34 @@ def measure(
 ) -> list[Figure]:
     """Microseconds when it is quiet, and how many times as long it takes otherwise."""
     by_name = {path.contender: path for path in paths}
-    path, others = by_name[UPLINK], by_name[VETHS]
-    serve_echoes(Placement.APART, world, path.server)
+    others = by_name[VETHS]
     disturbances = {
         QUIET: nullcontext,
         FLOODED: lambda: _flood(world, others),
         STORMED: lambda: _storm(world),
     }
-    taken: dict[str, list[float]] = {name: [] for name in disturbances}
+    watched = [by_name[UPLINK], *(by_name[name] for name in (YARDSTICK,) if name in by_name)]
+    for path in watched:
+        serve_echoes(Placement.APART, world, path.server)
+    taken: dict[tuple[str, Path], list[float]] = {}
     for number in range(1, rounds + 1):
         for name, disturbance in disturbances.items():
-            with disturbance():
-                load = ping_pong(Placement.APART, world, path, seconds)
-            taken[name].append(load.details["p99 us"])
-            progress(f"round {number}/{rounds}: {name}: {taken[name][-1]:.0f} us")
-    return [
-        Figure(QUIET, "us", tuple(taken[QUIET])),
-        *(
-            Figure(name, TIMES_QUIET, tuple(ratios(taken[name], taken[QUIET])))
-            for name in (FLOODED, STORMED)
-        ),
-    ]
+            for path in watched:
+                with disturbance():
+                    load = ping_pong(Placement.APART, world, path, seconds)
+                of_path = taken.setdefault((name, path), [])
+                of_path.append(load.details["p99 us"])
+                said = f"{name}: {path.contender}: {of_path[-1]:.0f} us"
+                progress(f"round {number}/{rounds}: {said}")
+    return [figure for path in watched for figure in _figures(path, taken)]
+
+
+def _figures(path: Path, taken: dict[tuple[str, Path], list[float]]) -> Iterator[Figure]:
+    whose = "" if path.contender == UPLINK else f", {path.contender}"
+    quiet = taken[QUIET, path]
+    yield Figure(QUIET + whose, "us", tuple(quiet))
+    for name in (FLOODED, STORMED):
+        yield Figure(name + whose, TIMES_QUIET, tuple(ratios(taken[name, path], quiet)))
 
 
 @contextmanager
