@@ -12,7 +12,9 @@ from tests.harness import ROUTER, UPLINK_ADDRESS, Host, Lab, only
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.mappings import External, Internal
 from vswitch.dataplane.publications import Publication
+from vswitch.dataplane.switch import HIGHEST_NUMBER
 from vswitch.dataplane.topology import Interface
+from vswitch.devices.memory import MemoryDevice
 from vswitch.translation import Filtering, Timeouts, Translation
 from vswitch.units import SECOND
 from vswitch.wire.values import IpInterface, IpNetwork, MacAddress, Protocol
@@ -395,3 +397,22 @@ def test_untranslated_flow_has_nothing_to_do_with_the_uplinks_address() -> None:
     readdress(lab, NEW)
     assert len(lab.switch.tables.connections) == 1
     assert only(udp(lab, lab.a, 5000)["outside"])[IP].src == lab.a.ip
+
+
+# Numbers
+
+
+def test_ports_and_networks_come_and_go_more_often_than_there_are_numbers() -> None:
+    lab = quiet_lab()
+    switch = lab.switch
+    switch._last_port = switch._last_network = HIGHEST_NUMBER - 1
+    taken = set(switch.tables.ports)
+    numbers = []
+    for _ in range(4):
+        port = switch.add_port("e", lab.network("front").number, MemoryDevice("e"))
+        numbers.append(port.number)
+        switch.remove_port(port.number)
+    fresh = [number for number in range(1, 20) if number not in taken]
+    assert numbers == [HIGHEST_NUMBER, *fresh[:3]]
+    assert switch.new_network_number() == HIGHEST_NUMBER
+    assert switch.new_network_number() not in {HIGHEST_NUMBER, *switch.tables.networks}

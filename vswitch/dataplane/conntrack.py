@@ -31,7 +31,7 @@ from vswitch.translation import SHORT_PORTS, Limits, Refresh, Timeouts
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import Protocol
 
-BYTES_EACH = 1900
+BYTES_EACH = 1500
 """What one connection takes with its mapping, both programs and its share of all tables, as
 `make bench-engine` weighs it: what a limit in bytes is divided by."""
 

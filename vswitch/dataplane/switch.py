@@ -17,8 +17,9 @@ Read `pipeline` for how a frame is decided about; this module decides nothing ab
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from enum import Enum, auto
+from itertools import chain
 from random import Random
 from typing import NamedTuple
 
@@ -59,6 +60,9 @@ from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import Offloads
 from vswitch.wire.values import IpAddress
+
+HIGHEST_NUMBER = 0xFFFF
+"""Of a port or a network: keys and tuples have two bytes for it."""
 
 
 class Egress(NamedTuple):
@@ -108,13 +112,13 @@ class Switch:
         self.tables.add_network(network)
 
     def new_network_number(self) -> int:
-        """A number that no network has had."""
-        self._last_network += 1
+        """A number that no network has, and none has had lately."""
+        self._last_network = _next_number(self._last_network, self.tables.networks)
         return self._last_network
 
     def add_port(self, name: str, network: int, device: Device) -> Port:
         """Connect a device to a network."""
-        self._last_port += 1
+        self._last_port = _next_number(self._last_port, self.tables.ports)
         port = Port(self._last_port, name, network)
         domain = self.tables.networks[network]
         interface = domain.interface
@@ -451,3 +455,13 @@ class Switch:
         if not policy.may_report(packet, network, self.tables):
             return None
         return (ethernet, packet) if self.tables.may_send_error(port, now) else None
+
+
+def _next_number(last: int, taken: Container[int]) -> int:
+    """The number behind the last one that was given, in a circle: a switch that runs for long gives
+    more than there are. Raises ValueError where all of them are taken."""
+    circle = chain(range(last + 1, HIGHEST_NUMBER + 1), range(1, last + 1))
+    for number in circle:
+        if number not in taken:
+            return number
+    raise ValueError(f"there are {HIGHEST_NUMBER} already")
