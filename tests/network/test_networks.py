@@ -73,7 +73,7 @@ def test_pools_keep_clear_of_the_uplink_and_of_name_servers() -> None:
         [wanted("auto")],
         outside=(Uplink("up0", IpInterface.parse("172.18.7.1/24")),),
         with_default=True,
-        keep_clear=[IpAddress.parse("172.19.0.53"), IpAddress.parse("fd00::53")],
+        keep_clear=[IpNetwork.parse("172.19.0.53/32"), IpNetwork.parse("fd00::53/128")],
     )
     assert subnets(result)["auto"] == "172.20.0.0/16"
 

@@ -196,7 +196,7 @@ def _agree(document: dict[str, Any], sound: Document) -> tuple[Configuration, li
         _network_requests(document, sound),
         outside=outside,
         with_default=_wants_default_network(document),
-        keep_clear=[address for address, _ in servers],
+        keep_clear=networks.of_hosts(address for address, _ in servers),
     )
     for refusal in resolved.refusals:
         path = ("networks", refusal.name, *refusal.error.key)

@@ -29,7 +29,15 @@ class NetworkError(Exception):
 
     def at(self, *key: str | int) -> NetworkError:
         """The same refusal, blamed on `key`."""
-        return NetworkError(str(self), hint=self.hint, key=key)
+        return type(self)(str(self), hint=self.hint, key=key)
+
+
+class InvalidRequestError(NetworkError):
+    """The request makes no sense, whatever there is on the switch."""
+
+
+class ForbiddenError(NetworkError):
+    """What is asked for is never done to this one, or not as long as somebody uses it."""
 
 
 @dataclass(frozen=True, slots=True)

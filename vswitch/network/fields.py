@@ -48,6 +48,9 @@ is how long frames then wait when a dump begins."""
 
 MOST_DUMPS = 1000
 
+LARGEST_ANYWHERE = 14
+"""The prefix length of the largest of the predefined pools, of which 0.0.0.0/N asks for a part."""
+
 NO_SUBNET = tuple(IpNetwork.parse(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"))
 """Where no host of a network can live: this host, loopback, multicast (RFC 6890, RFC 5771)."""
 
@@ -207,8 +210,10 @@ def destinations(value: object) -> IpNetwork:
 
 
 def home_subnet(value: object) -> IpNetwork:
-    """An IPv4 subnet where hosts can live."""
+    """An IPv4 subnet where hosts can live, or 0.0.0.0/N for any of that size."""
     subnet = destinations(value)
+    if subnet.address.is_unspecified and subnet.prefix_length >= LARGEST_ANYWHERE:
+        return subnet
     for other in NO_SUBNET:
         if subnet.overlaps(other):
             raise NotAllowedError(f"allowed is a subnet of unicast addresses, and {other} has none")

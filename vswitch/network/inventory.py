@@ -15,34 +15,37 @@ Nothing is created here. The inventory knows no device, no namespace and no kern
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
-from vswitch.network import uplinks
-from vswitch.network.errors import NetworkError, Refusal
+from vswitch.network import ids, networks, uplinks
+from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
 from vswitch.network.hostports import HostPorts
 from vswitch.network.ipam import AddressPool
 from vswitch.network.macs import MacPool
 from vswitch.network.model import (
+    DEFAULT_NETWORK,
     Configuration,
     Endpoint,
     EndpointRequest,
     Network,
+    NetworkRequest,
     Publication,
     Uplink,
 )
-from vswitch.network.names import did_you_mean, require_name
-from vswitch.wire.values import IpAddress, MacAddress, Protocol
+from vswitch.network.names import require_name
+from vswitch.units import Nanoseconds
+from vswitch.wire.values import IpAddress, IpNetwork, MacAddress, Protocol
 
 
 class Inventory:
-    """The networks and endpoints of one switch. Networks stay; endpoints come and go."""
+    """The networks and endpoints of one switch, which come and go."""
 
     def __init__(
-        self, networks: Iterable[Network], outside: Iterable[Uplink], random: Random
+        self, inside: Iterable[Network], outside: Iterable[Uplink], random: Random
     ) -> None:
-        """Begin with `networks` and uplinks, whose subnets do not overlap, and no endpoint."""
-        self._networks = {network.name: network for network in networks}
+        """Begin with networks and uplinks, whose subnets do not overlap, and no endpoint."""
+        self._networks = {network.name: network for network in inside}
         self._pools: dict[str, AddressPool] = {}
         self._uplinks = {uplink.name: uplink for uplink in outside}
         self._host_ports = HostPorts(self._uplinks.values())
@@ -50,8 +53,7 @@ class Inventory:
         self._claims: dict[str, _Claim] = {}
         self._endpoints: dict[str, Endpoint] = {}
         for network in self._networks.values():
-            self._pools[network.name] = AddressPool(network.subnet)
-            self._pools[network.name].take(network.gateway)
+            self._pools[network.name] = _pool(network)
             if network.mac is not None:
                 self._macs.reserve(network.mac)
         for uplink in self._uplinks.values():
@@ -76,16 +78,67 @@ class Inventory:
         """Every endpoint, in the order in which they were admitted."""
         return tuple(self._endpoints.values())
 
-    def network(self, name: str) -> Network:
-        """The network called `name`.
+    def network(self, reference: str) -> Network:
+        """The network with that id or name, or the one whose id begins so.
 
         Raises:
-            NetworkError: there is none.
+            NetworkError: there is none, or more than one.
         """
-        network = self._networks.get(name)
-        if network is None:
-            hint = did_you_mean(name, self._networks) or f"there is {', '.join(self._networks)}"
-            raise NetworkError(f"network {name} not found", hint=hint)
+        return ids.find(reference, self._networks.values())
+
+    def endpoints_on(self, network: Network) -> tuple[Endpoint, ...]:
+        """The endpoints of one network."""
+        return tuple(each for each in self._endpoints.values() if each.network == network.name)
+
+    def add_network(
+        self,
+        request: NetworkRequest,
+        network_id: str,
+        created: Nanoseconds,
+        *,
+        learnt: Iterable[tuple[IpNetwork, str]] = (),
+        keep_clear: Iterable[IpNetwork] = (),
+    ) -> Network:
+        """Admit one more network; see `networks.create`. Its gateway has a MAC address, too.
+
+        Raises:
+            NetworkError: the first reason against it. Nothing has changed then.
+        """
+        network = networks.create(
+            request,
+            beside=self._networks.values(),
+            outside=tuple(self._uplinks.values()),
+            learnt=learnt,
+            keep_clear=keep_clear,
+            network_id=network_id,
+            created=created,
+        )
+        if network.mac is None:
+            network = replace(network, mac=self._macs.allocate())
+        else:
+            self._take_mac(network.mac)
+        self._pools[network.name] = _pool(network)
+        self._networks[network.name] = network
+        return network
+
+    def remove_network(self, reference: str) -> Network:
+        """Take a network out; answer with what it was.
+
+        Raises:
+            NetworkError: there is none, it is predefined, or it has endpoints.
+        """
+        network = self.network(reference)
+        if network.name == DEFAULT_NETWORK.name:
+            words = f"{network.name} is a pre-defined network and cannot be removed"
+            raise ForbiddenError(words)
+        there = [claim.request.name for claim in self._claims.values() if claim.network is network]
+        if there:
+            words = f"network {network.name} has active endpoints ({', '.join(there)})"
+            raise ForbiddenError(words)
+        del self._networks[network.name]
+        del self._pools[network.name]
+        if network.mac is not None:
+            self._macs.release(network.mac)
         return network
 
     def endpoint(self, name: str) -> Endpoint:
@@ -152,7 +205,8 @@ class Inventory:
         """First round: take what the request names."""
         claim = _Claim(request)
         if request.name in self._claims:
-            network = self._claims[request.name].request.network
+            there = self._claims[request.name]
+            network = there.network.name if there.network else there.request.network
             claim.errors.append(
                 NetworkError(
                     f"endpoint with name {request.name} already exists in network {network}"
@@ -187,7 +241,7 @@ class Inventory:
         claim.mac = claim.mac or self._macs.allocate()
         self._endpoints[request.name] = Endpoint(
             name=request.name,
-            network=request.network,
+            network=claim.network.name,
             kind=request.kind,
             namespace=request.namespace,
             address=claim.address,
@@ -280,12 +334,16 @@ class Inventory:
         if mac is None:
             return
         try:
-            self._macs.take(mac)
+            self._take_mac(mac)
             claim.mac = mac
         except NetworkError as error:
-            claim.errors.append(
-                NetworkError(str(error), hint=self._holder_of_mac(mac), key=("mac",))
-            )
+            claim.errors.append(error)
+
+    def _take_mac(self, mac: MacAddress) -> None:
+        try:
+            self._macs.take(mac)
+        except NetworkError as error:
+            raise NetworkError(str(error), hint=self._holder_of_mac(mac), key=("mac",)) from None
 
     def _claim_external_address(self, claim: _Claim) -> None:
         """An address that stands for one endpoint alone stands for nothing else."""
@@ -350,6 +408,9 @@ class Inventory:
     def _holder_of(self, network: Network, address: IpAddress) -> str:
         if address == network.gateway:
             return f"by the gateway of network {network.name}"
+        for each in network.auxiliary:
+            if each.address == address:
+                return f"by {each.name} of network {network.name}, which is no endpoint"
         for claim in self._claims.values():
             if claim.network is network and claim.address == address:
                 return f"by endpoint {claim.request.name}"
@@ -363,6 +424,14 @@ class Inventory:
             if claim.mac == mac:
                 return f"by endpoint {claim.request.name}"
         return "by the switch"
+
+
+def _pool(network: Network) -> AddressPool:
+    """The addresses of a network, without those that are somebody's from the start."""
+    pool = AddressPool(network.subnet, network.ip_range)
+    for address in (network.gateway, *(each.address for each in network.auxiliary)):
+        pool.take(address)
+    return pool
 
 
 @dataclass(slots=True, eq=False)

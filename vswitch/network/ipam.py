@@ -1,16 +1,18 @@
 """Which subnet a network gets, and which address an endpoint.
 
 Theory of operation. Both are Docker's rules. A subnet that nobody chose is the first of the
-predefined pools that overlaps nothing known. In a subnet the network and broadcast addresses are
-never given (but both are in a /31 or /32, RFC 3021, and IPv6 keeps back only the first, RFC 4291,
-2.6.1), and the lowest free address wins: whoever is restarted alone gets the address it had.
+predefined pools, or the first part of one that has the wanted size, that overlaps nothing known. In
+a subnet the network and broadcast addresses are never given (but both are in a /31 or /32, RFC
+3021, and IPv6 keeps back only the first, RFC 4291, 2.6.1), and the lowest free address wins:
+whoever is restarted alone gets the address it had. Where only a range of the subnet is to be given
+away, an address beside it is for who names it.
 
 This module knows addresses, not who holds them or why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from vswitch.network.errors import NetworkError
@@ -37,10 +39,8 @@ class Usable(NamedTuple):
 
 def usable(subnet: IpNetwork) -> Usable:
     """The bounds of what `subnet` may give away."""
-    first = int.from_bytes(subnet.address, "big")
-    host_bits = len(subnet.address) * 8 - subnet.prefix_length
-    last = first + (1 << host_bits) - 1
-    if host_bits < 2:
+    first, last = _bounds(subnet)
+    if last - first < 2:
         return Usable(first, last)
     return Usable(first + 1, last - 1 if subnet.version == 4 else last)
 
@@ -51,25 +51,31 @@ def is_usable(subnet: IpNetwork, address: IpAddress) -> bool:
     return address in subnet and bounds.first <= int.from_bytes(address, "big") <= bounds.last
 
 
-def choose_subnet(taken: Iterable[IpNetwork]) -> IpNetwork:
-    """The first predefined subnet that overlaps none of `taken`.
+def choose_subnet(taken: Iterable[IpNetwork], prefix_length: int | None = None) -> IpNetwork:
+    """The first predefined subnet, of that size where one is said, that overlaps none of `taken`.
 
     Raises:
         NetworkError: all of them do.
     """
-    occupied = tuple(taken)
-    for candidate in _predefined_subnets():
-        if not any(candidate.overlaps(other) for other in occupied):
-            return candidate
+    occupied = [_bounds(each) for each in taken if each.version == 4]
+    for pool_text, usual_length in PREDEFINED_POOLS:
+        pool = IpNetwork.parse(pool_text)
+        length = usual_length if prefix_length is None else prefix_length
+        first = _first_free(pool, 1 << (32 - length), occupied)
+        if first is not None:
+            return IpNetwork(IpAddress(first.to_bytes(4, "big")), length)
     raise NetworkError("all predefined address pools have been fully subnetted")
 
 
 class AddressPool:
     """The addresses of one subnet, each free or taken."""
 
-    def __init__(self, subnet: IpNetwork) -> None:
+    def __init__(self, subnet: IpNetwork, ip_range: IpNetwork | None = None) -> None:
+        """`ip_range` is the part of the subnet that `take_lowest` gives away; None for all."""
         self._subnet = subnet
-        self._bounds = usable(subnet)
+        self._given = ip_range or subnet
+        bounds, part = usable(subnet), _bounds(self._given)
+        self._bounds = Usable(max(bounds.first, part.first), min(bounds.last, part.last))
         self._taken: set[int] = set()
         self._lowest_candidate = self._bounds.first
 
@@ -103,7 +109,7 @@ class AddressPool:
             number += 1
         self._lowest_candidate = number
         if number > self._bounds.last:
-            hint = f"all of {self._subnet} is in use"
+            hint = f"all of {self._given} is in use"
             raise NetworkError("no available addresses on this pool", hint=hint)
         self._taken.add(number)
         return IpAddress(number.to_bytes(len(self._subnet.address), "big"))
@@ -112,14 +118,25 @@ class AddressPool:
         """Make a taken address free again."""
         number = int.from_bytes(address, "big")
         self._taken.remove(number)
-        self._lowest_candidate = min(self._lowest_candidate, number)
+        if number >= self._bounds.first:
+            self._lowest_candidate = min(self._lowest_candidate, number)
 
 
-def _predefined_subnets() -> Iterator[IpNetwork]:
-    for pool_text, prefix_length in PREDEFINED_POOLS:
-        pool = IpNetwork.parse(pool_text)
-        start = int.from_bytes(pool.address, "big")
-        step = 1 << (32 - prefix_length)
-        for number in range(1 << (prefix_length - pool.prefix_length)):
-            address = IpAddress((start + number * step).to_bytes(4, "big"))
-            yield IpNetwork(address, prefix_length)
+def _bounds(network: IpNetwork) -> Usable:
+    """The lowest and the highest address of all, as numbers."""
+    first = int.from_bytes(network.address, "big")
+    return Usable(first, first + (1 << (len(network.address) * 8 - network.prefix_length)) - 1)
+
+
+def _first_free(pool: IpNetwork, size: int, occupied: Iterable[Usable]) -> int | None:
+    """Where the first aligned piece of `size` addresses begins that is in `pool` and free.
+
+    What is occupied is passed in rising order, so the work grows with that and not with the pool.
+    """
+    first, last = _bounds(pool)
+    for other in sorted(occupied):
+        if first + size - 1 < other.first:
+            break
+        if other.last >= first:
+            first = -(-(other.last + 1) // size) * size
+    return first if first + size - 1 <= last else None

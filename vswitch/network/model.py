@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple, TypeAlias
 
 from vswitch.impairment import UNIMPAIRED, Impairments
 from vswitch.translation import Limits, Outside, Translation, Unsolicited
-from vswitch.units import MEBIBYTE
+from vswitch.units import MEBIBYTE, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
 
 DEFAULT_MTU = 1500
@@ -22,6 +23,12 @@ DEFAULT_MTU = 1500
 
 DEFAULT_UPLINK = "uplink"
 """The name of the uplink that networks have which name none, and of its table, `[uplink]`."""
+
+Settings: TypeAlias = tuple[tuple[str, str], ...]
+"""Keys with their values, as a user wrote them: labels, and the options of a network."""
+
+DEFAULT_ROUTE = "DefaultGatewayIPv4"
+"""Docker's name for the auxiliary address that the default route of endpoints leads to."""
 
 DEFAULT_TRANSLATION = Translation()
 
@@ -132,11 +139,23 @@ class StaticMapping:
         return f"{self.external_ports}<->{self.endpoint_ports}/{self.protocol.name.lower()}"
 
 
+class AuxiliaryAddress(NamedTuple):
+    """An address of a network's subnet that is somebody else's, and what the user calls it."""
+
+    name: str
+    address: IpAddress
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.address}"
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkRequest:
     """A network as a user describes it: without a subnet one of Docker's pools is taken.
 
-    Without `uplink` its connections leave by the default one, where there is any.
+    A subnet of `0.0.0.0/N` asks for any of that size. Without `ip_range` every address of the
+    subnet may be given away. Without `uplink` its connections leave by the default one, where there
+    is any.
     """
 
     name: str
@@ -146,6 +165,11 @@ class NetworkRequest:
     mac: MacAddress | None = None
     uplink: str | None = None
     translation: Translation = DEFAULT_TRANSLATION
+    ip_range: IpNetwork | None = None
+    auxiliary: tuple[AuxiliaryAddress, ...] = ()
+    options: Settings = ()
+    """What `--opt` said. What the switch understands of it is in the other fields already."""
+    labels: Settings = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +180,9 @@ class Network:
     its own default network hold there: no chosen addresses and no aliases. Without `mac` the
     gateway's MAC address is a random one (`Inventory.allocate_mac`). On a switch without uplinks
     there is none called `uplink`.
+
+    `id` has 64 hexadecimal digits, and is empty where no user can ask for it, as in a replay.
+    `created` counts from 1970, UTC.
     """
 
     name: str
@@ -166,6 +193,35 @@ class Network:
     mac: MacAddress | None = None
     uplink: str = DEFAULT_UPLINK
     translation: Translation = DEFAULT_TRANSLATION
+    ip_range: IpNetwork | None = None
+    auxiliary: tuple[AuxiliaryAddress, ...] = ()
+    options: Settings = ()
+    labels: Settings = ()
+    id: str = ""
+    created: Nanoseconds = 0
+
+    @property
+    def default_route(self) -> IpAddress:
+        """Where its endpoints send what leads elsewhere: the gateway, unless another is named."""
+        named = [each.address for each in self.auxiliary if each.name == DEFAULT_ROUTE]
+        return named[0] if named else self.gateway
+
+    @property
+    def request(self) -> NetworkRequest:
+        """What makes the same network again, with nothing left to choose."""
+        return NetworkRequest(
+            self.name,
+            self.subnet,
+            self.gateway,
+            self.mtu,
+            self.mac,
+            None if self.uplink == DEFAULT_UPLINK else self.uplink,
+            self.translation,
+            self.ip_range,
+            self.auxiliary,
+            self.options,
+            self.labels,
+        )
 
 
 DEFAULT_NETWORK = Network(

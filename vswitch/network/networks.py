@@ -1,23 +1,25 @@
 """From network requests to networks: subnets that do not overlap, and gateways inside them.
 
-Theory of operation. Subnets that were chosen by hand are placed first, in the order in which they
-were written; one that overlaps an earlier one is refused. Then every request without a subnet gets
-one of the predefined pools, clear of everything that is placed. A gateway that nobody chose is the
-lowest address of its subnet.
+Theory of operation. `resolve` is for those of a configuration. Subnets that were chosen by hand are
+placed first, in the order in which they were written; one that overlaps an earlier one is refused.
+Then every request without a subnet gets one of the predefined pools, clear of everything that is
+placed. `create` does the same for one that comes to a running switch. Addresses of a subnet that
+are somebody else's are kept free, and a gateway that nobody chose is the lowest address that may be
+given away.
 
 The subnet of an uplink counts as placed: an address that exists both inside and outside could not
 be told apart (RFC 4787, REQ-7). The default network counts as placed too, where it is wanted. A
-subnet that an uplink learns when the switch runs comes too late for that: `overlapping` says with
-which networks it can not exist.
+subnet that an uplink learns when the switch runs comes too late for `resolve`: `overlapping` says
+with which networks it can not exist.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from vswitch.network import ipam, uplinks
-from vswitch.network.errors import NetworkError, Refusal
+from vswitch.network import addressing, ipam, uplinks
+from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
 from vswitch.network.model import (
     DEFAULT_NETWORK,
     DEFAULT_UPLINK,
@@ -26,7 +28,14 @@ from vswitch.network.model import (
     Uplink,
 )
 from vswitch.network.names import require_name
+from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
+
+HOST_NETWORK = "host"
+NO_NETWORK = "none"
+"""Names that stand for no network of the switch's: the host's own namespace, and nothing at all."""
+
+PREDEFINED_NAMES = (DEFAULT_NETWORK.name, HOST_NETWORK, NO_NETWORK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ def resolve(
     *,
     outside: Sequence[Uplink],
     with_default: bool,
-    keep_clear: Iterable[IpAddress] = (),
+    keep_clear: Iterable[IpNetwork] = (),
 ) -> Resolved:
     """Turn requests into networks.
 
@@ -50,53 +59,64 @@ def resolve(
         requests: with names that differ.
         outside: the uplinks, whose subnets no network may overlap.
         with_default: whether the predefined default network exists beside them.
-        keep_clear: addresses that a subnet chosen here must not contain (name servers, say).
+        keep_clear: what a subnet chosen here must not overlap (name servers, say).
     """
-    placed = _Placed()
-    refusals: list[Refusal] = []
-    macs: dict[MacAddress, str] = {}
-    for uplink in outside:
-        if uplink.mac is not None:
-            macs[uplink.mac] = f"by {uplink}"
-        if uplink.subnet is not None:
-            placed.add(uplink.subnet, f"of {uplink}")
+    ground = _Ground(outside, tuple(keep_clear))
     if with_default:
         name = DEFAULT_NETWORK.name
-        placed.add(DEFAULT_NETWORK.subnet, f"of network {name}, which [networks.{name}] can move")
+        words = f"of network {name}, which [networks.{name}] can move"
+        ground.place(DEFAULT_NETWORK.subnet, words)
+    refusals: list[Refusal] = []
     resolved: dict[str, Network] = {}
     for request in sorted(requests, key=lambda request: request.subnet is None):
-        try:
-            require_name("network", request.name)
-        except NetworkError as error:
-            refusals.append(Refusal(request.name, error))
-        try:
-            _claim_mac(request, macs)
-        except NetworkError as error:
-            refusals.append(Refusal(request.name, error))
-        try:
-            _check_way_out(request, outside)
-        except NetworkError as error:
-            refusals.append(Refusal(request.name, error))
-        try:
-            subnet = _subnet(request, placed, keep_clear)
-            gateway = _gateway(request, subnet)
-        except NetworkError as error:
-            refusals.append(Refusal(request.name, error))
-        else:
-            resolved[request.name] = Network(
-                request.name,
-                subnet,
-                gateway,
-                request.mtu,
-                mac=request.mac,
-                uplink=request.uplink or DEFAULT_UPLINK,
-                translation=request.translation,
-            )
-    refused = {refusal.name for refusal in refusals}
-    networks = [resolved[request.name] for request in requests if request.name not in refused]
+        network, errors = _judge(request, ground)
+        refusals += [Refusal(request.name, error) for error in errors]
+        if network is not None:
+            resolved[request.name] = network
+    networks = [resolved[request.name] for request in requests if request.name in resolved]
     if with_default:
         networks.insert(0, DEFAULT_NETWORK)
     return Resolved(tuple(networks), tuple(refusals))
+
+
+def create(
+    request: NetworkRequest,
+    *,
+    beside: Iterable[Network],
+    outside: Sequence[Uplink],
+    learnt: Iterable[tuple[IpNetwork, str]] = (),
+    keep_clear: Iterable[IpNetwork] = (),
+    network_id: str,
+    created: Nanoseconds,
+) -> Network:
+    """Turn one request into a network.
+
+    Args:
+        beside: the networks that there are.
+        outside: the uplinks that there are.
+        learnt: subnets that these have learnt, each with words that say whose it is.
+        keep_clear: what a subnet chosen here must not overlap.
+
+    Raises:
+        NetworkError: the first reason against it.
+    """
+    if request.name in PREDEFINED_NAMES:
+        raise _predefined(request.name)
+    ground = _Ground(outside, tuple(keep_clear))
+    for subnet, whose in learnt:
+        ground.place(subnet, whose)
+    for other in beside:
+        if other.name == request.name:
+            raise NetworkError(f"network with name {request.name} already exists")
+        ground.place(other.subnet, f"of network {other.name}")
+    if request.subnet is not None:
+        addressing.check(request, request.subnet)
+    network, errors = _judge(request, ground)
+    for error in errors:
+        raise error
+    if network is None:
+        raise ValueError(f"network {request.name} is neither refused nor made")
+    return replace(network, id=network_id, created=created)
 
 
 def overlapping(subnet: IpNetwork, networks: Iterable[Network]) -> tuple[str, ...]:
@@ -108,35 +128,96 @@ def overlapping(subnet: IpNetwork, networks: Iterable[Network]) -> tuple[str, ..
     )
 
 
-@dataclass(slots=True)
-class _Placed:
-    """Subnets that are spoken for, each with the words that say by whom."""
+def of_hosts(addresses: Iterable[IpAddress]) -> list[IpNetwork]:
+    """Each address as the subnet that it is alone in."""
+    return [IpNetwork(address, len(address) * 8) for address in addresses]
 
-    subnets: list[tuple[IpNetwork, str]] = field(default_factory=list)
 
-    def add(self, subnet: IpNetwork, whose: str) -> None:
-        self.subnets.append((subnet, whose))
+class _Ground:
+    """What networks are placed on: subnets and MAC addresses that are spoken for, by whom."""
+
+    def __init__(self, outside: Sequence[Uplink], keep_clear: tuple[IpNetwork, ...]) -> None:
+        self.outside = outside
+        self.keep_clear = keep_clear
+        self.macs: dict[MacAddress, str] = {}
+        self._placed: list[tuple[IpNetwork, str]] = []
+        for uplink in outside:
+            if uplink.mac is not None:
+                self.macs[uplink.mac] = f"by {uplink}"
+            if uplink.subnet is not None:
+                self.place(uplink.subnet, f"of {uplink}")
+
+    @property
+    def subnets(self) -> list[IpNetwork]:
+        return [subnet for subnet, _ in self._placed]
+
+    def place(self, subnet: IpNetwork, whose: str) -> None:
+        self._placed.append((subnet, whose))
 
     def in_the_way_of(self, subnet: IpNetwork) -> str | None:
         """The first overlapping subnet in words, or None where the place is free."""
-        for other, whose in self.subnets:
+        for other, whose in self._placed:
             if other.overlaps(subnet):
                 return f"{other} {whose}"
         return None
 
 
-def _claim_mac(request: NetworkRequest, macs: dict[MacAddress, str]) -> None:
+def _judge(request: NetworkRequest, ground: _Ground) -> tuple[Network | None, list[NetworkError]]:
+    """The network that a request becomes, or every reason against it."""
+    errors: list[NetworkError] = []
+    for check in (_check_name, _claim_mac, _check_way_out):
+        try:
+            check(request, ground)
+        except NetworkError as error:
+            errors.append(error)
+    try:
+        subnet = _subnet(request, ground)
+        errors += addressing.disagreements(
+            subnet, request.gateway, request.ip_range, request.auxiliary
+        )
+        gateway = request.gateway if errors else _gateway(request, subnet)
+    except NetworkError as error:
+        errors.append(error)
+    if errors or gateway is None:
+        return None, errors
+    network = Network(
+        request.name,
+        subnet,
+        gateway,
+        request.mtu,
+        mac=request.mac,
+        uplink=request.uplink or DEFAULT_UPLINK,
+        translation=request.translation,
+        ip_range=request.ip_range,
+        auxiliary=request.auxiliary,
+        options=request.options,
+        labels=request.labels,
+    )
+    return network, errors
+
+
+def _check_name(request: NetworkRequest, _: _Ground) -> None:
+    if request.name in (HOST_NETWORK, NO_NETWORK):
+        raise _predefined(request.name)
+    require_name("network", request.name)
+
+
+def _predefined(name: str) -> NetworkError:
+    return ForbiddenError(f"operation is not permitted on predefined {name} network ")
+
+
+def _claim_mac(request: NetworkRequest, ground: _Ground) -> None:
     if request.mac is None:
         return
-    if request.mac in macs:
+    if request.mac in ground.macs:
         message = f"MAC address {request.mac} already in use"
-        raise NetworkError(message, hint=macs[request.mac], key=("mac",))
-    macs[request.mac] = f"by the gateway of network {request.name}"
+        raise NetworkError(message, hint=ground.macs[request.mac], key=("mac",))
+    ground.macs[request.mac] = f"by the gateway of network {request.name}"
 
 
-def _check_way_out(request: NetworkRequest, outside: Sequence[Uplink]) -> None:
+def _check_way_out(request: NetworkRequest, ground: _Ground) -> None:
     try:
-        uplink = uplinks.find(request.uplink, outside)
+        uplink = uplinks.find(request.uplink, ground.outside)
     except NetworkError as error:
         raise error.at("uplink") from None
     try:
@@ -146,35 +227,35 @@ def _check_way_out(request: NetworkRequest, outside: Sequence[Uplink]) -> None:
         raise error.at("external") from None
 
 
-def _subnet(request: NetworkRequest, placed: _Placed, keep_clear: Iterable[IpAddress]) -> IpNetwork:
+def _subnet(request: NetworkRequest, ground: _Ground) -> IpNetwork:
     subnet = request.subnet
-    if subnet is None:
-        hosts = [IpNetwork(address, len(address) * 8) for address in keep_clear]
-        subnet = ipam.choose_subnet([*(other for other, _ in placed.subnets), *hosts])
+    if subnet is None or subnet.address.is_unspecified:
+        length = None if subnet is None else subnet.prefix_length
+        subnet = ipam.choose_subnet([*ground.subnets, *ground.keep_clear], length)
     else:
-        obstacle = placed.in_the_way_of(subnet)
+        obstacle = ground.in_the_way_of(subnet)
         if obstacle is not None:
             raise NetworkError(
                 "invalid pool request: Pool overlaps with other one on this address space",
                 hint=obstacle,
                 key=("subnet",),
             )
-    placed.add(subnet, f"of network {request.name}")
+    ground.place(subnet, f"of network {request.name}")
     return subnet
 
 
 def _gateway(request: NetworkRequest, subnet: IpNetwork) -> IpAddress:
-    pool = ipam.AddressPool(subnet)
-    gateway = request.gateway
-    if gateway is None:
-        return pool.take_lowest()
-    if gateway not in subnet:
-        raise NetworkError(
-            f"invalid gateway {gateway}: parent subnet {subnet} doesn't contain this address",
-            key=("gateway",),
-        )
+    """The gateway, which is free; so are the auxiliary addresses."""
+    pool = ipam.AddressPool(subnet, request.ip_range)
     try:
-        pool.take(gateway)
+        if request.gateway is not None:
+            pool.take(request.gateway)
     except NetworkError as error:
         raise error.at("gateway") from None
-    return gateway
+    for each in request.auxiliary:
+        try:
+            pool.take(each.address)
+        except NetworkError as error:
+            words = f"failed to allocate secondary ip address ({each}): {error}"
+            raise NetworkError(words, hint=error.hint, key=("aux_addresses", each.name)) from None
+    return request.gateway or pool.take_lowest()

@@ -1,0 +1,64 @@
+"""Ids of networks, and how whatever a user writes finds one.
+
+Theory of operation. An id is random and 256 bits long, so two of them are never the same, and
+twelve of its digits are enough for a person. A reference is looked up in Docker's order: a full id,
+a full name, then the beginning of an id that belongs to one network alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import Protocol, TypeVar
+
+from vswitch.network.errors import InvalidRequestError, NetworkError
+from vswitch.network.names import did_you_mean
+
+ID_BITS = 256
+
+SHORT_ID = 12
+"""Digits that a table shows: Docker's."""
+
+
+class Identified(Protocol):
+    """A thing with a name and an id, which is empty where it has none."""
+
+    @property
+    def name(self) -> str:
+        """What its user calls it."""
+
+    @property
+    def id(self) -> str:
+        """What the switch calls it."""
+
+
+T = TypeVar("T", bound=Identified)
+
+
+def new_id(random: Random) -> str:
+    """A fresh one, of 64 hexadecimal digits."""
+    return f"{random.getrandbits(ID_BITS):0{ID_BITS // 4}x}"
+
+
+def find(reference: str, networks: Iterable[T]) -> T:
+    """The network that `reference` stands for.
+
+    Raises:
+        NetworkError: none does, or several ids begin so.
+    """
+    there = tuple(networks)
+    for network in there:
+        if reference and network.id == reference:
+            return network
+    for network in there:
+        if network.name == reference:
+            return network
+    begin_so = [each for each in there if reference and each.id.startswith(reference)]
+    if len(begin_so) > 1:
+        found = f"{len(begin_so)} matches found based on ID prefix"
+        raise InvalidRequestError(f"network {reference} is ambiguous ({found})")
+    if not begin_so:
+        names = [network.name for network in there]
+        hint = did_you_mean(reference, names) or f"there is {', '.join(names)}"
+        raise NetworkError(f"network {reference} not found", hint=hint)
+    return begin_so[0]
