@@ -22,7 +22,7 @@ from vswitch.dataplane.ports import PORTS
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.resets import resets
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.topology import Interface
+from vswitch.dataplane.topology import Interface, Side
 from vswitch.dataplane.verdict import Delivery, Fate, Onward
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress
@@ -129,6 +129,20 @@ class Changes:
         self._give_up(self._tables.networks[network].neighbours.forget(address))
         self._forget_endpoint(network, address, now)
 
+    def forget_network(self, number: int, now: Nanoseconds) -> None:
+        """A network inside is gone, after its ports: end all that was begun on it or led there.
+
+        Raises ValueError where it has a port, or is outside.
+        """
+        tables = self._tables
+        network = tables.networks[number]
+        if network.ports or network.side is Side.OUTSIDE:
+            raise ValueError(f"network {network.name} is in use")
+        self.end([each for each in tables.connections if _is_on(each, number)], now)
+        self._release_all(lambda mapping: mapping.internal.network == number, now)
+        self._give_up(network.neighbours.withdraw(lambda _: True))
+        tables.remove_network(network)
+
     def set_interface(
         self, number: int, interface: Interface | None, next_hop: IpAddress | None, now: Nanoseconds
     ) -> None:
@@ -201,3 +215,7 @@ class Changes:
         for onward in waiting:
             reason = DropReason.ENDED_WHILE_WAITING
             self._counters.count(onward.arrived_by, Fate.DROPPED, reason)
+
+
+def _is_on(connection: Connection, network: int) -> bool:
+    return network in (connection.original.network, connection.reply.network)

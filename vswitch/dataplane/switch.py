@@ -111,6 +111,10 @@ class Switch:
         """Begin a broadcast domain. Its number is given by `new_network_number`."""
         self.tables.add_network(network)
 
+    def remove_network(self, number: int, now: Nanoseconds) -> None:
+        """End a broadcast domain inside, whose ports are gone, with all that was learned on it."""
+        self.changes.forget_network(number, now)
+
     def new_network_number(self) -> int:
         """A number that no network has, and none has had lately."""
         self._last_network = _next_number(self._last_network, self.tables.networks)

@@ -86,6 +86,12 @@ class Tables:
             self.uplink = network
         self._enter(network)
 
+    def remove_network(self, network: Network) -> None:
+        """End a broadcast domain inside, of which nothing is in any other table."""
+        self.precedents.forget()
+        self._leave(network)
+        del self.networks[network.number]
+
     def set_interface(
         self, network: Network, interface: Interface | None, next_hop: IpAddress | None
     ) -> None:
