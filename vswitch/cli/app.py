@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from vswitch.cli.network_app import network_app
+from vswitch.cli.options import JsonOption, SwitchOption
 from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
 from vswitch.debug.explain.times import Times
 
@@ -30,12 +32,7 @@ recorder_app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(recorder_app, name="recorder")
-
-SwitchOption = Annotated[
-    str | None,
-    typer.Option("--switch", help="Which switch, where several run.", metavar="NAME"),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+app.add_typer(network_app, name="network")
 
 
 @app.command()

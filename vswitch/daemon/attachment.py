@@ -113,7 +113,7 @@ class Attacher:
             INTERFACE,
             endpoint.mac,
             IpInterface(endpoint.address, network.subnet),
-            network.gateway,
+            network.default_route,
             network.mtu,
         )
         device: Device

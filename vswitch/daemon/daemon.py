@@ -15,13 +15,14 @@ import os
 from contextlib import ExitStack
 from random import Random, SystemRandom
 
-from vswitch import __version__, assembly
+from vswitch import __version__
 from vswitch.daemon import impairments, messages, netns
 from vswitch.daemon.attachment import Attacher, Attachment
 from vswitch.daemon.captures import Captures
 from vswitch.daemon.journal import Journal, Undone
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
+from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.resolver import Resolver, ResolverError, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
@@ -69,7 +70,8 @@ class Daemon:
         host_resolv_conf = _read_host_resolv_conf()
         upstreams = configuration.dns.upstreams or host_upstreams(host_resolv_conf)
         self.configuration = configuration
-        self.inventory = Inventory(configuration.networks, configuration.uplinks, random)
+        inside = identified(configuration.networks, random)
+        self.inventory = Inventory(inside, configuration.uplinks, random)
         self.switch = Switch(random, configuration.limits, fast_path)
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
@@ -80,9 +82,13 @@ class Daemon:
             self.switch, self.runtime, self._uplinks, self._resolver, journal, self.resolv_conf
         )
         self._attachments: dict[str, Attachment] = {}
-        self._numbers: dict[str, int] = {}
         self._outside: dict[str, int] = {}
         """The networks behind the uplinks, by the names of these."""
+        self.networks = Networks(
+            *(self.switch, self.runtime, self.inventory, self._uplinks, self._outside),
+            name_servers=[address for address, _ in upstreams],
+            random=random,
+        )
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._recordings: Recordings | None = None
         self._undo = ExitStack()
@@ -103,7 +109,7 @@ class Daemon:
             except UplinkError as error:
                 raise StartError(str(error)) from error
         for network in self.inventory.networks:
-            self._add_network(network)
+            self.networks.begin(network)
         for refusal in self.inventory.admit(self.configuration.endpoints):
             raise StartError(f"endpoint {refusal.name}: {refusal.error.explained}")
         for endpoint in self.inventory.endpoints:
@@ -169,7 +175,7 @@ class Daemon:
             attachment = await self._attacher.attach(
                 endpoint,
                 network,
-                self._numbers[network.name],
+                self.networks.number(network),
                 namespace,
                 lambda: self._names_for(endpoint),
             )
@@ -274,13 +280,6 @@ class Daemon:
                 reason.name.lower(): count for reason, count in self.switch.counters.drops.items()
             },
         )
-
-    # How things are made
-
-    def _add_network(self, network: Network) -> None:
-        domain = assembly.add_inside(self.switch, self.inventory, network, self._outside)
-        self._numbers[network.name] = domain.number
-        log.info("network %s: %s, gateway %s", network.name, network.subnet, network.gateway)
 
     # What goes away by itself
 

@@ -34,13 +34,19 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from vswitch.daemon import netns
 from vswitch.daemon.netns import Namespace, NamespaceError
-from vswitch.wire.values import IpAddress, IpInterface, MacAddress
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
 
 ETHERNET_MTU = 1500
 """Octets of IP in a frame where nobody asked for another size (RFC 894)."""
 
 IFF_UP = 1
 """<linux/if.h>: the administrator wants the link up."""
+
+LINK_SCOPE = 253
+"""RT_SCOPE_LINK of <linux/rtnetlink.h>: a route to who is on the link itself."""
+
+UNICAST = 1
+"""RTN_UNICAST, there too: a route by which frames leave the host."""
 
 LOOPBACK_INDEX = 1
 """Of `lo`, in every namespace (LOOPBACK_IFINDEX in the kernel)."""
@@ -86,6 +92,20 @@ class EndpointLink:
 def find(name: str, namespace: Namespace | None = None) -> Link | None:
     """The link called `name`, or None where there is none. Raises LinkError."""
     return _with_netlink(lambda kernel: kernel.find(name), namespace)
+
+
+def on_link_subnets(namespace: Namespace | None = None) -> list[IpNetwork]:
+    """The IPv4 subnets that the host itself reaches without a router. Raises LinkError."""
+
+    def work(kernel: _Kernel) -> list[IpNetwork]:
+        routes = kernel.ask("list the routes", "route", "dump", family=socket.AF_INET)
+        return [
+            IpNetwork.parse(f"{route.get_attr('RTA_DST')}/{route['dst_len']}")
+            for route in routes
+            if route["scope"] == LINK_SCOPE and route["type"] == UNICAST and route["dst_len"]
+        ]
+
+    return _with_netlink(work, namespace)
 
 
 def set_up(name: str, namespace: Namespace | None = None) -> None:

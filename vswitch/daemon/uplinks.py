@@ -175,6 +175,12 @@ class Uplinks:
         for number, news in self._switch.take_news():
             self._learn(self._live[number], news)
 
+    def learnt_subnets(self) -> Iterator[tuple[IpNetwork, str]]:
+        """Those that no configuration names, each with words that say whose it is."""
+        for live in self._live.values():
+            if live.uplink.subnet is None and live.network.interface is not None:
+                yield live.network.interface.address.network, f"of {live.uplink}"
+
     def rows(self) -> tuple[UplinkRow, ...]:
         """Each uplink as it is, for people."""
         return tuple(self._row(live) for live in self._live.values())

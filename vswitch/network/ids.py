@@ -8,10 +8,12 @@ a full name, then the beginning of an id that belongs to one network alone.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from random import Random
 from typing import Protocol, TypeVar
 
 from vswitch.network.errors import InvalidRequestError, NetworkError
+from vswitch.network.model import Endpoint
 from vswitch.network.names import did_you_mean
 
 ID_BITS = 256
@@ -38,6 +40,11 @@ T = TypeVar("T", bound=Identified)
 def new_id(random: Random) -> str:
     """A fresh one, of 64 hexadecimal digits."""
     return f"{random.getrandbits(ID_BITS):0{ID_BITS // 4}x}"
+
+
+def endpoint_id(endpoint: Endpoint) -> str:
+    """One like that for an endpoint, which is the same for as long as it has its name and MAC."""
+    return sha256(endpoint.mac + endpoint.name.encode()).hexdigest()
 
 
 def find(reference: str, networks: Iterable[T]) -> T:

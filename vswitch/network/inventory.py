@@ -90,6 +90,10 @@ class Inventory:
         """The endpoints of one network."""
         return tuple(each for each in self._endpoints.values() if each.network == network.name)
 
+    def is_in_use(self, network: Network) -> bool:
+        """Whether it can not be removed: endpoints are on it, or it is the default one."""
+        return network.name == DEFAULT_NETWORK.name or bool(self.endpoints_on(network))
+
     def add_network(
         self,
         request: NetworkRequest,
@@ -131,10 +135,9 @@ class Inventory:
         if network.name == DEFAULT_NETWORK.name:
             words = f"{network.name} is a pre-defined network and cannot be removed"
             raise ForbiddenError(words)
-        there = [claim.request.name for claim in self._claims.values() if claim.network is network]
-        if there:
-            words = f"network {network.name} has active endpoints ({', '.join(there)})"
-            raise ForbiddenError(words)
+        if self.is_in_use(network):
+            names = ", ".join(endpoint.name for endpoint in self.endpoints_on(network))
+            raise ForbiddenError(f"network {network.name} has active endpoints ({names})")
         del self._networks[network.name]
         del self._pools[network.name]
         if network.mac is not None:

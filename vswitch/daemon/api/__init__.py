@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from vswitch.daemon.api import captures, endpoints, tables
+from vswitch.daemon.api import captures, endpoints, networks, tables
 from vswitch.daemon.api.answers import in_one_line
 from vswitch.daemon.daemon import Daemon
 
@@ -29,7 +29,7 @@ _GRACE_SECONDS = 1.0
 """For requests that are being answered when the switch stops. One whose client never ends it must
 not keep the switch up."""
 
-_TOPICS = (tables, endpoints, captures)
+_TOPICS = (tables, networks, endpoints, captures)
 
 
 class Api:

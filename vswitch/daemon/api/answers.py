@@ -17,10 +17,11 @@ from pydantic import BaseModel, ValidationError
 from vswitch.daemon import messages
 from vswitch.daemon.captures import TooManyReadersError
 from vswitch.daemon.daemon import AttachError
+from vswitch.daemon.links import LinkError
 from vswitch.debug.explain.describing import DescriptionError
 from vswitch.debug.files.bpf import FilterError
 from vswitch.impairment import ImpairmentError
-from vswitch.network.errors import NetworkError
+from vswitch.network.errors import ForbiddenError, InvalidRequestError, NetworkError
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +79,13 @@ async def in_one_line(request: web.Request, handler: Handler) -> web.StreamRespo
     """Every error as a `Problem`."""
     try:
         return await handler(request)
+    except ForbiddenError as error:
+        return problem(403, error.explained)
+    except InvalidRequestError as error:
+        return problem(400, error.explained)
     except NetworkError as error:
         return problem(404 if "not found" in str(error) else 409, error.explained)
-    except (AttachError, TooManyReadersError) as error:
+    except (AttachError, LinkError, TooManyReadersError) as error:
         return problem(409, str(error))
     except (ImpairmentError, FilterError, DescriptionError) as error:
         return problem(400, str(error))

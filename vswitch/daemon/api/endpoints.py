@@ -56,7 +56,7 @@ class _Endpoints:
             kind=endpoint.kind,
             namespace=endpoint.namespace or "",
             address=f"{endpoint.address}/{network.subnet.prefix_length}",
-            gateway=str(network.gateway),
+            gateway=str(network.default_route),
             mac=str(endpoint.mac),
             aliases=endpoint.aliases,
             published=tuple(str(publication) for publication in endpoint.publications),

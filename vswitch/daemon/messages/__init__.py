@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from vswitch.daemon.messages.base import Message as _Message
 from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
 from vswitch.impairment import LARGEST_SEED
 from vswitch.network.model import DEFAULT_NETWORK, EndpointKind
@@ -29,10 +30,6 @@ NO_ADDRESS = "none"
 
 HIGHEST_PID = 2**22
 """proc(5), pid_max: the kernel gives no process a higher number."""
-
-
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Problem(_Message):

@@ -1,0 +1,179 @@
+"""The words of `vswitch network`: names, options and help. What they do is in `networks`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vswitch.cli.options import JsonOption, SwitchOption
+
+network_app = typer.Typer(
+    help="""Networks that come and go while the switch runs, as `docker network` knows them.
+
+    Example:  [bold]vswitch network create --subnet 172.28.0.0/16 front[/bold]
+    """,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+_Networks = Annotated[
+    list[str],
+    typer.Argument(help="A name, an id, or how an id begins.", metavar="NETWORK..."),
+]
+
+
+@network_app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What it is to be called.", metavar="NAME")],
+    subnet: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Its addresses; 0.0.0.0/N for any subnet of that size.",
+            metavar="SUBNET",
+            show_default="one that nothing else has",
+        ),
+    ] = None,
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The switch's own address in it.",
+            metavar="ADDRESS",
+            show_default="the lowest",
+        ),
+    ] = None,
+    ip_range: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The part of the subnet that endpoints get addresses from.", metavar="SUBNET"
+        ),
+    ] = None,
+    aux_address: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An address that is somebody else's. With the name DefaultGatewayIPv4 the default "
+            "route of endpoints leads there.",
+            metavar="NAME=ADDRESS",
+        ),
+    ] = None,
+    driver: Annotated[
+        str, typer.Option("-d", "--driver", help="What carries it: bridge.", metavar="DRIVER")
+    ] = "bridge",
+    uplink: Annotated[
+        str | None,
+        typer.Option(
+            help="By which uplink its connections leave.",
+            metavar="NAME",
+            show_default="the default one",
+        ),
+    ] = None,
+    mtu: Annotated[
+        int | None, typer.Option(help="The longest packet, in bytes.", metavar="BYTES")
+    ] = None,
+    internal: Annotated[
+        bool, typer.Option("--internal", help="Let nothing in or out. Not supported yet.")
+    ] = False,
+    ipv6: Annotated[
+        bool, typer.Option("--ipv6", help="Give it IPv6 too. Not supported yet.")
+    ] = False,
+    opt: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--opt", help="A driver option of Docker's.", metavar="KEY=VALUE"),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Anything that you want to note about it.", metavar="KEY[=VALUE]"),
+    ] = None,
+    switch: SwitchOption = None,
+) -> None:
+    """Make a network and print its id. Endpoints join it by vswitch run --network.
+
+    Example:  [bold]vswitch network create --subnet 172.28.0.0/16 --ip-range 172.28.5.0/24
+    front[/bold]
+    """
+    from vswitch.cli import networks as verb
+
+    verb.create(
+        name,
+        verb.Wish(
+            subnets=tuple(subnet or ()),
+            gateways=tuple(gateway or ()),
+            ip_ranges=tuple(ip_range or ()),
+            aux_addresses=tuple(aux_address or ()),
+            driver=driver,
+            uplink=uplink,
+            mtu=mtu,
+            internal=internal,
+            ipv6=ipv6,
+            options=tuple(opt or ()),
+            labels=tuple(label or ()),
+        ),
+        switch,
+    )
+
+
+@network_app.command("ls")
+def list_networks(
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print ids only.")] = False,
+    no_trunc: Annotated[bool, typer.Option("--no-trunc", help="Print whole ids.")] = False,
+    filter_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-f",
+            "--filter",
+            help="Those with name=PART, id=BEGINNING, driver=NAME, or label=KEY\\[=VALUE].",
+            metavar="FILTER",
+        ),
+    ] = None,
+    json: JsonOption = False,
+    switch: SwitchOption = None,
+) -> None:
+    """List the networks, those of the configuration too.
+
+    Example:  [bold]vswitch network ls --filter name=front[/bold]
+    """
+    from vswitch.cli import networks as verb
+
+    verb.show(switch, tuple(filter_ or ()), quiet=quiet, whole_ids=no_trunc, json=json)
+
+
+@network_app.command()
+def inspect(network: _Networks, switch: SwitchOption = None) -> None:
+    """Print all about some networks, in Docker's JSON.
+
+    Example:  [bold]vswitch network inspect front[/bold]
+    """
+    from vswitch.cli import networks as verb
+
+    verb.inspect(network, switch)
+
+
+@network_app.command()
+def rm(
+    network: _Networks,
+    force: Annotated[
+        bool, typer.Option("-f", "--force", help="One that is not there is no mistake.")
+    ] = False,
+    switch: SwitchOption = None,
+) -> None:
+    """Remove networks that no endpoint is on. Exits with 1 where one could not be removed.
+
+    Example:  [bold]vswitch network rm front back[/bold]
+    """
+    from vswitch.cli import networks as verb
+
+    verb.remove(network, switch, force=force)
+
+
+@network_app.command()
+def prune(
+    force: Annotated[bool, typer.Option("-f", "--force", help="Do not ask.")] = False,
+    switch: SwitchOption = None,
+) -> None:
+    """Remove every network that no endpoint is on, but for those of the configuration.
+
+    Example:  [bold]vswitch network prune -f[/bold]
+    """
+    from vswitch.cli import networks as verb
+
+    verb.prune(switch, force=force)

@@ -1,0 +1,83 @@
+"""Networks that come and go, and what they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from vswitch.daemon.api import answers
+from vswitch.daemon.daemon import Daemon
+from vswitch.daemon.messages.networks import (
+    BRIDGE,
+    CreatedNetwork,
+    NetworkBody,
+    PrunedNetworks,
+)
+from vswitch.network import addressing, options
+from vswitch.network.errors import InvalidRequestError
+from vswitch.network.model import DEFAULT_TRANSLATION, NetworkRequest
+
+
+def routes(daemon: Daemon) -> list[web.RouteDef]:
+    """The routes of one daemon."""
+    networks = _Networks(daemon)
+    return [
+        web.get("/v1/networks", networks.all),
+        web.post("/v1/networks", networks.create),
+        web.post("/v1/networks/prune", networks.prune),
+        web.get("/v1/networks/{reference}", networks.inspect),
+        web.delete("/v1/networks/{reference}", networks.remove),
+    ]
+
+
+class _Networks:
+    def __init__(self, daemon: Daemon) -> None:
+        self._networks = daemon.networks
+
+    async def all(self, _: web.Request) -> web.Response:
+        return answers.rows(self._networks.all())
+
+    async def create(self, request: web.Request) -> web.Response:
+        body = await answers.body(request, NetworkBody)
+        understood = options.understand(body.options)
+        network = await self._networks.create(_wish(body, understood))
+        made = CreatedNetwork(Id=network.id, Warning="; ".join(understood.warnings))
+        return answers.json(made, status=201)
+
+    async def inspect(self, request: web.Request) -> web.Response:
+        return answers.json(self._networks.inspect(request.match_info["reference"]))
+
+    async def remove(self, request: web.Request) -> web.Response:
+        self._networks.remove(request.match_info["reference"])
+        return answers.nothing()
+
+    async def prune(self, _: web.Request) -> web.Response:
+        return answers.json(PrunedNetworks(NetworksDeleted=self._networks.prune()))
+
+
+def _wish(body: NetworkBody, understood: options.Understood) -> NetworkRequest:
+    """Raises InvalidRequestError."""
+    _refuse_what_is_not_there(body)
+    said = addressing.parse(body.subnet, body.gateway, body.ip_range, body.aux_addresses)
+    return NetworkRequest(
+        name=body.name,
+        subnet=said.subnet,
+        gateway=said.gateway,
+        ip_range=said.ip_range,
+        auxiliary=said.auxiliary,
+        mtu=understood.mtu,
+        uplink=body.uplink,
+        translation=replace(DEFAULT_TRANSLATION, external=understood.external),
+        options=tuple(body.options.items()),
+        labels=tuple(body.labels.items()),
+    )
+
+
+def _refuse_what_is_not_there(body: NetworkBody) -> None:
+    if body.driver != BRIDGE:
+        raise InvalidRequestError(f"driver {body.driver} is not supported yet: allowed is {BRIDGE}")
+    if body.ipv6:
+        raise InvalidRequestError("IPv6 is not supported yet: allowed is a network without it")
+    if body.internal:
+        raise InvalidRequestError("internal networks are not supported yet")

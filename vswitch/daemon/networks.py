@@ -1,0 +1,197 @@
+"""Networks of a running switch: what there is, what comes, and what goes again.
+
+Theory of operation. A network is in the `Inventory`, which says whether it may be and where, and in
+the dataplane, which knows it by number. Both have it or neither has: what fails halfway is undone.
+Nothing of a network is in the kernel, so a network without endpoints costs a few objects.
+
+A subnet that the switch chooses is one that the host itself has no route to on a link, and in which
+none of its name servers is: whoever is there would be out of the endpoints' reach. The host is
+looked at each time, as such routes come and go.
+
+What is shown has Docker's shape and words (`messages.networks`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from random import Random
+
+from vswitch import assembly
+from vswitch.daemon import links
+from vswitch.daemon.messages.networks import Ipam, IpamConfig, Member, NetworkObject
+from vswitch.daemon.runtime import Runtime
+from vswitch.daemon.uplinks import Uplinks
+from vswitch.dataplane.switch import Switch
+from vswitch.network import ids, networks
+from vswitch.network.errors import ForbiddenError
+from vswitch.network.inventory import Inventory
+from vswitch.network.model import Endpoint, Network, NetworkRequest
+from vswitch.units import SECOND, Nanoseconds
+from vswitch.wire.values import IpAddress, IpInterface
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A network of Docker's that the switch takes no part in, but lists."""
+
+    name: str
+    id: str
+    driver: str
+
+
+def identified(inside: Iterable[Network], random: Random) -> Iterator[Network]:
+    """Networks of a configuration, as made now."""
+    created = time.time_ns()
+    return (replace(each, id=ids.new_id(random), created=created) for each in inside)
+
+
+class Networks:
+    """The networks of one switch."""
+
+    def __init__(
+        self,
+        switch: Switch,
+        runtime: Runtime,
+        inventory: Inventory,
+        uplinks: Uplinks,
+        outside: Mapping[str, int],
+        name_servers: Iterable[IpAddress],
+        random: Random,
+    ) -> None:
+        """Nothing is made yet: `begin` and `create` do that. `outside` has the numbers of the
+        networks behind the uplinks, by the names of these, as they become known."""
+        self._switch = switch
+        self._runtime = runtime
+        self._inventory = inventory
+        self._uplinks = uplinks
+        self._outside = outside
+        self._name_servers = tuple(name_servers)
+        self._random = random
+        self._began = time.time_ns()
+        self._aside = (
+            Aside(networks.HOST_NETWORK, ids.new_id(random), "host"),
+            Aside(networks.NO_NETWORK, ids.new_id(random), "null"),
+        )
+        self._numbers: dict[str, int] = {}
+        self._configured: set[str] = set()
+
+    def number(self, network: Network) -> int:
+        """What the dataplane knows a network by."""
+        return self._numbers[network.name]
+
+    def begin(self, network: Network) -> None:
+        """Let a network of the configuration, which the inventory has, exist."""
+        self._configured.add(network.name)
+        self._carry(network)
+
+    async def create(self, request: NetworkRequest) -> Network:
+        """Make a network. Raises NetworkError or LinkError."""
+        on_links = await asyncio.to_thread(links.on_link_subnets)
+        network = self._inventory.add_network(
+            request,
+            ids.new_id(self._random),
+            time.time_ns(),
+            learnt=self._uplinks.learnt_subnets(),
+            keep_clear=(*networks.of_hosts(self._name_servers), *on_links),
+        )
+        try:
+            self._carry(network)
+        except BaseException:
+            self._inventory.remove_network(network.id)
+            raise
+        return network
+
+    def remove(self, reference: str) -> Network:
+        """Take a network away. Raises NetworkError."""
+        found = self._find(reference)
+        if isinstance(found, Aside):
+            raise ForbiddenError(f"{found.name} is a pre-defined network and cannot be removed")
+        network = self._inventory.remove_network(found.id)
+        number = self._numbers.pop(network.name)
+        self._switch.remove_network(number, self._runtime.now())
+        self._runtime.rearm()
+        log.info("network %s removed", network.name)
+        return network
+
+    def prune(self) -> tuple[str, ...]:
+        """Take away what no endpoint uses and no configuration asks for; the names of that."""
+        unused = [
+            network
+            for network in self._inventory.networks
+            if network.name not in self._configured and not self._inventory.is_in_use(network)
+        ]
+        return tuple(self.remove(network.id).name for network in unused)
+
+    def all(self) -> list[NetworkObject]:
+        """Every network, for people and programs."""
+        return [self._object(each) for each in self._there()]
+
+    def inspect(self, reference: str) -> NetworkObject:
+        """One of them. Raises NetworkError."""
+        return self._object(self._find(reference))
+
+    def _find(self, reference: str) -> Network | Aside:
+        return ids.find(reference, self._there())
+
+    def _there(self) -> tuple[Network | Aside, ...]:
+        return *self._inventory.networks, *self._aside
+
+    def _carry(self, network: Network) -> None:
+        domain = assembly.add_inside(self._switch, self._inventory, network, self._outside)
+        self._numbers[network.name] = domain.number
+        log.info("network %s: %s, gateway %s", network.name, network.subnet, network.gateway)
+
+    # As Docker shows it
+
+    def _object(self, network: Network | Aside) -> NetworkObject:
+        if isinstance(network, Aside):
+            return NetworkObject(
+                Name=network.name,
+                Id=network.id,
+                Created=_moment(self._began),
+                Driver=network.driver,
+                IPAM=Ipam(),
+            )
+        return NetworkObject(
+            Name=network.name,
+            Id=network.id,
+            Created=_moment(network.created),
+            IPAM=Ipam(Options={}, Config=(_ipam_config(network),)),
+            Containers={
+                ids.endpoint_id(endpoint): _member(endpoint, network)
+                for endpoint in self._inventory.endpoints_on(network)
+            },
+            Options=dict(network.options),
+            Labels=dict(network.labels),
+        )
+
+
+def _ipam_config(network: Network) -> IpamConfig:
+    return IpamConfig(
+        Subnet=str(network.subnet),
+        IPRange=str(network.ip_range or ""),
+        Gateway=str(network.gateway),
+        AuxiliaryAddresses={each.name: str(each.address) for each in network.auxiliary},
+    )
+
+
+def _member(endpoint: Endpoint, network: Network) -> Member:
+    return Member(
+        Name=endpoint.name,
+        EndpointID=ids.endpoint_id(endpoint),
+        MacAddress=str(endpoint.mac),
+        IPv4Address=str(IpInterface(endpoint.address, network.subnet)),
+    )
+
+
+def _moment(created: Nanoseconds) -> str:
+    """RFC 3339 with nanoseconds, as Docker writes times."""
+    second = datetime.fromtimestamp(created // SECOND, UTC)
+    return f"{second:%Y-%m-%dT%H:%M:%S}.{created % SECOND:09}Z"
