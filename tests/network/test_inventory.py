@@ -8,16 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vswitch.network import publish
-from vswitch.network.errors import NetworkError
+from vswitch.network.errors import ForbiddenError, NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
     DEFAULT_NETWORK,
+    AuxiliaryAddress,
     Configuration,
     Endpoint,
     EndpointKind,
     EndpointRequest,
     LearntAddress,
     Network,
+    NetworkRequest,
     Uplink,
 )
 from vswitch.translation import Translation
@@ -478,3 +480,92 @@ def test_publications_are_judged_by_the_address_that_was_learnt() -> None:
     with pytest.raises(NetworkError) as refused:
         inventory.add_endpoint(wanted("db", "front", f"{OTHER}:80:80"))
     assert refused.value.hint == "the uplink's address is 198.51.100.7"
+
+
+# Networks that come and go
+
+
+def added(inventory: Inventory, request: NetworkRequest) -> Network:
+    return inventory.add_network(request, f"{len(inventory.networks):064x}", 7)
+
+
+def test_network_that_came_is_there_and_its_gateway_has_a_mac(inventory: Inventory) -> None:
+    network = added(inventory, NetworkRequest("late"))
+    assert inventory.networks[-1] is network
+    assert inventory.network("late") is inventory.network(network.id) is network
+    assert str(network.subnet) == "172.19.0.0/16"
+    assert network.mac is not None
+
+
+def test_endpoint_may_name_its_network_by_the_beginning_of_an_id(inventory: Inventory) -> None:
+    inventory.add_network(NetworkRequest("late"), "c0ffee" + "0" * 58, 7)
+    endpoint = inventory.add_endpoint(wanted("web", "c0f"))
+    assert endpoint.network == "late"
+    assert inventory.endpoints_on(inventory.network("late")) == (endpoint,)
+
+
+def test_endpoints_get_addresses_of_the_range_only(inventory: Inventory) -> None:
+    request = NetworkRequest(
+        "late",
+        IpNetwork.parse("10.9.0.0/24"),
+        ip_range=IpNetwork.parse("10.9.0.128/30"),
+        auxiliary=(AuxiliaryAddress("router", IpAddress.parse("10.9.0.129")),),
+    )
+    assert str(added(inventory, request).gateway) == "10.9.0.128"
+    assert str(inventory.add_endpoint(wanted("a", "late")).address) == "10.9.0.130"
+    assert (
+        str(inventory.add_endpoint(wanted("b", "late", address="10.9.0.7")).address) == "10.9.0.7"
+    )
+    with pytest.raises(NetworkError) as refused:
+        inventory.add_endpoint(wanted("c", "late", address="10.9.0.129"))
+    assert refused.value.explained == (
+        "Address already in use (by router of network late, which is no endpoint)"
+    )
+
+
+def test_network_that_is_refused_leaves_nothing_behind(inventory: Inventory) -> None:
+    web = inventory.add_endpoint(wanted("web"))
+    request = NetworkRequest("late", IpNetwork.parse("10.9.0.0/24"), mac=web.mac)
+    with pytest.raises(NetworkError) as refused:
+        added(inventory, request)
+    assert refused.value.explained == f"MAC address {web.mac} already in use (by endpoint web)"
+    assert [each.name for each in inventory.networks] == ["bridge", "front", "small"]
+    added(inventory, replace(request, mac=None))
+
+
+def test_network_that_went_frees_its_name_subnet_and_mac(inventory: Inventory) -> None:
+    network = added(inventory, NetworkRequest("late", IpNetwork.parse("10.9.0.0/24")))
+    assert inventory.remove_network("late") is network
+    with pytest.raises(NetworkError, match=r"^network late not found$"):
+        inventory.network("late")
+    again = added(inventory, network.request)
+    assert (again.subnet, again.mac) == (network.subnet, network.mac)
+
+
+def test_network_of_the_configuration_can_go(inventory: Inventory) -> None:
+    assert inventory.remove_network("front") is FRONT
+    assert str(added(inventory, NetworkRequest("late")).subnet) == "172.18.0.0/16"
+
+
+def test_network_in_use_stays(inventory: Inventory) -> None:
+    for name in ("web", "db"):
+        inventory.add_endpoint(wanted(name))
+    with pytest.raises(ForbiddenError) as refused:
+        inventory.remove_network("front")
+    assert str(refused.value) == "network front has active endpoints (web, db)"
+    assert inventory.network("front") is FRONT
+
+
+def test_default_network_stays(inventory: Inventory) -> None:
+    with pytest.raises(ForbiddenError) as refused:
+        inventory.remove_network("bridge")
+    assert str(refused.value) == "bridge is a pre-defined network and cannot be removed"
+
+
+def test_outside_address_of_an_endpoint_is_no_networks() -> None:
+    inventory = Inventory((FRONT,), (ROOMY,), Random(1))
+    inventory.add_endpoint(replace(wanted("web"), external=SPARE))
+    with pytest.raises(NetworkError) as refused:
+        added(inventory, NetworkRequest("late", translation=Translation(external=SPARE)))
+    assert refused.value.explained == "Address already in use (by endpoint web)"
+    added(inventory, NetworkRequest("late", translation=Translation(external=OTHER)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import combinations
 
 import pytest
 from hypothesis import given
@@ -157,3 +158,56 @@ def test_usable_addresses_are_those_of_the_standard_library(
     assert bounds.last == int(reference.broadcast_address) - reserved
     somewhere = IpAddress((other % 2**32).to_bytes(4, "big"))
     assert ipam.is_usable(subnet, somewhere) == (bounds.first <= other % 2**32 <= bounds.last)
+
+
+@pytest.mark.parametrize(
+    ("length", "taken", "chosen"),
+    [
+        (24, (), "172.17.0.0/24"),
+        (24, ("172.17.0.0/16",), "172.18.0.0/24"),
+        (24, ("172.17.0.0/25", "172.17.1.7/32"), "172.17.2.0/24"),
+        (15, (), "172.20.0.0/15"),
+        (15, ("172.21.0.0/16",), "172.22.0.0/15"),
+        (14, ("172.21.0.0/16", "172.20.0.0/14"), "172.24.0.0/14"),
+        (30, ("172.17.0.0/16", "172.18.0.0/15", "172.20.0.0/14"), "172.24.0.0/30"),
+    ],
+)
+def test_subnet_of_a_size_is_the_first_free_part_of_the_pools(
+    length: int, taken: tuple[str, ...], chosen: str
+) -> None:
+    assert ipam.choose_subnet([net(each) for each in taken], length) == net(chosen)
+
+
+def test_pools_have_room_for_a_thousand_small_networks() -> None:
+    taken = [net("172.17.0.0/16")]
+    for _ in range(1000):
+        taken.append(ipam.choose_subnet(taken, 24))
+    assert all(not a.overlaps(b) for a, b in combinations(taken, 2))
+    assert taken[-1] == net("172.21.231.0/24")
+
+
+def test_no_pool_is_as_large_as_that() -> None:
+    with pytest.raises(NetworkError, match="fully subnetted"):
+        ipam.choose_subnet([], 13)
+
+
+def test_addresses_are_given_from_the_range_and_taken_by_name_anywhere() -> None:
+    pool = ipam.AddressPool(net("172.28.0.0/16"), net("172.28.5.0/30"))
+    assert [str(pool.take_lowest()) for _ in range(2)] == ["172.28.5.0", "172.28.5.1"]
+    pool.take(IpAddress.parse("172.28.0.9"))
+    pool.release(IpAddress.parse("172.28.0.9"))
+    assert [str(pool.take_lowest()) for _ in range(2)] == ["172.28.5.2", "172.28.5.3"]
+    with pytest.raises(NetworkError) as refused:
+        pool.take_lowest()
+    assert refused.value.explained == (
+        "no available addresses on this pool (all of 172.28.5.0/30 is in use)"
+    )
+
+
+def test_range_at_the_edge_of_a_subnet_keeps_its_first_and_last_address_back() -> None:
+    low = ipam.AddressPool(net("10.0.0.0/24"), net("10.0.0.0/30"))
+    high = ipam.AddressPool(net("10.0.0.0/24"), net("10.0.0.252/30"))
+    assert [str(low.take_lowest()) for _ in range(3)] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    assert [str(high.take_lowest()) for _ in range(3)] == ["10.0.0.252", "10.0.0.253", "10.0.0.254"]
+    with pytest.raises(NetworkError):
+        high.take_lowest()

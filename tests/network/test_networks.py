@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from vswitch.network.errors import ForbiddenError, InvalidRequestError, NetworkError
 from vswitch.network.model import (
     DEFAULT_NETWORK,
+    AuxiliaryAddress,
     LearntAddress,
     Network,
     NetworkRequest,
     Uplink,
 )
-from vswitch.network.networks import Resolved, overlapping, resolve
+from vswitch.network.networks import Resolved, create, overlapping, resolve
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
+
+
+def ip(text: str) -> IpAddress:
+    return IpAddress.parse(text)
+
 
 UPLINK = Uplink("up0", IpInterface.parse("198.51.100.2/24"))
 
@@ -179,3 +188,151 @@ def test_every_mistake_is_told() -> None:
         "Invalid network name (a/b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
     )
     assert result.refusals[2].error.hint == "at most 63 characters"
+
+
+@pytest.mark.parametrize("name", ["host", "none"])
+def test_configuration_has_no_network_of_a_predefined_name(name: str) -> None:
+    assert refusal(resolved(wanted(name)))[2] == (
+        f"operation is not permitted on predefined {name} network "
+    )
+
+
+# One network beside others
+
+
+def made(
+    request: NetworkRequest,
+    *beside: Network,
+    learnt: tuple[tuple[IpNetwork, str], ...] = (),
+    keep_clear: tuple[str, ...] = (),
+) -> Network:
+    return create(
+        request,
+        beside=(DEFAULT_NETWORK, *beside),
+        outside=(UPLINK,),
+        learnt=learnt,
+        keep_clear=[IpNetwork.parse(each) for each in keep_clear],
+        network_id="f" * 64,
+        created=1_700_000_000 * 10**9,
+    )
+
+
+def ranged(ip_range: str, **auxiliary: str) -> NetworkRequest:
+    return NetworkRequest(
+        "front",
+        IpNetwork.parse("172.28.0.0/16"),
+        ip_range=IpNetwork.parse(ip_range),
+        auxiliary=tuple(
+            AuxiliaryAddress(name, IpAddress.parse(text)) for name, text in auxiliary.items()
+        ),
+    )
+
+
+def test_network_is_what_its_request_its_id_and_its_time_say() -> None:
+    request = replace(
+        ranged("172.28.5.0/24", router="172.28.5.7"), options=(("a", "b"),), labels=(("c", ""),)
+    )
+    network = made(request)
+    assert (network.id, network.created) == ("f" * 64, 1_700_000_000 * 10**9)
+    assert network.request == replace(request, gateway=IpAddress.parse("172.28.5.0"))
+    assert made(network.request) == network
+
+
+def test_gateway_that_nobody_chose_is_the_lowest_address_of_the_range() -> None:
+    assert str(made(ranged("172.28.5.0/24")).gateway) == "172.28.5.0"
+    assert str(made(ranged("172.28.0.0/24")).gateway) == "172.28.0.1"
+    assert str(made(ranged("172.28.5.0/24", router="172.28.5.0")).gateway) == "172.28.5.1"
+
+
+def test_default_route_leads_to_the_gateway_or_to_who_is_named_for_it() -> None:
+    assert made(ranged("172.28.5.0/24", router="172.28.0.9")).default_route == IpAddress.parse(
+        "172.28.5.0"
+    )
+    other = made(ranged("172.28.5.0/24", DefaultGatewayIPv4="172.28.0.9"))
+    assert str(other.default_route) == "172.28.0.9"
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (wanted("bridge"), "operation is not permitted on predefined bridge network "),
+        (wanted("host"), "operation is not permitted on predefined host network "),
+        (wanted("none"), "operation is not permitted on predefined none network "),
+    ],
+)
+def test_predefined_name_is_forbidden(request_: NetworkRequest, told: str) -> None:
+    with pytest.raises(ForbiddenError) as refused:
+        made(request_)
+    assert str(refused.value) == told
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        (wanted("there"), "network with name there already exists"),
+        (
+            wanted("a/b"),
+            "Invalid network name (a/b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+        ),
+        (
+            wanted("front", "10.1.2.0/24"),
+            "invalid pool request: Pool overlaps with other one on this address space "
+            "(10.0.0.0/8 of network there)",
+        ),
+        (
+            wanted("front", "203.0.113.0/25"),
+            "invalid pool request: Pool overlaps with other one on this address space "
+            "(203.0.113.0/24 of uplink wan)",
+        ),
+        (
+            ranged("172.28.5.0/24", router="172.28.0.0"),
+            "failed to allocate secondary ip address (router:172.28.0.0): Address already in use "
+            "(it is the network or broadcast address of 172.28.0.0/16)",
+        ),
+        (
+            replace(ranged("172.28.5.0/24", router="172.28.0.9"), gateway=ip("172.28.0.9")),
+            "failed to allocate secondary ip address (router:172.28.0.9): Address already in use",
+        ),
+        (
+            wanted("front", "10.0.0.0/32", "10.0.0.0"),
+            "invalid pool request: Pool overlaps with other one on this address space "
+            "(10.0.0.0/8 of network there)",
+        ),
+        (replace(wanted("front"), uplink="wlan"), "uplink wlan not found (there is uplink)"),
+    ],
+)
+def test_network_that_cannot_be_is_refused(request_: NetworkRequest, told: str) -> None:
+    there = made(wanted("there", "10.0.0.0/8"))
+    with pytest.raises(NetworkError) as refused:
+        made(request_, there, learnt=((IpNetwork.parse("203.0.113.0/24"), "of uplink wan"),))
+    assert refused.value.explained == told
+
+
+def test_what_makes_no_sense_by_itself_is_told_at_once() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        made(replace(ranged("10.0.0.0/24"), gateway=ip("10.0.0.1")))
+    assert str(refused.value) == (
+        "invalid network config: "
+        "invalid ip-range 10.0.0.0/24: parent subnet 172.28.0.0/16 doesn't contain ip-range; "
+        "invalid gateway 10.0.0.1: parent subnet 172.28.0.0/16 doesn't contain this address"
+    )
+
+
+def test_chosen_subnet_is_clear_of_networks_uplinks_and_what_the_host_has() -> None:
+    there = made(wanted("there", "172.18.0.0/16"))
+    learnt = ((IpNetwork.parse("172.19.7.0/24"), "of uplink wan"),)
+    auto = made(
+        wanted("auto"), there, learnt=learnt, keep_clear=("172.20.0.53/32", "172.21.0.0/30")
+    )
+    assert (str(auto.subnet), str(auto.gateway)) == ("172.22.0.0/16", "172.22.0.1")
+
+
+def test_subnet_of_a_size_is_chosen_like_any() -> None:
+    network = made(wanted("small", "0.0.0.0/24"), keep_clear=("172.18.0.7/32",))
+    assert (str(network.subnet), str(network.gateway)) == ("172.18.1.0/24", "172.18.1.1")
+
+
+def test_pools_that_are_all_taken_have_no_subnet_left() -> None:
+    with pytest.raises(NetworkError) as refused:
+        made(wanted("auto"), keep_clear=("172.16.0.0/12", "192.168.0.0/16"))
+    assert str(refused.value) == "all predefined address pools have been fully subnetted"

@@ -117,6 +117,7 @@ class Inventory:
             network_id=network_id,
             created=created,
         )
+        self._check_external_is_no_endpoints(network)
         if network.mac is None:
             network = replace(network, mac=self._macs.allocate())
         else:
@@ -368,6 +369,13 @@ class Inventory:
         for network in self._networks.values():
             if network.translation.external == address:
                 raise NetworkError(message, hint=f"by network {network.name}")
+
+    def _check_external_is_no_endpoints(self, network: Network) -> None:
+        address = network.translation.external
+        for claim in self._claims.values():
+            if address is not None and claim.request.external == address:
+                hint = f"by endpoint {claim.request.name}"
+                raise NetworkError("Address already in use", hint=hint, key=("external",))
 
     def _claim_mappings(self, claim: _Claim) -> None:
         request, network = claim.request, claim.network

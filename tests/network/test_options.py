@@ -1,0 +1,85 @@
+"""Docker's driver options: honoured, accepted where they change nothing, or refused in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from vswitch.network.errors import InvalidRequestError
+from vswitch.network.options import understand
+from vswitch.wire.values import IpAddress
+
+MTU = "com.docker.network.driver.mtu"
+BRIDGE = "com.docker.network.bridge"
+
+
+def test_no_option_leaves_everything_as_it_is() -> None:
+    assert understand({}) == (1500, None, ())
+
+
+@pytest.mark.parametrize(("text", "mtu"), [("9000", 9000), ("0", 1500), ("68", 68)])
+def test_mtu_is_honoured(text: str, mtu: int) -> None:
+    assert understand({MTU: text}).mtu == mtu
+
+
+def test_outside_address_is_honoured() -> None:
+    understood = understand({"com.docker.network.host_ipv4": "198.51.100.7"})
+    assert understood.external == IpAddress.parse("198.51.100.7")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (f"{BRIDGE}.enable_ip_masquerade", "TRUE"),
+        (f"{BRIDGE}.enable_icc", "1"),
+        (f"{BRIDGE}.host_binding_ipv4", "0.0.0.0"),
+        (f"{BRIDGE}.gateway_mode_ipv4", "nat"),
+        (f"{BRIDGE}.inhibit_ipv4", "f"),
+        ("com.docker.network.container_iface_prefix", "eth"),
+    ],
+)
+def test_option_that_says_what_is_so_anyway_is_accepted(key: str, text: str) -> None:
+    assert understand({key: text}) == (1500, None, ())
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "told"),
+    [
+        (MTU, "-1", "invalid MTU number: -1"),
+        (MTU, "67", "invalid MTU number: 67 (allowed is 68 to 65521)"),
+        (
+            MTU,
+            "big",
+            f'failed to parse {MTU} value: big (strconv.Atoi: parsing "big": invalid syntax)',
+        ),
+        (
+            f"{BRIDGE}.enable_icc",
+            "yes",
+            f"failed to parse {BRIDGE}.enable_icc value: yes "
+            '(strconv.ParseBool: parsing "yes": invalid syntax)',
+        ),
+        (
+            f"{BRIDGE}.enable_icc",
+            "false",
+            f"option {BRIDGE}.enable_icc=false is not supported yet: allowed is true",
+        ),
+        (f"{BRIDGE}.gateway_mode_ipv4", "open", "unknown gateway mode open"),
+        (
+            f"{BRIDGE}.gateway_mode_ipv4",
+            "routed",
+            f"option {BRIDGE}.gateway_mode_ipv4=routed is not supported yet: allowed is nat",
+        ),
+        ("com.docker.network.enable_ipv4", "false", "IPv4 or IPv6 must be enabled"),
+    ],
+)
+def test_option_that_cannot_be_honoured_is_refused(key: str, text: str, told: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        understand({key: text})
+    assert refused.value.explained == told
+
+
+def test_option_without_effect_is_told() -> None:
+    understood = understand({f"{BRIDGE}.name": "br0", "com.docker.network.driver.mut": "9000"})
+    assert understood.warnings == (
+        f"option {BRIDGE}.name has no effect: the switch makes no bridge",
+        f'option com.docker.network.driver.mut is unknown: did you mean "{MTU}"?',
+    )
