@@ -400,3 +400,64 @@ def test_any_document_is_honoured_or_refused_in_lines(document: dict[str, object
     for line in said:
         assert line.startswith("lab.toml: ")
         assert line.isprintable()
+
+
+# Where networks are placed
+
+
+def placed(text: str, *keep_clear: str) -> dict[str, tuple[str, str]]:
+    """The subnet and the gateway of each network."""
+    clear = [IpNetwork.parse(each) for each in keep_clear]
+    configuration = config.parse(f'name = "lab"\n{text}', "lab.toml", clear)
+    return {each.name: (str(each.subnet), str(each.gateway)) for each in configuration.networks}
+
+
+def test_default_network_is_where_bip_says_and_stays_a_predefined_one() -> None:
+    configuration = config.parse('name = "lab"\nbip = "172.26.0.5/24"', "lab.toml")
+    (bridge,) = configuration.networks
+    assert (str(bridge.subnet), str(bridge.gateway)) == ("172.26.0.0/24", "172.26.0.5")
+    assert bridge.predefined
+
+
+def test_subnet_that_the_default_network_has_left_is_for_others() -> None:
+    text = 'bip = "172.26.0.5/24"\n[networks.front]\n[networks.back]\nsubnet = "172.26.0.0/25"'
+    (only,) = lines(f'name = "lab"\n{text}')
+    assert "(172.26.0.0/24 of network bridge" in only
+    assert placed(text.partition("[networks.back]")[0])["front"][0] == "172.17.0.0/16"
+
+
+def test_default_network_is_described_once() -> None:
+    text = 'name = "lab"\nbip = "172.26.0.5/24"\n[networks.bridge]\n'
+    assert lines(text) == [
+        'lab.toml: bip: found "172.26.0.5/24": not allowed with [networks.bridge], '
+        "which has a subnet and a gateway of its own"
+    ]
+
+
+def test_subnets_that_nobody_chose_come_from_the_pools_of_the_configuration() -> None:
+    pools = 'default_address_pools = [{ base = "10.9.0.0/24", size = 25 }, '
+    pools += '{ base = "10.10.0.0/16", size = 24 }]\n'
+    found = placed(pools + "[networks.a]\n[networks.b]\n[networks.c]\n", "10.10.0.7/32")
+    assert [subnet for subnet, _ in found.values()] == [
+        *("172.17.0.0/16", "10.9.0.0/25", "10.9.0.128/25", "10.10.1.0/24"),
+    ]
+
+
+def test_subnet_that_nobody_chose_is_not_one_of_the_hosts() -> None:
+    text = '[networks.a]\n[networks.b]\nsubnet = "172.18.0.0/16"\n'
+    assert placed(text, "172.16.0.0/14", "172.20.1.0/24")["a"][0] == "172.21.0.0/16"
+    assert placed(text, "172.18.1.0/24")["b"][0] == "172.18.0.0/16"
+
+
+def test_range_and_auxiliary_addresses_are_kept_free_of_the_gateway() -> None:
+    text = (
+        '[networks.a]\nsubnet = "10.1.0.0/16"\nip_range = "10.1.5.0/24"\n'
+        'aux_addresses = { router = "10.1.5.0" }\nlabels = { stage = "test" }\n'
+    )
+    assert placed(text)["a"] == ("10.1.0.0/16", "10.1.5.1")
+    network = config.parse(f'name = "lab"\n{text}', "lab.toml").networks[1]
+    assert network.labels == (("stage", "test"),)
+
+
+def test_any_subnet_of_a_size_may_be_asked_for() -> None:
+    assert placed('[networks.a]\nsubnet = "0.0.0.0/24"\n')["a"][0] == "172.18.0.0/24"

@@ -55,6 +55,7 @@ UPLINK_GATEWAY = "allowed is the address of another host in 198.51.100.0/24"
 UPLINK_MAC = 'allowed is "auto" or a unicast MAC address, like "02:00:5e:10:00:01"'
 SUBNET = 'allowed is an IPv4 subnet, like "172.18.0.0/16"'
 GATEWAY = "allowed is an IPv4 address in the network's subnet"
+BIP = 'allowed is an IPv4 address with its prefix length, like "172.26.0.1/16"'
 MTU = "allowed is a number of bytes from 68 to 65521"
 PUBLISH = '"[ip:][host[-end]:]port[-end][/tcp|udp]", like "8080:80"'
 UPSTREAM = 'allowed is an IP address, alone or with a port: "198.51.100.53", "198.51.100.53:53"'
@@ -81,13 +82,13 @@ MISTAKES = [
         '"lab"',
         '"lab"\nuplnk = 1',
         "uplnk: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
-        'limits; did you mean "uplink"?',
+        'limits, bip, default_address_pools; did you mean "uplink"?',
     ),
     (
         '"lab"',
         '"lab"\nzzz = 1',
         "zzz: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
-        "limits",
+        "limits, bip, default_address_pools",
     ),
     ('interface = "up0"\n', "", f"uplink.interface: missing: {INTERFACE}"),
     (
@@ -225,11 +226,59 @@ MISTAKES = [
         'mac = "00:00:00:00:00:00"',
         f'endpoints.web.mac: found "00:00:00:00:00:00": {UPLINK_MAC}',
     ),
+    ("mtu =", "zzz =", "networks.front.zzz: unknown key"),
     (
-        "mtu =",
-        "icc =",
-        "networks.front.icc: unknown key: allowed is subnet, gateway, mtu, mac, uplink, external, "
-        "untranslated, filtering, refresh, window_tracking, port_parity, resets, timeouts, quotas",
+        "mtu = 9000",
+        'ip_range = "172.16.0.0/12"',
+        "networks.front.ip_range: "
+        'found "172.16.0.0/12": invalid ip-range 172.16.0.0/12: '
+        "CIDR block is bigger than its parent subnet 172.18.0.0/16",
+    ),
+    (
+        "mtu = 9000",
+        'ip_range = "172.18.5.1/24"',
+        "networks.front.ip_range: "
+        'found "172.18.5.1/24": invalid subnet 172.18.5.1/24: it should be 172.18.5.0/24',
+    ),
+    (
+        "mtu = 9000",
+        'aux_addresses = { router = "172.19.0.9" }',
+        'networks.front.aux_addresses.router: found "172.19.0.9": '
+        "auxiliary address: (router:172.19.0.9) must belong to the master pool: 172.18.0.0/16",
+    ),
+    (
+        "mtu = 9000",
+        "aux_addresses = { router = 9 }",
+        "networks.front.aux_addresses.router: found 9: allowed is an IPv4 address",
+    ),
+    (
+        "mtu = 9000",
+        "labels = { stage = 9 }",
+        "networks.front.labels.stage: found 9: allowed is a text",
+    ),
+    ('"lab"', '"lab"\nbip = "172.26.0.1"', f'bip: found "172.26.0.1": {BIP}'),
+    ('"lab"', '"lab"\nbip = "fd00::1/64"', f'bip: found "fd00::1/64": {BIP}'),
+    (
+        '"lab"',
+        '"lab"\nbip = "172.26.0.0/16"',
+        'bip: found "172.26.0.0/16": that is the network or broadcast address of 172.26.0.0/16',
+    ),
+    (
+        '"lab"',
+        '"lab"\nbip = "127.0.0.1/8"',
+        'bip: found "127.0.0.1/8": '
+        "allowed is a subnet of unicast addresses, and 127.0.0.0/8 has none",
+    ),
+    (
+        '"lab"',
+        '"lab"\ndefault_address_pools = [{ base = "10.0.0.0/16", size = 8 }]',
+        "default_address_pools[0].size: "
+        "found 8: allowed is a prefix length from 16, that of its base, to 32",
+    ),
+    (
+        '"lab"',
+        '"lab"\ndefault_address_pools = [{ base = "10.0.0.0/16" }]',
+        "default_address_pools[0].size: missing: allowed is a prefix length from 1 to 32",
     ),
     (
         "[networks.back]",

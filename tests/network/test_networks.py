@@ -36,7 +36,7 @@ def wanted(
 
 
 def resolved(*requests: NetworkRequest, with_default: bool = True) -> Resolved:
-    return resolve(requests, outside=(UPLINK,), with_default=with_default)
+    return resolve(requests, outside=(UPLINK,), default=DEFAULT_NETWORK if with_default else None)
 
 
 def subnets(result: Resolved) -> dict[str, str]:
@@ -81,7 +81,7 @@ def test_pools_keep_clear_of_the_uplink_and_of_name_servers() -> None:
     result = resolve(
         [wanted("auto")],
         outside=(Uplink("up0", IpInterface.parse("172.18.7.1/24")),),
-        with_default=True,
+        default=DEFAULT_NETWORK,
         keep_clear=[IpNetwork.parse("172.19.0.53/32"), IpNetwork.parse("fd00::53/128")],
     )
     assert subnets(result)["auto"] == "172.20.0.0/16"
@@ -94,7 +94,7 @@ def test_no_network_is_placed_where_any_uplink_is() -> None:
         Uplink("up2", LearntAddress.DHCP, name="mobile"),
     )
     result = resolve(
-        [wanted("auto"), wanted("hand", "172.18.7.128/25")], outside=others, with_default=True
+        [wanted("auto"), wanted("hand", "172.18.7.128/25")], outside=others, default=DEFAULT_NETWORK
     )
     assert subnets(Resolved(result.networks, ()))["auto"] == "172.19.0.0/16"
     assert refusal(result)[2].endswith("(172.18.7.0/24 of uplink wan)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from vswitch.cli.problem import Problem, require_root
@@ -11,6 +12,7 @@ from vswitch.debug.live.triggers import UnknownReasonError
 from vswitch.network import config
 from vswitch.network.config import ConfigurationError
 from vswitch.network.model import Configuration
+from vswitch.wire.values import IpNetwork
 
 
 def check(path: Path) -> None:
@@ -24,10 +26,15 @@ def up(path: Path, fast_path: str | None) -> None:
     """Run the switch in the foreground, by the fast path of that name."""
     from vswitch.daemon.daemon import StartError
     from vswitch.daemon.journal import AlreadyRunning
+    from vswitch.daemon.links import LinkError
+    from vswitch.daemon.networks import host_subnets
     from vswitch.daemon.service import serve
     from vswitch.fastpath import NoSuchFastPath
 
-    configuration = _load(path)
+    try:
+        configuration = _load(path, host_subnets())
+    except LinkError as error:
+        raise Problem(str(error)) from error
     require_root("vswitch up")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
@@ -38,9 +45,9 @@ def up(path: Path, fast_path: str | None) -> None:
         raise Problem(str(error)) from error
 
 
-def _load(path: Path) -> Configuration:
+def _load(path: Path, keep_clear: Iterable[IpNetwork] = ()) -> Configuration:
     try:
-        configuration = config.load(path)
+        configuration = config.load(path, keep_clear)
         triggers.compile_all(configuration.recorder.triggers)
     except ConfigurationError as error:
         raise Problem(str(error)) from error

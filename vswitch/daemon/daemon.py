@@ -71,7 +71,7 @@ class Daemon:
         upstreams = configuration.dns.upstreams or host_upstreams(host_resolv_conf)
         self.configuration = configuration
         inside = identified(configuration.networks, random)
-        self.inventory = Inventory(inside, configuration.uplinks, random)
+        self.inventory = Inventory(inside, configuration.uplinks, random, configuration.pools)
         self.switch = Switch(random, configuration.limits, fast_path)
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
@@ -86,7 +86,7 @@ class Daemon:
         """The networks behind the uplinks, by the names of these."""
         self.networks = Networks(
             *(self.switch, self.runtime, self.inventory, self._uplinks, self._outside),
-            name_servers=[address for address, _ in upstreams],
+            name_servers=[address for address, _ in configuration.dns.upstreams],
             random=random,
         )
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)

@@ -22,8 +22,9 @@ from datetime import UTC, datetime
 from random import Random
 
 from vswitch import assembly
-from vswitch.daemon import links
+from vswitch.daemon import links, netns
 from vswitch.daemon.messages.networks import Ipam, IpamConfig, Member, NetworkObject
+from vswitch.daemon.resolver import host_upstreams
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
@@ -32,7 +33,7 @@ from vswitch.network.errors import ForbiddenError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint, Network, NetworkRequest
 from vswitch.units import SECOND, Nanoseconds
-from vswitch.wire.values import IpAddress, IpInterface
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,19 @@ class Aside:
     name: str
     id: str
     driver: str
+
+
+def host_subnets() -> list[IpNetwork]:
+    """Where the host itself reaches somebody: on its links, and at its name servers.
+
+    Raises LinkError.
+    """
+    try:
+        resolv_conf = netns.RESOLV_CONF.read_text()
+    except OSError:
+        resolv_conf = ""
+    servers = [address for address, _ in host_upstreams(resolv_conf)]
+    return [*networks.of_hosts(servers), *links.on_link_subnets()]
 
 
 def identified(inside: Iterable[Network], random: Random) -> Iterator[Network]:
@@ -66,7 +80,8 @@ class Networks:
         random: Random,
     ) -> None:
         """Nothing is made yet: `begin` and `create` do that. `outside` has the numbers of the
-        networks behind the uplinks, by the names of these, as they become known."""
+        networks behind the uplinks, by the names of these, as they become known; `name_servers`
+        are those that the configuration names."""
         self._switch = switch
         self._runtime = runtime
         self._inventory = inventory
@@ -93,13 +108,23 @@ class Networks:
 
     async def create(self, request: NetworkRequest) -> Network:
         """Make a network. Raises NetworkError or LinkError."""
-        on_links = await asyncio.to_thread(links.on_link_subnets)
+        hosts = await asyncio.to_thread(host_subnets)
+        keep_clear = (*networks.of_hosts(self._name_servers), *hosts)
+        return self.make(request, ids.new_id(self._random), time.time_ns(), keep_clear)
+
+    def make(
+        self,
+        request: NetworkRequest,
+        network_id: str,
+        created: Nanoseconds,
+        keep_clear: Iterable[IpNetwork] = (),
+    ) -> Network:
+        """Make the network that a request, its id and its time of creation stand for; a subnet that
+        nobody chose does not overlap `keep_clear`. Raises NetworkError."""
         network = self._inventory.add_network(
-            request,
-            ids.new_id(self._random),
-            time.time_ns(),
+            *(request, network_id, created),
             learnt=self._uplinks.learnt_subnets(),
-            keep_clear=(*networks.of_hosts(self._name_servers), *on_links),
+            keep_clear=keep_clear,
         )
         try:
             self._carry(network)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,14 +30,17 @@ from typing import Any
 from vswitch.network import networks, schema, translations, uplinks
 from vswitch.network.errors import KeyPath
 from vswitch.network.inventory import Inventory
+from vswitch.network.ipam import PREDEFINED_POOLS, Pool
 from vswitch.network.mistakes import ConfigurationError, Mistake, lines, quote
 from vswitch.network.model import (
     DEFAULT_NETWORK,
     DEFAULT_UPLINK,
+    AuxiliaryAddress,
     Configuration,
     DnsSettings,
     EndpointRequest,
     LearntAddress,
+    Network,
     NetworkRequest,
     RecorderSettings,
     Uplink,
@@ -45,6 +48,7 @@ from vswitch.network.model import (
 from vswitch.network.networks import Resolved
 from vswitch.network.schema import Document, EndpointTable, UplinkTable
 from vswitch.translation import Limits, Outside
+from vswitch.wire.values import IpNetwork
 
 __all__ = ["ConfigurationError", "load", "parse"]
 
@@ -58,6 +62,7 @@ _DISPENSABLE: Mapping[str | int, tuple[str, ...]] = {
     "networks": (
         *("mtu", "mac", "uplink", "external", "untranslated", "filtering", "refresh"),
         *("window_tracking", "port_parity", "resets", "timeouts", "quotas"),
+        *("aux_addresses", "labels"),
     ),
     "endpoints": (
         *("kind", "address", "mac", "aliases", "publish", "external", "mappings"),
@@ -68,13 +73,15 @@ _DISPENSABLE: Mapping[str | int, tuple[str, ...]] = {
 """Keys of a table with a name of its own that the rest of it can be judged without."""
 
 
-def load(path: Path) -> Configuration:
+def load(path: Path, keep_clear: Iterable[IpNetwork] = ()) -> Configuration:
     """Read and check the file at `path`.
+
+    Subnets that nobody chose do not overlap `keep_clear`.
 
     Raises:
         ConfigurationError: it cannot be read or honoured; every mistake in it is named.
     """
-    return parse(read_text(path), str(path))
+    return parse(read_text(path), str(path), keep_clear)
 
 
 def read_text(path: Path) -> str:
@@ -95,7 +102,7 @@ def read_text(path: Path) -> str:
         raise ConfigurationError([f"{path}:{line}: {words}"]) from None
 
 
-def parse(text: str, file: str) -> Configuration:
+def parse(text: str, file: str, keep_clear: Iterable[IpNetwork] = ()) -> Configuration:
     """Check the configuration in `text`; `file` is what its mistakes are blamed on.
 
     Raises:
@@ -103,7 +110,7 @@ def parse(text: str, file: str) -> Configuration:
     """
     with nesting_refused(file):
         document = read_toml(text, file)
-        configuration, mistakes = judge(document)
+        configuration, mistakes = judge(document, keep_clear)
         if mistakes:
             raise ConfigurationError(lines(file, document, mistakes))
     return configuration
@@ -131,13 +138,15 @@ def read_toml(text: str, file: str) -> dict[str, Any]:
         raise ConfigurationError([_syntax_mistake(text, file, str(error))]) from None
 
 
-def judge(document: dict[str, Any]) -> tuple[Configuration, list[Mistake]]:
+def judge(
+    document: dict[str, Any], keep_clear: Iterable[IpNetwork] = ()
+) -> tuple[Configuration, list[Mistake]]:
     """The configuration that the tables of `document` ask for, and every mistake in them.
 
     Where there are mistakes, the configuration is that of the rest and not to be used.
     """
     mistakes, sound = _check_shape(document)
-    configuration, disagreements = _agree(document, sound)
+    configuration, disagreements = _agree(document, sound, tuple(keep_clear))
     return configuration, mistakes + disagreements
 
 
@@ -188,15 +197,21 @@ def _remove(document: dict[str, Any], path: KeyPath) -> None:
     table.pop(last, None)
 
 
-def _agree(document: dict[str, Any], sound: Document) -> tuple[Configuration, list[Mistake]]:
+def _agree(
+    document: dict[str, Any], sound: Document, keep_clear: tuple[IpNetwork, ...]
+) -> tuple[Configuration, list[Mistake]]:
     """What `sound` asks for as a whole, and every disagreement between its parts."""
-    outside, mistakes = _uplinks(document, sound)
+    default, mistakes = _default_network(document, sound)
+    pools, too_large = _pools(sound)
+    outside, disagreements = _uplinks(document, sound, default)
+    mistakes += [*too_large, *disagreements]
     servers = tuple(sound.dns.upstream)
     resolved = networks.resolve(
         _network_requests(document, sound),
         outside=outside,
-        with_default=_wants_default_network(document),
-        keep_clear=networks.of_hosts(address for address, _ in servers),
+        default=default,
+        pools=pools,
+        keep_clear=(*networks.of_hosts(address for address, _ in servers), *keep_clear),
     )
     for refusal in resolved.refusals:
         path = ("networks", refusal.name, *refusal.error.key)
@@ -216,11 +231,41 @@ def _agree(document: dict[str, Any], sound: Document) -> tuple[Configuration, li
         DnsSettings(servers),
         _recorder(sound),
         _limits(sound),
+        pools,
     )
     return configuration, mistakes
 
 
-def _uplinks(document: dict[str, Any], sound: Document) -> tuple[tuple[Uplink, ...], list[Mistake]]:
+def _default_network(
+    document: dict[str, Any], sound: Document
+) -> tuple[Network | None, list[Mistake]]:
+    """The predefined network, where it is not configured as any other."""
+    name, bip = DEFAULT_NETWORK.name, sound.bip
+    if name in _tables(document, "networks"):
+        words = f"not allowed with [networks.{name}], which has a subnet and a gateway of its own"
+        return None, [Mistake(("bip",), words)] if bip else []
+    if bip is None:
+        return DEFAULT_NETWORK, []
+    return replace(DEFAULT_NETWORK, subnet=bip.network, gateway=bip.address), []
+
+
+def _pools(sound: Document) -> tuple[tuple[Pool, ...], list[Mistake]]:
+    """Where subnets come from, and each pool that is smaller than one of its parts."""
+    pools = tuple(Pool(table.base, table.size) for table in sound.default_address_pools)
+    mistakes = [
+        Mistake(
+            ("default_address_pools", i, "size"),
+            f"allowed is a prefix length from {pool.base.prefix_length}, that of its base, to 32",
+        )
+        for i, pool in enumerate(pools)
+        if pool.size < pool.base.prefix_length
+    ]
+    return PREDEFINED_POOLS if mistakes or not pools else pools, mistakes
+
+
+def _uplinks(
+    document: dict[str, Any], sound: Document, default: Network | None
+) -> tuple[tuple[Uplink, ...], list[Mistake]]:
     """The uplinks, the default one first, and what speaks against them."""
     mistakes: list[Mistake] = []
     tables = dict(sound.uplinks)
@@ -234,8 +279,7 @@ def _uplinks(document: dict[str, Any], sound: Document) -> tuple[tuple[Uplink, .
         words = "allowed beside the default uplink, and there is no table [uplink]"
         mistakes.append(Mistake(("uplinks",), words))
     outside = tuple(_uplink(name, table) for name, table in tables.items())
-    with_default = _wants_default_network(document)
-    for refusal in uplinks.check(outside, with_default_network=with_default):
+    for refusal in uplinks.check(outside, default=default):
         table = ("uplink",) if refusal.name == DEFAULT_UPLINK else ("uplinks", refusal.name)
         mistakes.append(Mistake((*table, *refusal.error.key), refusal.error.explained))
     return outside, mistakes
@@ -273,6 +317,9 @@ def _network_requests(document: dict[str, Any], sound: Document) -> list[Network
             table.mac,
             table.uplink,
             translations.translation(table),
+            table.ip_range,
+            tuple(AuxiliaryAddress(*each) for each in table.aux_addresses.items()),
+            labels=tuple(table.labels.items()),
         )
         for name, table in sound.networks.items()
     ]
@@ -306,10 +353,6 @@ def _limits(sound: Document) -> Limits:
         held_syns=table.held_syns,
         errors_per_second=table.errors_per_second,
     )
-
-
-def _wants_default_network(document: dict[str, Any]) -> bool:
-    return DEFAULT_NETWORK.name not in _tables(document, "networks")
 
 
 def _tables(document: dict[str, Any], key: str) -> dict[str, Any]:

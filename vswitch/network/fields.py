@@ -64,6 +64,18 @@ class NotAllowedError(ValueError):
     """A value is not allowed: for the reason given, or because of the field's description."""
 
 
+def or_say(allowed: str, read: Callable[[object], T]) -> Callable[[object], T]:
+    """`read` for values whose keys are for the user to choose, and have no description."""
+
+    def value(found: object) -> T:
+        try:
+            return read(found)
+        except NotAllowedError as error:
+            raise NotAllowedError(str(error) or f"allowed is {allowed}") from None
+
+    return value
+
+
 # Text, numbers and names
 
 
@@ -185,6 +197,17 @@ def uplink_address(value: object) -> IpInterface | LearntAddress:
         raise NotAllowedError
     if not ipam.is_usable(network, found.address):
         raise NotAllowedError(f"that is the network or broadcast address of {network}")
+    return found
+
+
+def gateway(value: object) -> IpInterface:
+    """The switch's own IPv4 address in a subnet where hosts can live."""
+    found = _parsed(IpInterface.parse, value)
+    if found.address.version != 4:
+        raise NotAllowedError
+    home_subnet(str(found.network))
+    if not ipam.is_usable(found.network, found.address):
+        raise NotAllowedError(f"that is the network or broadcast address of {found.network}")
     return found
 
 

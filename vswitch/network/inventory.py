@@ -14,14 +14,14 @@ Nothing is created here. The inventory knows no device, no namespace and no kern
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
 from vswitch.network import ids, networks, uplinks
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
 from vswitch.network.hostports import HostPorts
-from vswitch.network.ipam import AddressPool
+from vswitch.network.ipam import PREDEFINED_POOLS, AddressPool, Pool
 from vswitch.network.macs import MacPool
 from vswitch.network.model import (
     DEFAULT_NETWORK,
@@ -42,10 +42,18 @@ class Inventory:
     """The networks and endpoints of one switch, which come and go."""
 
     def __init__(
-        self, inside: Iterable[Network], outside: Iterable[Uplink], random: Random
+        self,
+        inside: Iterable[Network],
+        outside: Iterable[Uplink],
+        random: Random,
+        pools: Sequence[Pool] = PREDEFINED_POOLS,
     ) -> None:
-        """Begin with networks and uplinks, whose subnets do not overlap, and no endpoint."""
+        """Begin with networks and uplinks, whose subnets do not overlap, and no endpoint.
+
+        Subnets of further networks that nobody chooses come from `pools`.
+        """
         self._networks = {network.name: network for network in inside}
+        self._subnet_pools = pools
         self._pools: dict[str, AddressPool] = {}
         self._uplinks = {uplink.name: uplink for uplink in outside}
         self._host_ports = HostPorts(self._uplinks.values())
@@ -113,6 +121,7 @@ class Inventory:
             beside=self._networks.values(),
             outside=tuple(self._uplinks.values()),
             learnt=learnt,
+            pools=self._subnet_pools,
             keep_clear=keep_clear,
             network_id=network_id,
             created=created,

@@ -18,16 +18,27 @@ from typing import NamedTuple
 from vswitch.network.errors import NetworkError
 from vswitch.wire.values import IpAddress, IpNetwork
 
-PREDEFINED_POOLS = (
-    ("172.17.0.0/16", 16),
-    ("172.18.0.0/16", 16),
-    ("172.19.0.0/16", 16),
-    ("172.20.0.0/14", 16),
-    ("172.24.0.0/14", 16),
-    ("172.28.0.0/14", 16),
-    ("192.168.0.0/16", 20),
+
+class Pool(NamedTuple):
+    """Where subnets come from that nobody chose: parts of `base`, `size` is their prefix length."""
+
+    base: IpNetwork
+    size: int
+
+
+PREDEFINED_POOLS = tuple(
+    Pool(IpNetwork.parse(base), size)
+    for base, size in (
+        ("172.17.0.0/16", 16),
+        ("172.18.0.0/16", 16),
+        ("172.19.0.0/16", 16),
+        ("172.20.0.0/14", 16),
+        ("172.24.0.0/14", 16),
+        ("172.28.0.0/14", 16),
+        ("192.168.0.0/16", 20),
+    )
 )
-"""Docker's default address pools, each with the prefix length it is cut into."""
+"""Docker's default address pools."""
 
 
 class Usable(NamedTuple):
@@ -51,17 +62,20 @@ def is_usable(subnet: IpNetwork, address: IpAddress) -> bool:
     return address in subnet and bounds.first <= int.from_bytes(address, "big") <= bounds.last
 
 
-def choose_subnet(taken: Iterable[IpNetwork], prefix_length: int | None = None) -> IpNetwork:
-    """The first predefined subnet, of that size where one is said, that overlaps none of `taken`.
+def choose_subnet(
+    taken: Iterable[IpNetwork],
+    prefix_length: int | None = None,
+    pools: Iterable[Pool] = PREDEFINED_POOLS,
+) -> IpNetwork:
+    """The first subnet of `pools`, of that size where one is said, that overlaps none of `taken`.
 
     Raises:
         NetworkError: all of them do.
     """
     occupied = [_bounds(each) for each in taken if each.version == 4]
-    for pool_text, usual_length in PREDEFINED_POOLS:
-        pool = IpNetwork.parse(pool_text)
-        length = usual_length if prefix_length is None else prefix_length
-        first = _first_free(pool, 1 << (32 - length), occupied)
+    for pool in pools:
+        length = pool.size if prefix_length is None else prefix_length
+        first = _first_free(pool.base, 1 << (32 - length), occupied)
         if first is not None:
             return IpNetwork(IpAddress(first.to_bytes(4, "big")), length)
     raise NetworkError("all predefined address pools have been fully subnetted")
@@ -128,12 +142,12 @@ def _bounds(network: IpNetwork) -> Usable:
     return Usable(first, first + (1 << (len(network.address) * 8 - network.prefix_length)) - 1)
 
 
-def _first_free(pool: IpNetwork, size: int, occupied: Iterable[Usable]) -> int | None:
-    """Where the first aligned piece of `size` addresses begins that is in `pool` and free.
+def _first_free(base: IpNetwork, size: int, occupied: Iterable[Usable]) -> int | None:
+    """Where the first aligned piece of `size` addresses begins that is in `base` and free.
 
-    What is occupied is passed in rising order, so the work grows with that and not with the pool.
+    What is occupied is passed in rising order, so the work grows with that and not with the base.
     """
-    first, last = _bounds(pool)
+    first, last = _bounds(base)
     for other in sorted(occupied):
         if first + size - 1 < other.first:
             break

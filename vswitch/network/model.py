@@ -14,6 +14,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from vswitch.impairment import UNIMPAIRED, Impairments
+from vswitch.network.ipam import PREDEFINED_POOLS, Pool
 from vswitch.translation import Limits, Outside, Translation, Unsolicited
 from vswitch.units import MEBIBYTE, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
@@ -368,6 +369,8 @@ class Configuration:
     dns: DnsSettings = DnsSettings()
     recorder: RecorderSettings = RecorderSettings()
     limits: Limits = DEFAULT_LIMITS
+    pools: tuple[Pool, ...] = PREDEFINED_POOLS
+    """Where subnets come from that nobody chose."""
 
     @property
     def uplink(self) -> Uplink | None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 from vswitch.network import addressing, ipam, uplinks
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
+from vswitch.network.ipam import PREDEFINED_POOLS, Pool
 from vswitch.network.model import (
     DEFAULT_NETWORK,
     DEFAULT_UPLINK,
@@ -50,7 +51,8 @@ def resolve(
     requests: Sequence[NetworkRequest],
     *,
     outside: Sequence[Uplink],
-    with_default: bool,
+    default: Network | None,
+    pools: Sequence[Pool] = PREDEFINED_POOLS,
     keep_clear: Iterable[IpNetwork] = (),
 ) -> Resolved:
     """Turn requests into networks.
@@ -58,14 +60,14 @@ def resolve(
     Args:
         requests: with names that differ.
         outside: the uplinks, whose subnets no network may overlap.
-        with_default: whether the predefined default network exists beside them.
+        default: the predefined default network, where it exists beside them.
+        pools: where a subnet comes from that nobody chose.
         keep_clear: what a subnet chosen here must not overlap (name servers, say).
     """
-    ground = _Ground(outside, tuple(keep_clear))
-    if with_default:
-        name = DEFAULT_NETWORK.name
-        words = f"of network {name}, which [networks.{name}] can move"
-        ground.place(DEFAULT_NETWORK.subnet, words)
+    ground = _Ground(outside, pools, tuple(keep_clear))
+    if default is not None:
+        words = f"of network {default.name}, which [networks.{default.name}] can move"
+        ground.place(default.subnet, words)
     refusals: list[Refusal] = []
     resolved: dict[str, Network] = {}
     for request in sorted(requests, key=lambda request: request.subnet is None):
@@ -74,8 +76,8 @@ def resolve(
         if network is not None:
             resolved[request.name] = network
     networks = [resolved[request.name] for request in requests if request.name in resolved]
-    if with_default:
-        networks.insert(0, DEFAULT_NETWORK)
+    if default is not None:
+        networks.insert(0, default)
     return Resolved(tuple(networks), tuple(refusals))
 
 
@@ -85,6 +87,7 @@ def create(
     beside: Iterable[Network],
     outside: Sequence[Uplink],
     learnt: Iterable[tuple[IpNetwork, str]] = (),
+    pools: Sequence[Pool] = PREDEFINED_POOLS,
     keep_clear: Iterable[IpNetwork] = (),
     network_id: str,
     created: Nanoseconds,
@@ -95,6 +98,7 @@ def create(
         beside: the networks that there are.
         outside: the uplinks that there are.
         learnt: subnets that these have learnt, each with words that say whose it is.
+        pools: where a subnet comes from that nobody chose.
         keep_clear: what a subnet chosen here must not overlap.
 
     Raises:
@@ -102,7 +106,7 @@ def create(
     """
     if request.name in PREDEFINED_NAMES:
         raise _predefined(request.name)
-    ground = _Ground(outside, tuple(keep_clear))
+    ground = _Ground(outside, pools, tuple(keep_clear))
     for subnet, whose in learnt:
         ground.place(subnet, whose)
     for other in beside:
@@ -136,8 +140,11 @@ def of_hosts(addresses: Iterable[IpAddress]) -> list[IpNetwork]:
 class _Ground:
     """What networks are placed on: subnets and MAC addresses that are spoken for, by whom."""
 
-    def __init__(self, outside: Sequence[Uplink], keep_clear: tuple[IpNetwork, ...]) -> None:
+    def __init__(
+        self, outside: Sequence[Uplink], pools: Sequence[Pool], keep_clear: tuple[IpNetwork, ...]
+    ) -> None:
         self.outside = outside
+        self.pools = pools
         self.keep_clear = keep_clear
         self.macs: dict[MacAddress, str] = {}
         self._placed: list[tuple[IpNetwork, str]] = []
@@ -231,7 +238,8 @@ def _subnet(request: NetworkRequest, ground: _Ground) -> IpNetwork:
     subnet = request.subnet
     if subnet is None or subnet.address.is_unspecified:
         length = None if subnet is None else subnet.prefix_length
-        subnet = ipam.choose_subnet([*ground.subnets, *ground.keep_clear], length)
+        taken = (*ground.subnets, *ground.keep_clear)
+        subnet = ipam.choose_subnet(taken, length, ground.pools)
     else:
         obstacle = ground.in_the_way_of(subnet)
         if obstacle is not None:

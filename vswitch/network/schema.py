@@ -223,6 +223,27 @@ class NetworkTable(Table):
     )
     quotas: QuotasTable = Field(default=QuotasTable(), description="a table")
 
+    ip_range: Annotated[IpNetwork | None, PlainValidator(fields.destinations)] = Field(
+        default=None, description='a part of the subnet, like "172.18.5.0/24"'
+    )
+    aux_addresses: dict[
+        str, Annotated[IpAddress, PlainValidator(fields.or_say("an IPv4 address", fields.ipv4))]
+    ] = Field(default={}, description='a table, like { router = "172.18.0.9" }')
+    labels: dict[str, Annotated[str, PlainValidator(fields.or_say("a text", fields.string))]] = (
+        Field(default={}, description='a table, like { stage = "test" }')
+    )
+
+
+class PoolTable(Table):
+    """One of `default_address_pools`."""
+
+    base: Annotated[IpNetwork, PlainValidator(fields.home_subnet)] = Field(
+        description='an IPv4 subnet, like "10.10.0.0/16"'
+    )
+    size: Annotated[int, PlainValidator(fields.whole_number(1, 32))] = Field(
+        description="a prefix length from 1 to 32"
+    )
+
 
 class EndpointTable(Table):
     """`[endpoints.NAME]`."""
@@ -332,6 +353,12 @@ class Document(Table):
     dns: DnsTable = Field(default=DnsTable(), description="a table, [dns]")
     recorder: RecorderTable = Field(default=RecorderTable(), description="a table, [recorder]")
     limits: LimitsTable = Field(default=LimitsTable(), description="a table, [limits]")
+    bip: Annotated[IpInterface | None, PlainValidator(fields.gateway)] = Field(
+        default=None, description='an IPv4 address with its prefix length, like "172.26.0.1/16"'
+    )
+    default_address_pools: list[PoolTable] = Field(
+        default=[], description='a table, like { base = "10.10.0.0/16", size = 24 }'
+    )
 
 
 def impairments(table: UplinkTable | EndpointTable) -> Impairments:
@@ -399,6 +426,8 @@ def _table_around(path: KeyPath) -> type[Table]:
             return UplinkTable
         case ("networks", _, _):
             return NetworkTable
+        case ("default_address_pools", _, _):
+            return PoolTable
         case ("networks", _, "timeouts", _):
             return TimeoutsTable
         case ("networks", _, "quotas", _):

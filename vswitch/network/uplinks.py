@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from vswitch.network.errors import NetworkError, Refusal
 from vswitch.network.ipam import is_usable
 from vswitch.network.model import (
-    DEFAULT_NETWORK,
     DEFAULT_UPLINK,
     LearntAddress,
+    Network,
     Uplink,
     UplinkDevice,
 )
@@ -26,12 +26,12 @@ from vswitch.network.names import did_you_mean, require_name
 from vswitch.wire.values import IpAddress
 
 
-def check(uplinks: Sequence[Uplink], *, with_default_network: bool) -> list[Refusal]:
+def check(uplinks: Sequence[Uplink], *, default: Network | None) -> list[Refusal]:
     """Everything that speaks against `uplinks`, whose names differ.
 
     Args:
         uplinks: in the order of the file, the default one first where there is one.
-        with_default_network: whether the predefined default network exists beside them.
+        default: the predefined default network, where it exists beside them.
     """
     refusals: list[Refusal] = []
     for number, uplink in enumerate(uplinks):
@@ -39,7 +39,7 @@ def check(uplinks: Sequence[Uplink], *, with_default_network: bool) -> list[Refu
             *_name(uplink),
             *_kind(uplink),
             *_addresses(uplink),
-            *_default_network(uplink, with_default_network),
+            *_default_network(uplink, default),
             *_earlier(uplink, uplinks[:number]),
         ]
         refusals += [Refusal(uplink.name, error) for error in errors]
@@ -123,10 +123,12 @@ def _addresses(uplink: Uplink) -> Iterator[NetworkError]:
         yield NetworkError(words, key=(*_ALSO, number))
 
 
-def _default_network(uplink: Uplink, with_default_network: bool) -> Iterator[NetworkError]:
+def _default_network(uplink: Uplink, default: Network | None) -> Iterator[NetworkError]:
     """RFC 4787, REQ-7, for the one network that nobody wrote down."""
-    subnet, name = DEFAULT_NETWORK.subnet, DEFAULT_NETWORK.name
-    if with_default_network and uplink.subnet is not None and uplink.subnet.overlaps(subnet):
+    if default is None or uplink.subnet is None:
+        return
+    subnet, name = default.subnet, default.name
+    if uplink.subnet.overlaps(subnet):
         words = f"overlaps {subnet} of network {name}, which [networks.{name}] can move"
         yield NetworkError(words, key=("address",))
 
