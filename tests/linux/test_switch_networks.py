@@ -130,3 +130,17 @@ def test_addresses_and_the_default_route_are_as_the_network_says(lab: Lab) -> No
     assert "inet 10.1.0.129/24" in shown
     assert "mtu 1400" in shown
     assert "default via 10.1.0.9 dev eth0" in shown
+
+
+def test_vpn_that_comes_up_over_a_network_is_told_with_a_way_out(lab: Lab) -> None:
+    network(lab, "create", "--subnet", ONE, "one")
+    lab.run("host", "ip", "tuntap", "add", "dev", "vpn0", "mode", "tun")
+    try:
+        lab.run("host", "ip", "link", "set", "vpn0", "up")
+        lab.run("host", "ip", "route", "add", "10.0.0.0/8", "dev", "vpn0")
+        lab.wait_for_log(
+            "network one: its subnet 10.1.0.0/24 overlaps 10.0.0.0/8, "
+            "which the host has on a link: 172.19.0.0/24 is free"
+        )
+    finally:
+        lab.run("host", "ip", "link", "delete", "vpn0")

@@ -19,6 +19,7 @@ from vswitch import __version__
 from vswitch.daemon import impairments, messages, netns
 from vswitch.daemon.attachment import Attacher, Attachment
 from vswitch.daemon.captures import Captures
+from vswitch.daemon.collisions import Collisions
 from vswitch.daemon.journal import Journal, Undone
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
@@ -90,6 +91,7 @@ class Daemon:
             random=random,
         )
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
+        self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
         self._undo = ExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,6 +112,10 @@ class Daemon:
                 raise StartError(str(error)) from error
         for network in self.inventory.networks:
             self.networks.begin(network)
+        try:
+            self._collisions.watch()
+        except LinkError as error:
+            raise StartError(str(error)) from error
         for refusal in self.inventory.admit(self.configuration.endpoints):
             raise StartError(f"endpoint {refusal.name}: {refusal.error.explained}")
         for endpoint in self.inventory.endpoints:
@@ -126,6 +132,7 @@ class Daemon:
             await task
         if self._recordings is not None:
             await self._recordings.close()
+        await self._collisions.close()
         await self._resolver.close()
         self._uplinks.close()
         self.runtime.close()

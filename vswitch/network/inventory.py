@@ -21,7 +21,7 @@ from random import Random
 from vswitch.network import ids, networks, uplinks
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
 from vswitch.network.hostports import HostPorts
-from vswitch.network.ipam import PREDEFINED_POOLS, AddressPool, Pool
+from vswitch.network.ipam import PREDEFINED_POOLS, AddressPool, Pool, choose_subnet
 from vswitch.network.macs import MacPool
 from vswitch.network.model import (
     DEFAULT_NETWORK,
@@ -134,6 +134,16 @@ class Inventory:
         self._pools[network.name] = _pool(network)
         self._networks[network.name] = network
         return network
+
+    def free_subnet(self, size: int, keep_clear: Iterable[IpNetwork]) -> IpNetwork:
+        """A subnet of the pools of that prefix length that is nobody's, nor in `keep_clear`.
+
+        Raises:
+            NetworkError: there is none.
+        """
+        taken = [network.subnet for network in self._networks.values()]
+        taken += [each.subnet for each in self._uplinks.values() if each.subnet is not None]
+        return choose_subnet((*taken, *keep_clear), size, self._subnet_pools)
 
     def remove_network(self, reference: str) -> Network:
         """Take a network out; answer with what it was.

@@ -1,0 +1,129 @@
+"""Networks that the host has a way to of its own: somebody has brought up a VPN, say.
+
+Theory of operation. An address that exists inside and on a link of the host's can not be told apart
+(RFC 4787, REQ-7): who is there does not reach the endpoints, nor they them. A subnet that the
+switch chooses is clear of that when it is chosen, but routes come later, and people choose by hand.
+So the host's routes are looked at when the switch starts and whenever the kernel says that some
+route is another one (rtnetlink(7)). What an event says is not read, it only is a reason to look.
+
+Nothing is changed by this: moving a network under running endpoints would be worse. Each collision
+is told once, with a subnet of the same size that is free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+from vswitch.daemon import links
+from vswitch.daemon.links import LinkError
+from vswitch.network.errors import NetworkError
+from vswitch.network.inventory import Inventory
+from vswitch.network.model import Network
+from vswitch.units import KIBIBYTE
+from vswitch.wire.values import IpNetwork
+
+log = logging.getLogger(__name__)
+
+_RTMGRP_IPV4_ROUTE = 0x40  # linux/rtnetlink.h
+_EVENT_LENGTH = 8 * KIBIBYTE  # only drained, so a message may be cut
+
+_CALM_SECONDS = 0.2
+"""How long routes may go on changing before they are looked at: a VPN brings many at once."""
+
+
+class Collisions:
+    """Tells of the networks of one switch that the host is in the way of."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        """Nothing is watched yet: `watch` does that."""
+        self._inventory = inventory
+        self._told: set[tuple[str, IpNetwork]] = set()
+        self._look: asyncio.TimerHandle | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._undo = ExitStack()
+
+    def watch(self) -> None:
+        """Look now, and at each change of the host's routes. Call within the event loop.
+
+        Raises LinkError where the kernel does not let itself be asked.
+        """
+        events = _route_events()
+        self._undo.callback(events.close)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(events.fileno(), self._changed, events)
+        self._undo.callback(loop.remove_reader, events.fileno())
+        self.tell(links.on_link_subnets())
+
+    async def close(self) -> None:
+        """Watch no longer."""
+        self._undo.close()
+        if self._look is not None:
+            self._look.cancel()
+        if self._looking is not None:
+            await self._looking
+
+    def tell(self, hosts: Iterable[IpNetwork]) -> None:
+        """Say which networks collide with what the host has now, if that has not been said."""
+        there = tuple(hosts)
+        found = {
+            (network.name, subnet): network
+            for network in self._inventory.networks
+            for subnet in there
+            if network.subnet.overlaps(subnet)
+        }
+        for (name, subnet), network in found.items():
+            if (name, subnet) not in self._told:
+                words = "network %s: its subnet %s overlaps %s, which the host has on a link: %s"
+                log.warning(words, name, network.subnet, subnet, self._proposal(network, there))
+        self._told = set(found)
+
+    def _proposal(self, network: Network, hosts: Iterable[IpNetwork]) -> str:
+        try:
+            free = self._inventory.free_subnet(network.subnet.prefix_length, hosts)
+        except NetworkError as error:
+            return str(error)
+        return f"{free} is free"
+
+    def _changed(self, events: socket.socket) -> None:
+        _drain(events)
+        if self._look is None:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(_CALM_SECONDS, self._look_soon)
+
+    def _look_soon(self) -> None:
+        self._look = None
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._look_again())
+
+    async def _look_again(self) -> None:
+        try:
+            self.tell(await asyncio.to_thread(links.on_link_subnets))
+        except LinkError as error:
+            log.warning("collisions with the host's routes are not seen: %s", error)
+
+
+def _route_events() -> socket.socket:
+    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    try:
+        events.bind((0, _RTMGRP_IPV4_ROUTE))
+    except OSError as error:
+        events.close()
+        raise LinkError(f"cannot listen to route events: {error.strerror}") from error
+    return events
+
+
+def _drain(events: socket.socket) -> None:
+    """Until nothing waits. Events that were lost are one more reason to look, and no failure."""
+    while True:
+        try:
+            events.recv(_EVENT_LENGTH)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
