@@ -43,7 +43,7 @@ class Collisions:
         """Nothing is watched yet: `watch` does that."""
         self._inventory = inventory
         self._told: set[tuple[str, IpNetwork]] = set()
-        self._look: asyncio.TimerHandle | None = None
+        self._is_stale = False
         self._looking: asyncio.Task[None] | None = None
         self._undo = ExitStack()
 
@@ -62,8 +62,6 @@ class Collisions:
     async def close(self) -> None:
         """Watch no longer."""
         self._undo.close()
-        if self._look is not None:
-            self._look.cancel()
         if self._looking is not None:
             await self._looking
 
@@ -91,16 +89,18 @@ class Collisions:
 
     def _changed(self, events: socket.socket) -> None:
         _drain(events)
-        if self._look is None:
-            loop = asyncio.get_running_loop()
-            self._look = loop.call_later(_CALM_SECONDS, self._look_soon)
-
-    def _look_soon(self) -> None:
-        self._look = None
+        self._is_stale = True
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._look_again())
 
     async def _look_again(self) -> None:
+        """Until nothing has changed since the last look began."""
+        while self._is_stale:
+            await asyncio.sleep(_CALM_SECONDS)
+            self._is_stale = False
+            await self._look()
+
+    async def _look(self) -> None:
         try:
             self.tell(await asyncio.to_thread(links.on_link_subnets))
         except LinkError as error:
