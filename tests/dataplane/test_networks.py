@@ -97,6 +97,7 @@ def test_frame_that_waits_on_a_network_that_goes_is_dropped_and_counted() -> Non
 
 def test_network_with_a_port_or_outside_is_not_removed() -> None:
     lab = quiet_lab()
+    lab.switch.remove_port(lab.outside.port)
     for name in ("back", "outside"):
         with pytest.raises(ValueError, match=f"network {name} is in use"):
             lab.switch.remove_network(lab.network(name).number, lab.now)

@@ -223,3 +223,20 @@ def test_switchs_end_of_a_killed_switch_is_swept(
     assert netns.run(sweep, host) == (Swept(MadeLink("vsweb"), Undone.REMOVED),)
     assert links.find("vsweb", host) is None
     assert links.find("eth0", inside) is None
+
+
+def test_subnets_on_links_are_those_that_the_host_reaches_without_a_router(
+    namespaces: Namespaces, host: Namespace
+) -> None:
+    name = host.name
+    assert links.on_link_subnets(host) == []
+    namespaces.join(name, "lan0", namespaces.create(), "lan0")
+    for words in (
+        ("address", "add", "198.51.100.3/24", "dev", "lan0"),
+        ("route", "add", "192.0.2.0/24", "via", "198.51.100.1"),
+        ("route", "add", "default", "via", "198.51.100.1"),
+        ("route", "add", "10.0.0.0/8", "dev", "lan0"),
+    ):
+        namespaces.run(name, "ip", *words)
+    found = {str(subnet) for subnet in links.on_link_subnets(host)}
+    assert found == {"198.51.100.0/24", "10.0.0.0/8"}

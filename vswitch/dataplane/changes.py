@@ -140,7 +140,6 @@ class Changes:
             raise ValueError(f"network {network.name} is in use")
         self.end([each for each in tables.connections if _is_on(each, number)], now)
         self._release_all(lambda mapping: mapping.internal.network == number, now)
-        self._give_up(network.neighbours.withdraw(lambda _: True))
         tables.remove_network(network)
 
     def set_interface(

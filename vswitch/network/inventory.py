@@ -158,8 +158,7 @@ class Inventory:
         if self.is_in_use(network):
             names = ", ".join(endpoint.name for endpoint in self.endpoints_on(network))
             raise ForbiddenError(f"network {network.name} has active endpoints ({names})")
-        del self._networks[network.name]
-        del self._pools[network.name]
+        del self._networks[network.name], self._pools[network.name]
         if network.mac is not None:
             self._macs.release(network.mac)
         return network
