@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,14 @@ class Served:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         head = f"{method} {path} HTTP/1.1\r\nHost: switch\r\nConnection: close\r\n"
         return self.send(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+
+    def call(self, function: Callable[..., object], *args: object, **kwargs: object) -> None:
+        """Call `function` where the daemon runs, and wait until it is done."""
+
+        async def called() -> None:
+            function(*args, **kwargs)
+
+        asyncio.run_coroutine_threadsafe(called(), self._loop).result(PATIENCE)
 
     async def _run(self) -> None:
         self.daemon = Daemon(self._configuration, self._journal)

@@ -16,11 +16,13 @@ from types import SimpleNamespace
 import pytest
 
 from vswitch import assembly
+from vswitch.daemon.events import Events, Reader
 from vswitch.daemon.guard.address import HostLink
 from vswitch.daemon.guard.ports import HostPorts
 from vswitch.daemon.guard.ways import Guarded, GuardError, Way, WhyNot
 from vswitch.daemon.journal import Journal
 from vswitch.daemon.messages import UplinkRow
+from vswitch.daemon.messages.events import EventsQuery
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import PortTakenError, UplinkError, Uplinks
 from vswitch.dataplane.dhcp.lease import Lease
@@ -147,6 +149,8 @@ class World:
     inventory: Inventory
     uplinks: Uplinks
     runtime: Runtime
+    reader: Reader
+    """Of what comes and goes."""
 
     def open(self, uplink: Uplink) -> None:
         """Open an uplink, and let the default network exist behind it if it is the default one."""
@@ -213,8 +217,11 @@ def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]
             monkeypatch.setattr("vswitch.daemon.links.find", lambda _: SimpleNamespace(mtu=MTU))
             switch = Switch(Random(1))
             runtime = Runtime(switch, lambda _: None, lambda: None)
-            with closing(Uplinks(switch, runtime, inventory, journal, Random(1))) as uplinks:
-                await story(World(kernel, switch, inventory, uplinks, runtime))
+            events = Events()
+            reader = events.begin(EventsQuery())
+            uplinks = Uplinks(switch, runtime, inventory, journal, Random(1), events)
+            with closing(uplinks):
+                await story(World(kernel, switch, inventory, uplinks, runtime, reader))
                 for port in list(switch.tables.ports.values()):
                     runtime.forget(port)
             runtime.close()
@@ -239,6 +246,23 @@ def test_guard_follows_the_hosts_address(play: Play) -> None:
         await world.kernel.tell(None)
         assert world.kernel.guarding == []
         assert (world.row().address, world.row().guard) == ("none", None)
+
+    play(story)
+
+
+def test_address_that_comes_and_goes_is_told(play: Play) -> None:
+    async def story(world: World) -> None:
+        world.open(SHARED)
+        await world.kernel.tell(host(SECOND))
+        await world.kernel.tell(None)
+        await world.kernel.tell(host())
+        told = [(row.event.value, row.attributes["address"]) for row in world.reader.take()]
+        assert told == [
+            ("create", f"{FIRST}/24"),
+            ("learn", f"{SECOND}/24"),
+            ("lose", f"{SECOND}/24"),
+            ("learn", f"{FIRST}/24"),
+        ]
 
     play(story)
 

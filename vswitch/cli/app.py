@@ -157,6 +157,35 @@ def ports(json: JsonOption = False, switch: SwitchOption = None) -> None:
 
 
 @app.command()
+def events(
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-f", "--filter", help="Only these: type=, event= or name=.", metavar="KEY=VALUE"
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="First those of the last 30s, 2m, 2h4m.", metavar="TIME")
+    ] = None,
+    json: JsonOption = False,
+    switch: SwitchOption = None,
+) -> None:
+    """Tell what comes and goes, as it does: networks, endpoints, published ports, addresses.
+
+    Example:  [bold]vswitch events --filter type=endpoint --filter type=publication[/bold]
+
+    Example:  [bold]vswitch events --since 10m --json | jq .name[/bold]
+    """
+    from vswitch.cli import events as verb
+
+    try:
+        query = verb.query(filters or (), since)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    verb.events(switch, query, json=json)
+
+
+@app.command()
 def trace(
     frame: Annotated[
         list[str],

@@ -11,10 +11,8 @@ A reader of standard output that goes away ends the capture, whether frames pass
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,6 +24,7 @@ from pydantic import ValidationError
 
 from vswitch.cli.client import Client, Stream
 from vswitch.cli.dump import print_packets
+from vswitch.cli.pipes import STDOUT_DESCRIPTOR, discard_stdout, watch_reader
 from vswitch.cli.problem import Problem
 from vswitch.daemon.messages import CAPTURE_HEADER, CaptureQuery
 from vswitch.debug.explain.printing import Printer
@@ -46,8 +45,6 @@ STDOUT = "-"
 
 SMALLEST_FILE = 64 * KIBIBYTE
 """Bytes: below it a file might hold nothing but one super-frame."""
-
-_STDOUT_DESCRIPTOR = 1
 
 
 class Target(Protocol):
@@ -80,13 +77,13 @@ def capture(
         tally = Tally(stream)
         try:
             if target in (None, STDOUT):
-                _watch_reader(stream)
+                watch_reader(stream)
             if target is None:
                 _print(tally, printer or Printer(Times.ABSOLUTE))
             else:
                 _write(tally, target, rotation)
         except BrokenPipeError:
-            _discard_stdout()
+            discard_stdout()
         except NotPcapngError as error:
             raise Problem(f"the switch sends {error}") from error
     print(f"{tally.frames} frames captured, {tally.lost} lost", file=sys.stderr)
@@ -108,7 +105,7 @@ def write(stream: Stream, target: str) -> int:
     try:
         _write(tally, target, None)
     except BrokenPipeError:
-        _discard_stdout()
+        discard_stdout()
     return tally.frames
 
 
@@ -153,7 +150,7 @@ class _Stdout:
         del now
         left = memoryview(b"".join(block.data for block in blocks))
         while left:
-            left = left[os.write(_STDOUT_DESCRIPTOR, left) :]
+            left = left[os.write(STDOUT_DESCRIPTOR, left) :]
 
     def close(self) -> None:
         """It stays open."""
@@ -222,22 +219,3 @@ def _signals_end(client: Client, number: str) -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-
-
-def _watch_reader(stream: Stream) -> None:
-    """Leave the stream when nobody reads standard output any more."""
-
-    def watch() -> None:
-        poll = select.poll()
-        poll.register(_STDOUT_DESCRIPTOR, 0)  # the kernel reports errors and hang-ups at any rate
-        poll.poll()
-        stream.leave()
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _discard_stdout() -> None:
-    """What is still buffered for a reader that left must not be a complaint at the end."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, _STDOUT_DESCRIPTOR)
-    os.close(null)

@@ -191,7 +191,7 @@ def _query_text(query: BaseModel | None) -> str:
     if query is None:
         return ""
     said = query.model_dump(mode="json", exclude_defaults=True)
-    return f"?{urlencode(said)}" if said else ""
+    return f"?{urlencode(said, doseq=True)}" if said else ""
 
 
 def _named(running: dict[str, Path]) -> str:

@@ -20,8 +20,10 @@ from vswitch.daemon import impairments, messages, netns
 from vswitch.daemon.attachment import Attacher, Attachment
 from vswitch.daemon.captures import Captures
 from vswitch.daemon.collisions import Collisions
+from vswitch.daemon.events import Events
 from vswitch.daemon.journal import Journal, Undone
 from vswitch.daemon.links import LinkError
+from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.recordings import Recordings
@@ -74,11 +76,14 @@ class Daemon:
         inside = identified(configuration.networks, random)
         self.inventory = Inventory(inside, configuration.uplinks, random, configuration.pools)
         self.switch = Switch(random, configuration.limits, fast_path)
+        self.events = Events()
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
         self._journal = journal
         self._resolver = Resolver(upstreams)
-        self._uplinks = Uplinks(self.switch, self.runtime, self.inventory, journal, random)
+        self._uplinks = Uplinks(
+            self.switch, self.runtime, self.inventory, journal, random, self.events
+        )
         self._attacher = Attacher(
             self.switch, self.runtime, self._uplinks, self._resolver, journal, self.resolv_conf
         )
@@ -89,6 +94,7 @@ class Daemon:
             *(self.switch, self.runtime, self.inventory, self._uplinks, self._outside),
             name_servers=[address for address, _ in configuration.dns.upstreams],
             random=random,
+            events=self.events,
         )
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
@@ -171,6 +177,7 @@ class Daemon:
         self.runtime.rearm()
         self.inventory.remove_endpoint(name)
         log.info("endpoint %s detached: %s", name, why)
+        self._tell_of(attachment.endpoint, Event.DETACH, Event.DESTROY, reason=why)
 
     def network_of(self, endpoint: Endpoint) -> Network:
         """The network that an endpoint is on."""
@@ -203,6 +210,22 @@ class Daemon:
             *(endpoint.name, where, network.name, endpoint.kind.value),
             *(attachment.namespace, published),
         )
+        kind = endpoint.kind.value
+        about = {"address": where, "mac": endpoint.mac, "kind": kind}
+        self._tell_of(endpoint, Event.ATTACH, Event.CREATE, **about)
+
+    def _tell_of(
+        self, endpoint: Endpoint, event: Event, of_publications: Event, **about: object
+    ) -> None:
+        """Tell of an endpoint, and of what it publishes, which comes and goes with it."""
+        network = endpoint.network
+        self.events.tell(EventType.ENDPOINT, event, endpoint.name, network=network, **about)
+        for publication in endpoint.publications:
+            self.events.tell(
+                *(EventType.PUBLICATION, of_publications, str(publication)),
+                endpoint=endpoint.name,
+                network=network,
+            )
 
     def _names_for(self, endpoint: Endpoint) -> Names:
         """The names that an endpoint may ask for: Docker resolves none on the default network."""

@@ -23,6 +23,8 @@ from random import Random
 
 from vswitch import assembly
 from vswitch.daemon import links, netns
+from vswitch.daemon.events import Events
+from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.networks import Ipam, IpamConfig, Member, NetworkObject
 from vswitch.daemon.resolver import host_upstreams
 from vswitch.daemon.runtime import Runtime
@@ -78,6 +80,7 @@ class Networks:
         outside: Mapping[str, int],
         name_servers: Iterable[IpAddress],
         random: Random,
+        events: Events,
     ) -> None:
         """Nothing is made yet: `begin` and `create` do that. `outside` has the numbers of the
         networks behind the uplinks, by the names of these, as they become known; `name_servers`
@@ -89,6 +92,7 @@ class Networks:
         self._outside = outside
         self._name_servers = tuple(name_servers)
         self._random = random
+        self._events = events
         self._began = time.time_ns()
         self._aside = (
             Aside(networks.HOST_NETWORK, ids.new_id(random), "host"),
@@ -143,6 +147,7 @@ class Networks:
         self._switch.remove_network(number, self._runtime.now())
         self._runtime.rearm()
         log.info("network %s removed", network.name)
+        self._events.tell(EventType.NETWORK, Event.DESTROY, network.name, id=network.id)
         return network
 
     def prune(self) -> tuple[str, ...]:
@@ -172,6 +177,12 @@ class Networks:
         domain = assembly.add_inside(self._switch, self._inventory, network, self._outside)
         self._numbers[network.name] = domain.number
         log.info("network %s: %s, gateway %s", network.name, network.subnet, network.gateway)
+        self._events.tell(
+            *(EventType.NETWORK, Event.CREATE, network.name),
+            id=network.id,
+            subnet=network.subnet,
+            gateway=network.gateway,
+        )
 
     # As Docker shows it
 

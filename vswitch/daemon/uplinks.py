@@ -27,6 +27,7 @@ from typing import NamedTuple
 from vswitch import assembly
 from vswitch.assembly import Learnt
 from vswitch.daemon import links
+from vswitch.daemon.events import Events
 from vswitch.daemon.guard import address as host_address
 from vswitch.daemon.guard import ports as host_ports
 from vswitch.daemon.guard import ways
@@ -37,11 +38,12 @@ from vswitch.daemon.guard.ways import Guard, Guarded, GuardError
 from vswitch.daemon.journal import Journal, MadeLink
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages import NO_ADDRESS, UplinkRow
+from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.dhcp.client import DhcpClient
 from vswitch.dataplane.dhcp.outcome import Bound, Changed, Lost, News
 from vswitch.dataplane.switch import Switch
-from vswitch.dataplane.topology import Network, Port
+from vswitch.dataplane.topology import Interface, Network, Port
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import Device, OpenError
 from vswitch.devices.macvtap import MacvtapDevice
@@ -120,6 +122,7 @@ class Uplinks:
         inventory: Inventory,
         journal: Journal,
         random: Random,
+        events: Events,
     ) -> None:
         """Nothing is made yet: `open` does that."""
         self._switch = switch
@@ -127,6 +130,7 @@ class Uplinks:
         self._inventory = inventory
         self._journal = journal
         self._random = random
+        self._events = events
         self._holds = Holds()
         self._exposed: dict[str, _Exposed] = {}
         """By the name of the endpoint."""
@@ -149,6 +153,7 @@ class Uplinks:
         if uplink.address is LearntAddress.DHCP:
             self._ask_for_address(live)
         log.info("%s", self._description(live))
+        self._tell(live, Event.CREATE, live.network.interface)
         return live.network.number
 
     def close(self) -> None:
@@ -394,7 +399,12 @@ class Uplinks:
 
     def _set_interface(self, live: _Live, learnt: Learnt | None) -> None:
         now, number = self._runtime.now(), live.network.number
+        before = live.network.interface
         assembly.change_address(self._switch, live.uplink, number, live.mac, learnt, now)
+        if learnt is not None:
+            self._tell(live, Event.LEARN, live.network.interface)
+        elif before is not None:
+            self._tell(live, Event.LOSE, before)
         if isinstance(live.uplink.address, LearntAddress):
             address = learnt.address.address if learnt else None
             self._inventory.learn_address(live.uplink.name, address)
@@ -429,6 +439,14 @@ class Uplinks:
             raise _Unfit(f"{subnet} overlaps {', '.join(others)}: move that to another subnet")
 
     # For people
+
+    def _tell(self, live: _Live, event: Event, interface: Interface | None) -> None:
+        self._events.tell(
+            *(EventType.UPLINK, event, live.uplink.name),
+            interface=live.uplink.interface,
+            address=interface.address if interface else None,
+            gateway=live.network.next_hop,
+        )
 
     def _description(self, live: _Live) -> str:
         row = self._row(live)

@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from vswitch.daemon.api import captures, endpoints, networks, tables
+from vswitch.daemon.api import captures, endpoints, events, networks, tables
 from vswitch.daemon.api.answers import in_one_line
 from vswitch.daemon.daemon import Daemon
 
@@ -29,7 +29,7 @@ _GRACE_SECONDS = 1.0
 """For requests that are being answered when the switch stops. One whose client never ends it must
 not keep the switch up."""
 
-_TOPICS = (tables, networks, endpoints, captures)
+_TOPICS = (tables, networks, endpoints, captures, events)
 
 
 class Api:
@@ -41,7 +41,7 @@ class Api:
         application = web.Application(client_max_size=_BODY_LIMIT, middlewares=[in_one_line])
         for topic in _TOPICS:
             application.add_routes(topic.routes(daemon))
-        application.on_shutdown.append(self._end_captures)
+        application.on_shutdown.append(self._end_streams)
         self._runner = web.AppRunner(
             application, access_log=None, logger=_http_log, shutdown_timeout=_GRACE_SECONDS
         )
@@ -61,8 +61,9 @@ class Api:
         await self._runner.cleanup()
         self._socket.unlink(missing_ok=True)
 
-    async def _end_captures(self, _: web.Application) -> None:
+    async def _end_streams(self, _: web.Application) -> None:
         self._daemon.captures.end_all()
+        self._daemon.events.end_all()
 
 
 def _is_event(record: logging.LogRecord) -> bool:

@@ -7,7 +7,7 @@ unexpected error is logged with its traceback and answered with a plain 500.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import TypeVar
 
@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 Body = TypeVar("Body", bound=BaseModel)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_PCAPNG = "application/x-pcapng"
+PCAPNG = "application/x-pcapng"
+JSON_LINES = "application/x-ndjson"
+"""The media types of what is streamed."""
 
 
 def rows(each: Sequence[BaseModel]) -> web.Response:
@@ -59,12 +61,15 @@ async def body(request: web.Request, kind: type[Body]) -> Body:
 
 
 async def stream(
-    request: web.Request, pieces: AsyncGenerator[bytes, None], headers: dict[str, str]
+    request: web.Request,
+    pieces: AsyncGenerator[bytes, None],
+    media: str,
+    headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
-    """Answer with a pcapng file of unknown length. A refusal has to come before its first piece."""
+    """Answer with something of unknown length. A refusal has to come before its first piece."""
     async with aclosing(pieces):
         first = await anext(pieces)
-        response = web.StreamResponse(headers={**headers, "Content-Type": _PCAPNG})
+        response = web.StreamResponse(headers={**(headers or {}), "Content-Type": media})
         with suppress(ConnectionError):  # the reader has left, which is the usual end
             await response.prepare(request)
             await response.write(first)
@@ -72,6 +77,11 @@ async def stream(
                 await response.write(piece)
             await response.write_eof()
     return response
+
+
+def is_read(request: web.Request) -> bool:
+    """Whether the client is still there."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 @web.middleware

@@ -29,7 +29,8 @@ class _Captures:
         capture = await captures.begin(wish)
         try:
             number = {messages.CAPTURE_HEADER: str(capture.number)}
-            return await answers.stream(request, capture.pieces(lambda: _is_read(request)), number)
+            pieces = capture.pieces(lambda: answers.is_read(request))
+            return await answers.stream(request, pieces, answers.PCAPNG, number)
         finally:
             captures.close(capture)
 
@@ -40,9 +41,4 @@ class _Captures:
         return answers.nothing()
 
     async def recorder(self, request: web.Request) -> web.StreamResponse:
-        return await answers.stream(request, self._daemon.captures.dump(), {})
-
-
-def _is_read(request: web.Request) -> bool:
-    """Whether the client is still there."""
-    return request.transport is not None and not request.transport.is_closing()
+        return await answers.stream(request, self._daemon.captures.dump(), answers.PCAPNG)
