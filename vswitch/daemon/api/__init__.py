@@ -2,7 +2,8 @@
 
 Theory of operation. Each route is a few lines that turn a body into a call of the `Daemon` and a
 result into rows (`messages`, `views`). Routes about one thing are in one module, which names them
-in its `routes`; what is said, and how mistakes are, is in `answers`.
+in its `routes`; what is said, and how mistakes are, is in `answers`. Each handler says what it is
+for (`described`), of which the OpenAPI document is made (`openapi`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from vswitch.daemon.api import captures, endpoints, events, networks, tables
+from vswitch.daemon.api import captures, endpoints, events, networks, openapi, tables
 from vswitch.daemon.api.answers import in_one_line
 from vswitch.daemon.daemon import Daemon
 
@@ -29,7 +30,7 @@ _GRACE_SECONDS = 1.0
 """For requests that are being answered when the switch stops. One whose client never ends it must
 not keep the switch up."""
 
-_TOPICS = (tables, networks, endpoints, captures, events)
+_TOPICS = (tables, networks, endpoints, captures, events, openapi)
 
 
 class Api:
@@ -38,12 +39,10 @@ class Api:
     def __init__(self, daemon: Daemon, socket: Path) -> None:
         self._daemon = daemon
         self._socket = socket
-        application = web.Application(client_max_size=_BODY_LIMIT, middlewares=[in_one_line])
-        for topic in _TOPICS:
-            application.add_routes(topic.routes(daemon))
-        application.on_shutdown.append(self._end_streams)
+        served = application(daemon)
+        served.on_shutdown.append(self._end_streams)
         self._runner = web.AppRunner(
-            application, access_log=None, logger=_http_log, shutdown_timeout=_GRACE_SECONDS
+            served, access_log=None, logger=_http_log, shutdown_timeout=_GRACE_SECONDS
         )
 
     async def start(self) -> None:
@@ -64,6 +63,14 @@ class Api:
     async def _end_streams(self, _: web.Application) -> None:
         self._daemon.captures.end_all()
         self._daemon.events.end_all()
+
+
+def application(daemon: Daemon) -> web.Application:
+    """All that is served of one daemon."""
+    made = web.Application(client_max_size=_BODY_LIMIT, middlewares=[in_one_line])
+    for topic in _TOPICS:
+        made.add_routes(topic.routes(daemon))
+    return made
 
 
 def _is_event(record: logging.LogRecord) -> bool:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from vswitch.daemon import messages
 from vswitch.daemon.api import answers
+from vswitch.daemon.api.described import described
 from vswitch.daemon.daemon import Daemon
 
 
@@ -23,6 +24,11 @@ class _Captures:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
+    @described(
+        "Frames as they pass, until the capture ends.",
+        query=messages.CaptureQuery,
+        media=answers.PCAPNG,
+    )
     async def begin(self, request: web.Request) -> web.StreamResponse:
         wish = messages.CaptureQuery.model_validate(dict(request.query))
         captures = self._daemon.captures
@@ -34,11 +40,13 @@ class _Captures:
         finally:
             captures.close(capture)
 
+    @described("End a capture in order, by the number in its header.")
     async def end(self, request: web.Request) -> web.Response:
         number = request.match_info["number"]
         if not self._daemon.captures.end(int(number)):
             return answers.problem(404, f"capture {number} not found: it has ended, or never was")
         return answers.nothing()
 
+    @described("The last frames that passed.", media=answers.PCAPNG)
     async def recorder(self, request: web.Request) -> web.StreamResponse:
         return await answers.stream(request, self._daemon.captures.dump(), answers.PCAPNG)

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from vswitch.daemon import impairments, messages
 from vswitch.daemon.api import answers
+from vswitch.daemon.api.described import described
 from vswitch.daemon.daemon import Daemon
 from vswitch.network import publish
 from vswitch.network.model import Endpoint, EndpointRequest
@@ -28,9 +29,16 @@ class _Endpoints:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
+    @described("Every endpoint.", rows=messages.EndpointRow)
     async def all(self, _: web.Request) -> web.Response:
         return answers.rows([self._row(endpoint) for endpoint in self._daemon.inventory.endpoints])
 
+    @described(
+        "Attach an endpoint in the network namespace of a process, for as long as that lives.",
+        body=messages.EndpointBody,
+        row=messages.EndpointRow,
+        status=201,
+    )
     async def add(self, request: web.Request) -> web.Response:
         body = await answers.body(request, messages.EndpointBody)
         wish = EndpointRequest(
@@ -42,6 +50,7 @@ class _Endpoints:
         endpoint = await self._daemon.add_endpoint(wish, body.pid)
         return answers.json(self._row(endpoint), status=201)
 
+    @described("Detach an endpoint and forget it.")
     async def remove(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         self._daemon.inventory.endpoint(name)
@@ -63,14 +72,17 @@ class _Endpoints:
             resolv_conf=self._daemon.resolv_conf,
         )
 
+    @described("Every port whose line is bad.", rows=messages.ImpairmentRow)
     async def impairments(self, _: web.Request) -> web.Response:
         return answers.rows(impairments.rows(self._daemon.switch))
 
+    @described("Change how bad the line of a port is.", body=messages.ImpairmentBody)
     async def impair(self, request: web.Request) -> web.Response:
         body = await answers.body(request, messages.ImpairmentBody)
         self._daemon.impair(request.match_info["port"], body)
         return answers.nothing()
 
+    @described("Let the line of a port be as it is by itself.")
     async def end_impairment(self, request: web.Request) -> web.Response:
         name = request.match_info["port"]
         if not self._daemon.end_impairment(name):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from vswitch.daemon.api import answers
+from vswitch.daemon.api.described import described
 from vswitch.daemon.daemon import Daemon
-from vswitch.daemon.messages.events import EventsQuery
+from vswitch.daemon.messages.events import EventRow, EventsQuery
 
 _REPEATABLE = ("type", "event", "name")
 
@@ -20,6 +21,12 @@ class _Events:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
+    @described(
+        "What comes and goes, as it does: a line for each event.",
+        query=EventsQuery,
+        row=EventRow,
+        media=answers.JSON_LINES,
+    )
     async def stream(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         wish = EventsQuery.model_validate(

@@ -7,11 +7,13 @@ from dataclasses import replace
 from aiohttp import web
 
 from vswitch.daemon.api import answers
+from vswitch.daemon.api.described import described
 from vswitch.daemon.daemon import Daemon
 from vswitch.daemon.messages.networks import (
     BRIDGE,
     CreatedNetwork,
     NetworkBody,
+    NetworkObject,
     PrunedNetworks,
 )
 from vswitch.network import addressing, options
@@ -35,9 +37,11 @@ class _Networks:
     def __init__(self, daemon: Daemon) -> None:
         self._networks = daemon.networks
 
+    @described("Every network.", rows=NetworkObject)
     async def all(self, _: web.Request) -> web.Response:
         return answers.rows(self._networks.all())
 
+    @described("Make a network.", body=NetworkBody, row=CreatedNetwork, status=201)
     async def create(self, request: web.Request) -> web.Response:
         body = await answers.body(request, NetworkBody)
         understood = options.understand(body.options)
@@ -45,13 +49,16 @@ class _Networks:
         made = CreatedNetwork(Id=network.id, Warning="; ".join(understood.warnings))
         return answers.json(made, status=201)
 
+    @described("A network, by its name, its id, or how its id begins.", row=NetworkObject)
     async def inspect(self, request: web.Request) -> web.Response:
         return answers.json(self._networks.inspect(request.match_info["reference"]))
 
+    @described("Take a network away that no endpoint is on.")
     async def remove(self, request: web.Request) -> web.Response:
         self._networks.remove(request.match_info["reference"])
         return answers.nothing()
 
+    @described("Take away every network that nobody uses.", row=PrunedNetworks)
     async def prune(self, _: web.Request) -> web.Response:
         return answers.json(PrunedNetworks(NetworksDeleted=self._networks.prune()))
 

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from vswitch.daemon import messages, views
 from vswitch.daemon.api import answers
+from vswitch.daemon.api.described import described
 from vswitch.daemon.daemon import Daemon
 
 
@@ -28,24 +29,31 @@ class _Tables:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
+    @described("The switch as a whole.", row=messages.StatusRow)
     async def status(self, _: web.Request) -> web.Response:
         return answers.json(self._daemon.status())
 
+    @described("Every port and its counters.", rows=messages.PortRow)
     async def ports(self, _: web.Request) -> web.Response:
         return answers.rows(views.ports(self._daemon.switch))
 
+    @described("Every station, and the port it was last seen on.", rows=messages.FdbRow)
     async def fdb(self, _: web.Request) -> web.Response:
         return answers.rows(views.fdb(self._daemon.switch))
 
+    @described("Every address that the switch itself has had to reach.", rows=messages.NeighbourRow)
     async def neighbours(self, _: web.Request) -> web.Response:
         return answers.rows(views.neighbours(self._daemon.switch))
 
+    @described("Every connection.", rows=messages.FlowRow)
     async def flows(self, _: web.Request) -> web.Response:
         return answers.rows(views.flows(self._daemon.switch, self._daemon.runtime.now()))
 
+    @described("Every external port that stands for an inside one.", rows=messages.MappingRow)
     async def mappings(self, _: web.Request) -> web.Response:
         return answers.rows(views.mappings(self._daemon.switch, self._daemon.runtime.now()))
 
+    @described("The reasons of one connection.", row=messages.WhyRow)
     async def why(self, request: web.Request) -> web.Response:
         number = request.match_info["number"]
         daemon = self._daemon
@@ -55,6 +63,7 @@ class _Tables:
             return answers.problem(404, f"flow {number} not found: it has ended, or never was")
         return answers.json(row)
 
+    @described("What would become of a frame.", body=messages.TraceBody, row=messages.TraceRow)
     async def trace(self, request: web.Request) -> web.Response:
         body = await answers.body(request, messages.TraceBody)
         daemon = self._daemon
