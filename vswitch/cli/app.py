@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from vswitch.cli.graph import Format
 from vswitch.cli.network_app import network_app
 from vswitch.cli.options import JsonOption, SwitchOption
 from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
@@ -183,6 +184,28 @@ def events(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     verb.events(switch, query, json=json)
+
+
+@app.command()
+def graph(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write here.", metavar="FILE")
+    ] = None,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="What to write.", show_default="by FILE's name, or svg"),
+    ] = None,
+    switch: SwitchOption = None,
+) -> None:
+    """Draw how the switch hangs together: uplinks, networks, endpoints, published ports.
+
+    Example:  [bold]vswitch graph -o lab.svg[/bold]
+
+    Example:  [bold]vswitch graph --format mermaid >> NOTES.md[/bold]
+    """
+    from vswitch.cli.graph import writing as verb
+
+    verb.graph(switch, output, format_)
 
 
 @app.command()

@@ -15,7 +15,15 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from vswitch.daemon.api import captures, endpoints, events, networks, openapi, tables
+from vswitch.daemon.api import (
+    captures,
+    endpoints,
+    events,
+    networks,
+    openapi,
+    tables,
+    topology,
+)
 from vswitch.daemon.api.answers import in_one_line
 from vswitch.daemon.daemon import Daemon
 
@@ -30,7 +38,7 @@ _GRACE_SECONDS = 1.0
 """For requests that are being answered when the switch stops. One whose client never ends it must
 not keep the switch up."""
 
-_TOPICS = (tables, networks, endpoints, captures, events, openapi)
+_TOPICS = (tables, networks, endpoints, captures, events, topology, openapi)
 
 
 class Api:
