@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import select
 import signal
+import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.linux.lab import UPLINK, WEB, Lab
+from tests.linux.lab import OUTSIDE, UPLINK, WEB, Lab, eventually
 
 pytestmark = pytest.mark.linux
 
@@ -71,3 +77,64 @@ def test_signal_ends_the_command_in_order(lab: Lab) -> None:
     reading.send_signal(signal.SIGINT)
     reading.communicate(timeout=10)
     assert reading.returncode == 0
+
+
+def test_top_tells_rates_flows_by_name_and_drops(lab: Lab) -> None:
+    lab.start("app", "ping", "-i0.02", "-s1000", WEB)
+    lab.start("app", "ping", "-i0.02", OUTSIDE)
+    lab.start("out", "bash", "-c", f"while sleep 0.05; do echo > /dev/udp/{UPLINK}/9; done")
+    eventually(lambda: lab.port("uplink")["drops"], "frames are dropped")
+    done = lab.vswitch("top", "-n", "1", "--interval", "0.5", "--json")
+    look = json.loads(done.stdout)
+    ports = {each["name"]: each for each in look["ports"]}
+    assert ports["web"]["sent"]["frames"] > 0
+    assert ports["app"]["received"]["bits"] > ports["web"]["received"]["bits"] > 0
+    (flow,) = look["flows"]
+    assert flow["tuple"].startswith(f"app > {OUTSIDE} id ")
+    assert flow["translation"].startswith(f"source {UPLINK}")
+    assert ("uplink", "not_published") in [(each["port"], each["reason"]) for each in look["drops"]]
+
+
+def test_top_into_a_pipe_whose_reader_leaves_is_no_error(lab: Lab) -> None:
+    command = " ".join(lab.command("top", "--interval", "0.1"))
+    done = lab.run("host", "bash", "-c", f"set -o pipefail; {command} | head -n1")
+    assert done.stdout.startswith(f"vswitch {lab.name} ")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_top_stays_on_a_screen_of_its_own_until_q_is_pressed(lab: Lab) -> None:
+    shown = on_terminal(lab, "top", "--interval", "0.1", until="uplink", key=b"q")
+    assert "\x1b[?1049h" in shown
+    assert shown.index("\x1b[?1049l") > shown.rindex("uplink")
+
+
+def on_terminal(lab: Lab, verb: str, *arguments: str, until: str, key: bytes) -> str:
+    """What a command writes to a terminal on which `key` is pressed once `until` has been seen."""
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    process = subprocess.Popen(
+        ["nsenter", f"--net=/run/netns/{lab.namespace('host')}", *lab.command(verb, *arguments)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"},
+    )
+    written = bytearray()
+    pressed = False
+    try:
+        for _ in range(1000):
+            readable, _, _ = select.select([ours], [], [], 0.02)
+            if readable:
+                written += os.read(ours, 65536)
+            if not pressed and re.search(until.encode(), written):
+                os.write(ours, key)
+                pressed = True
+            if not readable and process.poll() is not None:
+                break
+        assert process.wait(10) == 0
+        assert termios.tcgetattr(theirs) == before, "the terminal is not as it was"
+    finally:
+        process.kill()
+        os.close(ours)
+        os.close(theirs)
+    return written.decode()

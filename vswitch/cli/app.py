@@ -158,6 +158,29 @@ def ports(json: JsonOption = False, switch: SwitchOption = None) -> None:
 
 
 @app.command()
+def top(
+    interval: Annotated[
+        float,
+        typer.Option(help="Seconds from one look to the next.", min=0.1, max=3600),
+    ] = 1.0,
+    iterations: Annotated[
+        int | None, typer.Option("-n", "--iterations", help="End after as many.", min=1)
+    ] = None,
+    json: JsonOption = False,
+    switch: SwitchOption = None,
+) -> None:
+    """Show what passes, as it passes: ports, the busiest flows, what is dropped. q leaves.
+
+    Example:  [bold]vswitch top[/bold]
+
+    Example:  [bold]vswitch top -n 1 --interval 10 | head[/bold]
+    """
+    from vswitch.cli.top import watching as verb
+
+    verb.top(switch, interval, iterations, as_json=json)
+
+
+@app.command()
 def events(
     filters: Annotated[
         list[str] | None,
