@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 VERBS = [
     *("up", "run", "status", "flows", "mappings", "fdb", "neighbours", "ports"),
-    *("capture", "recorder", "network", "demo"),
+    *("top", "events", "graph", "capture", "recorder", "network", "demo"),
 ]
 
 

@@ -2,7 +2,7 @@
 
 `up` runs a switch, `run` starts a command attached to it, `show` prints its tables, `demo` shows
 it all. They speak to a running switch through `client`; what can go wrong is told in one line on
-stderr with exit status 1 (2 for a wrong command line).
+stderr, and `exits` says with which status. What a shell completes is in `complete`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import sys
 
 from vswitch.cli.app import app
+from vswitch.cli.exits import Exit
 from vswitch.cli.problem import Problem
 
 
 def main() -> None:
     """The entry point of the `vswitch` command."""
     try:
-        app()
+        app(prog_name="vswitch")
     except Problem as problem:
         for line in str(problem).splitlines():
             print(f"vswitch: {line}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(Exit.FAILED)

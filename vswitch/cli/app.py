@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from vswitch.cli import complete, exits
 from vswitch.cli.graph import Format
 from vswitch.cli.network_app import network_app
 from vswitch.cli.options import JsonOption, SwitchOption
@@ -19,6 +20,7 @@ from vswitch.debug.explain.times import Times
 
 app = typer.Typer(
     help="A userspace virtual switch and NAT: container networking with no iptables and no bridge.",
+    epilog=exits.IN_WORDS,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -61,7 +63,9 @@ def up(
 @app.command(context_settings={"ignore_unknown_options": True})
 def run(
     command: Annotated[list[str], typer.Argument(help="What to run, after --.", metavar="CMD...")],
-    network: Annotated[str, typer.Option(help="The network to attach to.")] = "bridge",
+    network: Annotated[
+        str, typer.Option(help="The network to attach to.", autocompletion=complete.networks)
+    ] = "bridge",
     name: Annotated[
         str | None,
         typer.Option(help="The endpoint's name, which others on its network can resolve."),
@@ -185,7 +189,10 @@ def events(
     filters: Annotated[
         list[str] | None,
         typer.Option(
-            "-f", "--filter", help="Only these: type=, event= or name=.", metavar="KEY=VALUE"
+            *("-f", "--filter"),
+            help="Only these: type=, event= or name=.",
+            metavar="KEY=VALUE",
+            autocompletion=complete.event_filters,
         ),
     ] = None,
     since: Annotated[
@@ -242,7 +249,10 @@ def trace(
     ],
     port: Annotated[
         str | None,
-        typer.Option(help="Where bytes come in. A capture's packet knows by itself."),
+        typer.Option(
+            help="Where bytes come in. A capture's packet knows by itself.",
+            autocompletion=complete.ports,
+        ),
     ] = None,
     json: JsonOption = False,
     switch: SwitchOption = None,
@@ -323,7 +333,12 @@ def dump(
 @app.command()
 def impair(
     port: Annotated[
-        str | None, typer.Argument(help="A port, as vswitch ports names it.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A port, as vswitch ports names it.",
+            show_default=False,
+            autocompletion=complete.ports,
+        ),
     ] = None,
     spec: Annotated[
         list[str] | None, typer.Argument(help="For both directions.", show_default=False)
@@ -434,10 +449,18 @@ def capture(
         str | None,
         typer.Option("-w", "--write", help="Write pcapng, - for a pipe.", metavar="FILE"),
     ] = None,
-    port: Annotated[str | None, typer.Option(help="Frames at one port.")] = None,
-    network: Annotated[str | None, typer.Option(help="Frames at the ports of a network.")] = None,
+    port: Annotated[
+        str | None, typer.Option(help="Frames at one port.", autocompletion=complete.ports)
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="Frames at the ports of a network.", autocompletion=complete.networks),
+    ] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="Frames of an endpoint, at whatever port.")
+        str | None,
+        typer.Option(
+            help="Frames of an endpoint, at whatever port.", autocompletion=complete.endpoints
+        ),
     ] = None,
     verdict: Annotated[Judged | None, typer.Option(help="Frames of which this became.")] = None,
     stage: Annotated[

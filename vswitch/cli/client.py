@@ -33,22 +33,24 @@ Row = TypeVar("Row", bound=BaseModel)
 class Client:
     """Calls to one switch. Every method raises `Problem` where it can not be done."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, timeout: float = TIMEOUT_SECONDS) -> None:
+        """`timeout` is how long one answer may take, in seconds."""
         self._path = path
+        self._timeout = timeout
 
     @classmethod
-    def of(cls, name: str | None) -> Client:
+    def of(cls, name: str | None, timeout: float = TIMEOUT_SECONDS) -> Client:
         """The switch called `name`, or the one that runs."""
         running = running_switches()
         if name is not None:
             if name not in running:
                 raise Problem(f"no switch named {name} is running ({_named(running)})")
-            return cls(running[name])
+            return cls(running[name], timeout)
         if not running:
             raise Problem("no switch is running: start one with vswitch up -c FILE.toml")
         if len(running) > 1:
             raise Problem(f"several switches are running: say --switch NAME ({_named(running)})")
-        return cls(next(iter(running.values())))
+        return cls(next(iter(running.values())), timeout)
 
     def rows(self, table: str, kind: type[Row]) -> list[Row]:
         """The rows of a table."""
@@ -77,7 +79,7 @@ class Client:
     @contextmanager
     def stream(self, path: str, query: BaseModel | None = None) -> Iterator[Stream]:
         """An answer that goes on until the switch ends it, to be read while it comes."""
-        connection = _UnixConnection(self._path)
+        connection = _UnixConnection(self._path, self._timeout)
         try:
             with self._trouble_told():
                 connection.request("GET", f"/v1/{path}{_query_text(query)}")
@@ -91,7 +93,7 @@ class Client:
             connection.close()
 
     def _call(self, method: str, path: str, body: BaseModel | None = None) -> bytes:
-        connection = _UnixConnection(self._path)
+        connection = _UnixConnection(self._path, self._timeout)
         try:
             with self._trouble_told():
                 text = body.model_dump_json() if body else None
@@ -158,8 +160,8 @@ class Stream:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("switch", timeout=TIMEOUT_SECONDS)
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("switch", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from vswitch.cli import complete
 from vswitch.cli.options import JsonOption, SwitchOption
 
 network_app = typer.Typer(
@@ -19,7 +20,11 @@ network_app = typer.Typer(
 
 _Networks = Annotated[
     list[str],
-    typer.Argument(help="A name, an id, or how an id begins.", metavar="NETWORK..."),
+    typer.Argument(
+        help="A name, an id, or how an id begins.",
+        metavar="NETWORK...",
+        autocompletion=complete.networks,
+    ),
 ]
 
 

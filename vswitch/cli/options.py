@@ -6,8 +6,15 @@ from typing import Annotated
 
 import typer
 
+from vswitch.cli import complete
+
 SwitchOption = Annotated[
     str | None,
-    typer.Option("--switch", help="Which switch, where several run.", metavar="NAME"),
+    typer.Option(
+        "--switch",
+        help="Which switch, where several run.",
+        metavar="NAME",
+        autocompletion=complete.switches,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

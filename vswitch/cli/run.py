@@ -17,6 +17,7 @@ import sys
 from types import FrameType
 
 from vswitch.cli.client import Client
+from vswitch.cli.exits import Exit
 from vswitch.cli.problem import require_root
 from vswitch.daemon import netns
 from vswitch.daemon.messages import EndpointBody, EndpointRow
@@ -32,13 +33,6 @@ _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 _PR_SET_PDEATHSIG = 1
 """prctl(2), <linux/prctl.h>: the signal that the kernel sends when the parent ends."""
-
-_NOT_FOUND = 127
-_NOT_EXECUTABLE = 126
-"""Exit statuses for a command that can not be run, as shells have them."""
-
-_COULD_NOT_PREPARE = 125
-"""docker run's exit status for an error of its own."""
 
 
 def run(
@@ -78,16 +72,16 @@ def _become(command: list[str], ready: int, go: int) -> None:
         with os.fdopen(go) as stream:
             resolv_conf = stream.read()
         if not resolv_conf:
-            os._exit(_COULD_NOT_PREPARE)
+            os._exit(Exit.NOT_PREPARED)
         netns.overlay_file(resolv_conf)
     except (NamespaceError, OSError) as error:
         print(f"vswitch: {error}", file=sys.stderr)
-        os._exit(_COULD_NOT_PREPARE)
+        os._exit(Exit.NOT_PREPARED)
     try:
         os.execvp(command[0], command)
     except OSError as error:
         print(f"vswitch: {command[0]}: {error.strerror}", file=sys.stderr)
-        os._exit(_NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE)
+        os._exit(Exit.NOT_FOUND if isinstance(error, FileNotFoundError) else Exit.NOT_EXECUTABLE)
 
 
 def _end_with_parent() -> None:
@@ -119,4 +113,4 @@ def _is_in_foreground() -> bool:
 def _exit_status(status: int) -> int:
     """As shells say it: 128 and the signal for a command that a signal ended."""
     code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
+    return code if code >= 0 else Exit.SIGNALLED - code
