@@ -199,13 +199,14 @@ def test_reader_that_leaves_is_forgotten_though_nothing_happens(api: Served) -> 
 
 def test_switch_that_stops_ends_the_stream_in_order(tmp_path: Path) -> None:
     served = Served(tmp_path)
-    reading = Reading(served)
-    happens(served, EventType.ENDPOINT, Event.DETACH, "web")
-    served.close()
-    row = reading.next()
-    assert row is not None
-    assert row["name"] == "web"
-    assert reading.next() is None
+    with served.connect() as client:
+        client.sendall(b"GET /v1/events HTTP/1.1\r\nHost: switch\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        happens(served, EventType.ENDPOINT, Event.DETACH, "web")
+        served.close()
+        rest = client.makefile("rb").read()
+    assert b'"name":"web"' in rest
+    assert rest.endswith(b"0\r\n\r\n"), "cut off, not ended"
 
 
 @pytest.mark.parametrize(

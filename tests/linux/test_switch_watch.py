@@ -13,6 +13,7 @@ import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -106,6 +107,12 @@ def test_top_stays_on_a_screen_of_its_own_until_q_is_pressed(lab: Lab) -> None:
     shown = on_terminal(lab, "top", "--interval", "0.1", until="uplink", key=b"q")
     assert "\x1b[?1049h" in shown
     assert shown.index("\x1b[?1049l") > shown.rindex("uplink")
+
+
+def test_graph_draws_what_runs(lab: Lab) -> None:
+    drawing = ElementTree.fromstring(lab.vswitch("graph").stdout)
+    words = {"".join(each.itertext()) for each in drawing.iter() if each.tag.endswith("text")}
+    assert {lab.name, "uplink", f"{UPLINK}/24", "web", WEB, "app", "8080 → 80/tcp"} <= words
 
 
 def on_terminal(lab: Lab, verb: str, *arguments: str, until: str, key: bytes) -> str:

@@ -25,7 +25,8 @@ from vswitch.daemon.captures import TooManyReadersError
 from vswitch.daemon.messages.events import Event, EventRow, EventsQuery, EventType
 
 WAITING = 1024
-"""Events that may wait for one reader: some 200 KiB, and all that a large configuration makes."""
+"""Events that may wait for one reader: as many as 500 endpoints with a port each make when they
+come. Readers share them, so what waits for many costs little more than for one."""
 
 REMEMBERED = 1024
 """Events of the past."""

@@ -111,7 +111,7 @@ class View:
         if self._moment is None:
             return []
         ports = len(self._moment.rates.ports)
-        return self._parts(self._moment, _Look.PLAIN, ports, FLOWS_IN_A_PIPE, DROPS_SHOWN)
+        return self._parts(self._moment, _Look.PLAIN, ports, FLOWS_IN_A_PIPE, len(self._drops))
 
     def _parts(
         self, moment: _Moment, look: _Look, ports: int, flows: int, drops: int
