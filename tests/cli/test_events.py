@@ -64,10 +64,12 @@ def test_json_is_what_the_switch_sent(vswitch: Vswitch, lab: StubSwitch) -> None
 def test_filters_and_the_past_are_asked_of_the_switch(vswitch: Vswitch, lab: StubSwitch) -> None:
     vswitch("events", "-f", "type=network", "--filter", "type=uplink", "-f", "name=a&b")
     vswitch("events", "--since", "2m")
+    vswitch("events", "--since", "999999999d")
     queries = [parse_qs(urlsplit(heard.split()[1]).query) for heard in lab.heard]
     assert queries == [
         {"type": ["network", "uplink"], "name": ["a&b"]},
         {"since_seconds": ["120.0"]},
+        {"since_seconds": ["86399999913600.0"]},
     ]
 
 

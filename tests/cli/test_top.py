@@ -234,7 +234,7 @@ def test_terminal_shows_ports_flows_and_drops_with_their_reasons() -> None:
     view.take(STATUS, passed((port_rate("web", 2e9),), (flow_rate(7),), (drop,)), NOON)
     text = on_terminal(view)
     assert "vswitch lab" in text
-    assert "8 of at most 100 connections" in text
+    assert "8 of 100 connections" in text
     assert "2.0 G" in text
     assert "app:7 > web:80" in text
     line = next(line for line in text.splitlines() if "not_published" in line)

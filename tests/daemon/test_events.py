@@ -215,6 +215,7 @@ def test_switch_that_stops_ends_the_stream_in_order(tmp_path: Path) -> None:
         ("type=container", "type.0: Input should be 'network', 'endpoint'"),
         ("event=start", "event.0: Input should be "),
         ("since_seconds=-1", "since_seconds: "),
+        ("since_seconds=nan", "since_seconds: "),
         ("colour=red", "colour: Extra inputs are not permitted"),
     ],
 )

@@ -231,7 +231,7 @@ def graph(
 
     Example:  [bold]vswitch graph -o lab.svg[/bold]
 
-    Example:  [bold]vswitch graph --format mermaid >> NOTES.md[/bold]
+    Example:  [bold]vswitch graph --format mermaid | less[/bold]
     """
     from vswitch.cli.graph import writing as verb
 

@@ -118,7 +118,7 @@ class View:
     ) -> list[Text | Table]:
         """With so many rows of each."""
         parts: list[Text | Table] = [
-            _head(moment),
+            _head(moment, look),
             self._ports(shown(moment.rates.ports, ports), look),
             _flows(moment.rates.flows, flows, look),
         ]
@@ -156,15 +156,17 @@ def shown(ports: Sequence[PortRate], count: int) -> Sequence[PortRate]:
     return [port for port in ports if port.name in names]
 
 
-def _head(moment: _Moment) -> Text:
+def _head(moment: _Moment, look: _Look) -> Text:
     status = moment.status
     head = Text.assemble(
         (f"vswitch {status.name}", "bold"),
         f"   {status.fastpath}",
-        f"   {status.connections} of at most {status.connections_at_most} connections",
+        f"   {status.connections} of {status.connections_at_most} connections",
         f"   {status.mappings} mappings",
-        (f"   over {moment.rates.seconds:.1f} s", "dim"),
     )
+    if look is not _Look.PLAIN:
+        head.append("   q leaves", "dim")
+    head.append(f"   over {moment.rates.seconds:.1f} s", "dim")
     head.no_wrap, head.overflow = True, "ellipsis"
     return head
 

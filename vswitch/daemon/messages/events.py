@@ -54,5 +54,5 @@ class EventsQuery(Message):
     type: tuple[EventType, ...] = ()
     event: tuple[Event, ...] = ()
     name: tuple[str, ...] = ()
-    since_seconds: float | None = Field(default=None, ge=0, le=1e9)
+    since_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Those of the last so many seconds first, as far as the switch remembers them."""
