@@ -185,6 +185,28 @@ def test_only_what_is_wished_for_is_sent(api: Served) -> None:
     reading.close()
 
 
+def test_network_that_comes_and_goes_is_told(api: Served) -> None:
+    reading = Reading(api, "?type=network")
+    wish = {"name": "back", "subnet": "172.31.0.0/24"}
+    made = api.ask("POST", "/v1/networks", wish)
+    assert made.status == 201, made.body
+    assert api.ask("DELETE", "/v1/networks/back").status == 204
+    created, destroyed = reading.next(), reading.next()
+    assert created is not None
+    assert destroyed is not None
+    assert [(each["event"], each["name"]) for each in (created, destroyed)] == [
+        ("create", "back"),
+        ("destroy", "back"),
+    ]
+    assert created["attributes"] == {
+        "id": made.body["Id"],
+        "subnet": "172.31.0.0/24",
+        "gateway": "172.31.0.1",
+    }
+    assert destroyed["attributes"]["id"] == made.body["Id"]
+    reading.close()
+
+
 def test_reader_that_leaves_is_forgotten_though_nothing_happens(api: Served) -> None:
     assert api.daemon is not None
     reading = Reading(api)
