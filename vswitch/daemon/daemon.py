@@ -283,10 +283,15 @@ class Daemon:
         return Counts(
             drops=self.switch.counters.drops,
             resets=recorder.resets if recorder else 0,
-            unresolved=self._resolver.unresolved,
+            unresolved=self.unresolved,
         )
 
     # Status
+
+    @property
+    def unresolved(self) -> int:
+        """Queries of endpoints that no server has answered."""
+        return self._resolver.unresolved
 
     def status(self) -> messages.StatusRow:
         """The switch as a whole."""
