@@ -114,3 +114,30 @@ def test_subnet_that_is_free_again_serves_the_next_network() -> None:
     lab.send(host, lab.arp_request(host, "10.1.0.1"))
     assert only(lab.received(host)).psrc == "10.1.0.1"
     assert only(udp(lab, host)["outside"])[IP].src == UPLINK_ADDRESS
+
+
+def test_network_that_nobody_is_on_asks_for_no_time() -> None:
+    lab = quiet_lab()
+    lab.pass_time(3600 * SECOND)
+    quiet = lab.switch.next_deadline()
+    network = add_network(lab, "more", "10.9.0.1/24")
+    station = MacAddress.parse("02:00:00:00:09:02")
+    network.neighbours.learn(ip("10.9.0.2"), station, lab.now, add=True)
+    assert lab.switch.next_deadline() == quiet
+
+
+def test_network_that_everybody_has_left_still_ages() -> None:
+    lab = quiet_lab()
+    udp(lab, lab.c)
+    back = lab.network("back")
+    assert len(back.neighbours) == 1
+    lab.switch.remove_port(lab.c.port)
+    del lab.hosts["c"]
+    lab.pass_time(3600 * SECOND)
+    assert len(back.neighbours) == 0
+    lab.answering = False
+    host = lab.add_host("d", "back", "10.1.0.9")
+    lab.send(host, lab.arp_request(host, "10.1.0.1"))
+    assert len(back.neighbours) == 1
+    lab.pass_time(3600 * SECOND)
+    assert len(back.neighbours) == 0

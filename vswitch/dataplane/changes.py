@@ -173,8 +173,12 @@ class Changes:
         for connection in ended:
             self._send(list(resets(self._tables, connection)), now)
             self.close(connection)
-        for network in self._tables.networks.values() if ended else ():
-            self._give_up(network.neighbours.withdraw(lambda onward: onward.connection in ended))
+        tuples = (each for one in ended for each in (one.original, one.reply))
+        for number in {each.network for each in tuples}:
+            network = self._tables.networks.get(number)
+            if network is not None:
+                left = network.neighbours.withdraw(lambda onward: onward.connection in ended)
+                self._give_up(left)
 
     def close(self, connection: Connection) -> None:
         """End one connection for which nothing waits, as its time is over."""

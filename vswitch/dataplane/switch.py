@@ -99,6 +99,9 @@ class Switch:
         """What a user changes while frames flow."""
         self.impaired: dict[int, ImpairedDevice] = {}
         """The devices of the ports that have a bad line, by number; `impair` changes it."""
+        self._awake: dict[int, Network] = {}
+        """The networks for which time may bring something, by number: nothing happens on one that
+        never had a port, so a thousand of them cost no frame anything."""
         self._observer: Observer | None = None
         self._recorder: DecisionObserver | None = None
         self._now: Nanoseconds = 0
@@ -114,6 +117,7 @@ class Switch:
     def remove_network(self, number: int, now: Nanoseconds) -> None:
         """End a broadcast domain inside, whose ports are gone, with all that was learned on it."""
         self.changes.forget_network(number, now)
+        self._awake.pop(number, None)
 
     def new_network_number(self) -> int:
         """A number that no network has, and none has had lately."""
@@ -128,6 +132,7 @@ class Switch:
         interface = domain.interface
         self.fastpath.attach(port.number, device, interface.mac if interface else None)
         self.tables.ports[port.number] = port
+        self._awake[network] = domain
         domain.ports[port.number] = port
         return port
 
@@ -279,7 +284,7 @@ class Switch:
             tables.reassembly.next_deadline(),
             *(client.next_deadline() for client in tables.dhcp_clients.values()),
         ]
-        for network in tables.networks.values():
+        for network in self._awake.values():
             deadlines += [network.neighbours.next_deadline(), network.fdb.next_turn()]
         if self.impaired:
             deadlines += [device.next_deadline() for device in self.impaired.values()]
@@ -292,9 +297,11 @@ class Switch:
         for mapping in list(self.tables.mappings.due(now)):
             self._end_idle(mapping, now)
         sent: list[Egress] = []
-        for network in self.tables.networks.values():
+        for network in list(self._awake.values()):
             self._turn_fdb(network, now)
             sent += self._tick_neighbours(network, network.neighbours.tick(now), now)
+            if not network.ports:
+                self._let_sleep(network)
         sent += self._refuse_held_syns(now)
         sent += self._expire_fragments(now)
         for number, client in self.tables.dhcp_clients.items():
@@ -408,6 +415,11 @@ class Switch:
         network = self.tables.networks[port.network]
         kind, code = Type.TIME_EXCEEDED, TimeExceeded.REASSEMBLY
         yield from self._tell(expired.port, network, expired.first, kind, code, now)
+
+    def _let_sleep(self, network: Network) -> None:
+        """A network without ports, as soon as nothing is left that could happen there."""
+        if network.neighbours.next_deadline() is None and network.fdb.next_turn() is None:
+            del self._awake[network.number]
 
     def _turn_fdb(self, network: Network, now: Nanoseconds) -> None:
         turn = network.fdb.next_turn()
