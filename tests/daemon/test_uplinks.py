@@ -347,6 +347,20 @@ def test_own_address_in_the_subnet_of_a_learnt_one_is_refused(play: Play) -> Non
     play(story, own)
 
 
+def test_learnt_subnet_is_told_to_who_places_networks_for_as_long_as_it_is_there(
+    play: Play,
+) -> None:
+    async def story(world: World) -> None:
+        world.open(SHARED)
+        world.kernel.line = Line()
+        world.open(OWN)
+        assert list(world.uplinks.learnt_subnets()) == [(SUBNET, "of the uplink")]
+        await world.kernel.tell(None)
+        assert list(world.uplinks.learnt_subnets()) == []
+
+    play(story, OWN)
+
+
 def test_ports_are_those_that_the_host_can_spare(play: Play) -> None:
     async def story(world: World) -> None:
         world.kernel.ports = replace(world.kernel.ports, in_use=frozenset({62000}))

@@ -163,6 +163,8 @@ def rm(
 ) -> None:
     """Remove networks that no endpoint is on. Exits with 1 where one could not be removed.
 
+    One of the configuration is back when the switch is started again.
+
     Example:  [bold]vswitch network rm front back[/bold]
     """
     from vswitch.cli import networks as verb

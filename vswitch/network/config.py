@@ -317,8 +317,8 @@ def _network_requests(document: dict[str, Any], sound: Document) -> list[Network
             table.mac,
             table.uplink,
             translations.translation(table),
-            table.ip_range,
-            tuple(AuxiliaryAddress(*each) for each in table.aux_addresses.items()),
+            ip_range=table.ip_range,
+            auxiliary=tuple(AuxiliaryAddress(*each) for each in table.aux_addresses.items()),
             labels=tuple(table.labels.items()),
         )
         for name, table in sound.networks.items()

@@ -211,17 +211,17 @@ class Network:
     def request(self) -> NetworkRequest:
         """What makes the same network again, with nothing left to choose."""
         return NetworkRequest(
-            self.name,
-            self.subnet,
-            self.gateway,
-            self.mtu,
-            self.mac,
-            None if self.uplink == DEFAULT_UPLINK else self.uplink,
-            self.translation,
-            self.ip_range,
-            self.auxiliary,
-            self.options,
-            self.labels,
+            name=self.name,
+            subnet=self.subnet,
+            gateway=self.gateway,
+            mtu=self.mtu,
+            mac=self.mac,
+            uplink=None if self.uplink == DEFAULT_UPLINK else self.uplink,
+            translation=self.translation,
+            ip_range=self.ip_range,
+            auxiliary=self.auxiliary,
+            options=self.options,
+            labels=self.labels,
         )
 
 
