@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from bench.alone import calm, idle, start
+from bench.alone import calm, create, idle, start
 from bench.engine import crowds, hits, publishing, setup
 from bench.figures import Figure, Spread, ratios
 from bench.peers import (
@@ -153,4 +153,5 @@ def _alone(fast_path: str) -> Iterator[Limit]:
     yield Limit(publishing.PUBLISHED, 50, "ms")
     yield Limit(calm.STORMED, 2, calm.TIMES_QUIET)
     yield Limit(start.READY, 400, "ms")
+    yield Limit(create.CREATED, 20, "ms")
     yield Limit(idle.SWITCH, 1, idle.WAKE_UPS)
