@@ -87,8 +87,9 @@ def test_mistake_is_told_in_dockers_words(said: dict[str, str], told: str) -> No
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    assert mistakes(SUBNET, "172.29.0.1", "10.0.0.0/8") == (
+    assert mistakes("172.28.0.9/16", "172.29.0.1", "10.0.0.0/8") == (
         "invalid network config: "
+        "invalid subnet 172.28.0.9/16: it should be 172.28.0.0/16; "
         "invalid ip-range 10.0.0.0/8: CIDR block is bigger than its parent subnet 172.28.0.0/16; "
         "invalid ip-range 10.0.0.0/8: parent subnet 172.28.0.0/16 doesn't contain ip-range; "
         "invalid gateway 172.29.0.1: parent subnet 172.28.0.0/16 doesn't contain this address"

@@ -63,6 +63,8 @@ def parse(
             if (address := read("auxiliary address", text, _address)) is not None
         ),
     )
+    mistakes += _not_the_lowest("subnet", subnet, said.subnet)
+    mistakes += _not_the_lowest("ip-range", ip_range, said.ip_range)
     if said.subnet is not None:
         mistakes += disagreements(said.subnet, said.gateway, said.ip_range, said.auxiliary)
     refuse(mistakes)
@@ -122,6 +124,12 @@ def _foreign(auxiliary: AuxiliaryAddress, subnet: IpNetwork) -> str:
     return f"auxiliary address: ({auxiliary}) must belong to the master pool: {subnet}"
 
 
+def _not_the_lowest(what: str, text: str | None, block: IpNetwork | None) -> Iterator[NetworkError]:
+    """A block is written with its lowest address; what was meant is clear all the same."""
+    if block is not None and text != str(block):
+        yield NetworkError(f"invalid {what} {text}: it should be {block}")
+
+
 def _require_nothing_else(
     gateway: str | None, ip_range: str | None, auxiliary: Mapping[str, str]
 ) -> None:
@@ -149,8 +157,6 @@ def _block(text: str) -> IpNetwork:
         raise NetworkError("invalid CIDR block notation") from None
     if written.address.version != 4:
         raise NetworkError("IPv6 is not supported yet: allowed is an IPv4 subnet")
-    if written.address != written.network.address:
-        raise NetworkError(f"it should be {written.network}")
     return written.network
 
 
