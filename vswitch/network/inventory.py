@@ -92,7 +92,8 @@ class Inventory:
         Raises:
             NetworkError: there is none, or more than one.
         """
-        return ids.find(reference, self._networks.values())
+        named = self._networks.get(reference)  # at once: no name is as long as an id
+        return ids.find(reference, self._networks.values()) if named is None else named
 
     def endpoints_on(self, network: Network) -> tuple[Endpoint, ...]:
         """The endpoints of one network."""
