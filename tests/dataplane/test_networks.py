@@ -126,7 +126,9 @@ def test_network_that_nobody_is_on_asks_for_no_time() -> None:
     assert lab.switch.next_deadline() == quiet
 
 
-def test_network_that_everybody_has_left_still_ages() -> None:
+def test_network_that_everybody_has_left_ages_and_then_sleeps_until_somebody_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     lab = quiet_lab()
     udp(lab, lab.c)
     back = lab.network("back")
@@ -135,6 +137,10 @@ def test_network_that_everybody_has_left_still_ages() -> None:
     del lab.hosts["c"]
     lab.pass_time(3600 * SECOND)
     assert len(back.neighbours) == 0
+    with monkeypatch.context() as nobody_looks:
+        nobody_looks.setattr(back, "neighbours", None)
+        lab.switch.next_deadline()
+        lab.switch.tick(lab.now)
     lab.answering = False
     host = lab.add_host("d", "back", "10.1.0.9")
     lab.send(host, lab.arp_request(host, "10.1.0.1"))
