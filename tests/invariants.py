@@ -1,9 +1,11 @@
 """The two invariants, asked of every frame that a switch sends.
 
 1. No frame on an outside port carries an inside address: not in IPv4, not in ARP, not in what an
-   ICMP error quotes. Destinations that a network leaves untranslated are the exception it asks for.
+   ICMP error quotes. Destinations that a network leaves untranslated are the exception it asks for,
+   and so is all of a network that is routed, and of one that is reached unprotected whoever did so.
 2. Nothing from the outside reaches an inside port but what a table lets in: a frame that the switch
    routed there belongs to a connection that exists at this moment, and an ICMP error is about one.
+   A RST by which the switch itself refuses, as a filter says, is none of theirs.
 
 `watch` stands between a switch and its devices, so hits, answers and what timers send are seen
 alike, whichever fast path sends them. Both are asked of the packets that a frame becomes on the
@@ -17,14 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scapy.layers.inet import ICMP, IP, IPerror
+from scapy.layers.inet import ICMP, IP, TCP, IPerror
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
+from vswitch.dataplane.filters import Flow
 from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Network, Port, Side
 from vswitch.devices.base import Device, Sent
+from vswitch.policy import Action, GatewayMode
 from vswitch.wire.adapt import adapt
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.malformed import Malformed
@@ -99,7 +103,17 @@ def _assert_let_in(switch: Switch, network: Network, frame: Packet) -> None:
     else:
         leaving = _tuple(network.number, packet)
         assert leaving is not None, what
-        assert connections.find(leaving.turned) is not None, what
+        is_known = connections.find(leaving.turned) is not None
+        assert is_known or _is_refusal(switch, network, packet, leaving.turned), what
+
+
+def _is_refusal(switch: Switch, network: Network, packet: IP, refused: FlowTuple) -> bool:
+    """Whether a packet is the RST by which a filter's `reject` is told to who sent `refused`."""
+    uplink = switch.tables.uplink_of(network)
+    if TCP not in packet or "R" not in str(packet[TCP].flags) or uplink is None:
+        return False
+    flow = Flow.of(refused, refused.turned, network, uplink)
+    return switch.tables.filters.judge(flow).action is Action.REJECT
 
 
 def _have_met(switch: Switch, network: Network, packet: IP) -> bool:
@@ -148,6 +162,15 @@ def _is_untranslated(switch: Switch, inside: str, outside: str) -> bool:
     network = _inside(switch, inside)
     if network is None:
         return False
+    mode = network.policy.gateway_mode
+    if mode is GatewayMode.NAT_UNPROTECTED:
+        return any(
+            connection.original.source == _ip(outside) and connection.reply.source == _ip(inside)
+            for connection in switch.tables.connections
+            if connection.original.destination == connection.reply.source
+        )
+    if mode is GatewayMode.ROUTED:
+        return True
     return any(_ip(outside) in each for each in network.translation.untranslated)
 
 

@@ -263,6 +263,18 @@ def test_precedents_are_bounded() -> None:
     assert len(precedents) == CAPACITY
 
 
+def test_endpoint_that_comes_to_talk_to_itself_repeats_nothing() -> None:
+    """Both directions of it have one key: nothing is expected of who has begun already."""
+    lab = quiet_lab()
+    Conversation.outwards(lab).opens()
+    for sport in (1000, 5000):
+        to_itself = IP(src=lab.a.ip, dst=UPLINK_ADDRESS) / TCP(sport=sport, dport=5000, flags="S")
+        lab.exchange(lab.a, to_itself)
+    *_, itself = lab.switch.tables.connections
+    assert itself.original == itself.reply
+    assert itself.keys[1] is None
+
+
 # That nothing else comes of it
 
 

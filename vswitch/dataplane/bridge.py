@@ -2,13 +2,15 @@
 
 IEEE 802.1Q-2018, 8.6 to 8.8, and what the Linux bridge does where that leaves a choice. A frame to
 a known station leaves by its port, to an unknown one or to a group by every other port of the
-network. Tagged frames pass with their tag; each VLAN has stations of its own. Only a frame to a
-known station is worth a program: the FDB's entry is what the program rests on, and a station that
-moves or is forgotten invalidates it.
+network. Tagged frames pass with their tag; each VLAN has stations of its own. Where policy has a
+say within the network, `within` is asked. Only a frame to a known station is worth a program, and
+only where the same holds for all that the two stations say: the FDB's entry is what the program
+rests on, and a station that moves or is forgotten invalidates it.
 """
 
 from __future__ import annotations
 
+from vswitch.dataplane import within
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.fdb import Learned, Station
 from vswitch.dataplane.tables import Tables
@@ -36,17 +38,23 @@ def bridge(walk: Walk, tables: Tables) -> Verdict:
     ethernet = walk.ethernet
     destination = Station(ethernet.vlan, ethernet.destination)
     if destination.mac.is_multicast:
-        return _flood(walk, "{} is a group", destination.mac)
+        return _flood(walk, tables, "{} is a group", destination.mac)
     sender = Station(ethernet.vlan, ethernet.source)
     to_itself = destination == sender
     port = walk.port.number if to_itself else walk.network.fdb.where(destination)
     if port is None:
-        return _flood(walk, "{} is unknown", destination.mac)
+        return _flood(walk, tables, "{} is unknown", destination.mac)
     if port == walk.port.number:
         walk.detail(Stage.BRIDGE, "{} is on port {}", destination.mac, walk.port.name)
         return walk.drop(DropReason.SAME_PORT)
     walk.found(Stage.BRIDGE, "{} is on port {}", destination.mac, tables.ports[port].name)
-    key = tables.key_of(walk.port.number, walk.frame)
+    is_settled = walk.network.bridges_freely
+    if not is_settled:
+        ruling = within.rule(walk, tables, tables.ports[port])
+        if ruling.refused is not None:
+            return ruling.answer or walk.drop(ruling.refused)
+        is_settled = ruling.is_settled
+    key = tables.key_of(walk.port.number, walk.frame) if is_settled else None
     kept = Kept(key) if key else None
     return walk.conclude(Fate.FORWARDED, Delivery.by(Program((Output(port),)), walk.frame, kept))
 
@@ -63,8 +71,12 @@ def _tell_what_is_known(walk: Walk, sender: Station) -> None:
         walk.found(Stage.LEARN, "{} was last seen on port {}: it has moved", sender.mac, port)
 
 
-def _flood(walk: Walk, why: str, *arguments: object) -> Verdict:
+def _flood(walk: Walk, tables: Tables, why: str, *arguments: object) -> Verdict:
     others = [number for number in walk.network.ports if number != walk.port.number]
+    if others and not walk.network.bridges_freely:
+        ruling, others = within.rule_on_flood(walk, tables, others)
+        if not others and ruling.refused is not None:
+            return ruling.answer or walk.drop(ruling.refused)
     walk.found(Stage.BRIDGE, why + ": flooded to {} ports", *arguments, len(others))
     if not others:
         return walk.drop(DropReason.NO_OTHER_PORT)

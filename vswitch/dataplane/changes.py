@@ -6,16 +6,24 @@ the connections concerned end, at once: the next frame meets the tables as they 
 goes on talking to whoever had the address before. Where the network's configuration says so, the
 ends of a TCP connection are told (`resets`).
 
+A rule is no different: when what a user says about who may talk to whom changes, each connection is
+asked about anew (`policy.refuse_connection`), as is each flow within a network (`within`), and
+exactly those end that may not be any more.
+
 Every change takes the time at which it happens, as a port that is given up rests from then on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 
+from vswitch.dataplane import policy, within
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.counters import Counters
 from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.kept import KeptPrograms
 from vswitch.dataplane.mappings import External, Internal, Mapping
 from vswitch.dataplane.ports import PORTS
@@ -24,6 +32,7 @@ from vswitch.dataplane.resets import resets
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Interface, Side
 from vswitch.dataplane.verdict import Delivery, Fate, Onward
+from vswitch.policy import Filter, Link, NetworkPolicy, PortPolicy
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress
 
@@ -62,7 +71,7 @@ class Changes:
         tables.mappings.reserve(protocol, address, ports)
 
     def unpublish(self, publication: Publication, now: Nanoseconds) -> None:
-        """Stop that, and end the connections that came in by it."""
+        """Stop that, and end the connections that it has let in."""
         tables = self._tables
         tables.publications.remove(publication)
         tables.precedents.forget()
@@ -70,7 +79,14 @@ class Changes:
             publication.protocol, publication.host_address, publication.host_ports
         )
         account = tables.accounts.find(publication.network, publication.endpoint)
-        self.end([each for each in account or () if each.publication == publication], now)
+        self.end(
+            [
+                each
+                for each in account or ()
+                if each.publication == publication or policy.refuse_connection(tables, each)
+            ],
+            now,
+        )
 
     def map_statically(self, internal: Internal, external: External, now: Nanoseconds) -> None:
         """Let an inside port have an external one for good; whoever has either by itself loses it.
@@ -121,12 +137,66 @@ class Changes:
         self._tables.mappings.forget_address(external)
         self._forget_endpoint(network, internal, now)
 
+    # Who may talk to whom
+
+    def set_filters(self, rules: Iterable[Filter], now: Nanoseconds) -> None:
+        """Let these be the user's filters, in this order; those that stay keep what they count."""
+        self._tables.filters.replace(rules)
+        self._revalidate(now)
+
+    def add_filter(self, rule: Filter, now: Nanoseconds, before: int | None = None) -> Entry:
+        """Ask one more filter, as the last or in front of the one numbered `before`.
+
+        Raises LookupError where that is not there.
+        """
+        entry = self._tables.filters.add(rule, before)
+        self._revalidate(now)
+        return entry
+
+    def remove_filter(self, number: int, now: Nanoseconds) -> Entry:
+        """Ask a filter no longer. Raises LookupError where it is not there."""
+        entry = self._tables.filters.remove(number)
+        self._revalidate(now)
+        return entry
+
+    def set_forwarding(self, forwards: bool, now: Nanoseconds) -> None:
+        """Let packets pass between networks, and between them and the outside, or none."""
+        self._tables.forwards = forwards
+        self._revalidate(now)
+
+    def set_policy(self, number: int, wanted: NetworkPolicy, now: Nanoseconds) -> None:
+        """Let another policy hold for a network inside. Whether that has a gateway at all is
+        `set_interface`'s to say, and whom its ports may speak for `set_port_policy`'s."""
+        self._tables.networks[number].policy = wanted
+        self._revalidate(now)
+
+    def set_port_policy(self, number: int, wanted: PortPolicy) -> None:
+        """Let another policy hold for a port, which is about frames and not about connections."""
+        tables = self._tables
+        port = replace(tables.ports[number], policy=wanted)
+        tables.ports[number] = tables.networks[port.network].ports[number] = port
+        self._review_bridging()
+
+    def link(self, number: int, link: Link) -> None:
+        """Open ports of one endpoint of a network to another one, where `icc` is off."""
+        self._tables.networks[number].links += (link,)
+        self._review_bridging()
+
+    def unlink(self, number: int, link: Link) -> None:
+        """Close them again, for what passes already, too."""
+        network = self._tables.networks[number]
+        network.links = tuple(each for each in network.links if each != link)
+        self._review_bridging()
+
     # Who is there
 
     def forget_address(self, network: int, address: IpAddress, now: Nanoseconds) -> None:
         """An endpoint is gone: end its connections, free its ports, forget its station."""
         self._tables.precedents.forget()
         self._give_up(self._tables.networks[network].neighbours.forget(address))
+        for link in self._tables.networks[network].links:
+            if address in (link.parent, link.child):
+                self.unlink(network, link)
         self._forget_endpoint(network, address, now)
 
     def forget_network(self, number: int, now: Nanoseconds) -> None:
@@ -140,6 +210,7 @@ class Changes:
             raise ValueError(f"network {network.name} is in use")
         self.end([each for each in tables.connections if _is_on(each, number)], now)
         self._release_all(lambda mapping: mapping.internal.network == number, now)
+        tables.bridged.forget_network(number)
         tables.remove_network(network)
 
     def set_interface(
@@ -192,6 +263,20 @@ class Changes:
             by_it = [c for c in mapping.account if mapping in (c.mapping, c.target)]
             self.end(by_it, now)
         self._tables.mappings.release(mapping, now)
+
+    def _revalidate(self, now: Nanoseconds) -> None:
+        """Something has changed that says who may talk to whom."""
+        self._review_bridging()
+        tables = self._tables
+        refused = [each for each in tables.connections if policy.refuse_connection(tables, each)]
+        self.end(refused, now)
+
+    def _review_bridging(self) -> None:
+        """Something has changed that says who may talk to whom within a network."""
+        tables = self._tables
+        tables.settle_bridging()
+        tables.invalidate()
+        tables.bridged.review(partial(within.refuse_flow, tables))
 
     def _forget_endpoint(self, network: int, address: IpAddress, now: Nanoseconds) -> None:
         account = self._tables.accounts.find(network, address)

@@ -23,6 +23,10 @@ class DropReason(Enum):
     SAME_PORT = "the destination station is on the port that the frame came from"
     NO_OTHER_PORT = "flooded, but the network has no other port"
 
+    STATION_SPOOFED = "the source station is none that the port may send from"
+    ADDRESS_SPOOFED = "the source in IPv4, or the sender in ARP, is none that the port may have"
+    TAG_IN_TAG = "a second tag hides from a guard or a filter what the frame carries"
+
     ARP_CLAIMS_OUR_ADDRESS = "somebody else says that it has an address of the switch"
     NOT_FOR_US = "on an outside port, and neither for the switch's own station nor for its address"
     NOT_ROUTED = "sent to the gateway's station, but not IPv4, the only protocol that is routed"
@@ -48,6 +52,12 @@ class DropReason(Enum):
     TOO_BIG = "longer than the MTU of the network that it goes to"
     NO_ROUTE = "no network and no default route leads to the destination"
     NETWORKS_ISOLATED = "networks are isolated from each other"
+    NETWORK_INTERNAL = "to or from an internal network, which nothing is routed out of or into"
+    FORWARDING_OFF = "ip_forward is off: nothing passes between networks, nor to or from outside"
+    ENDPOINTS_ISOLATED = "icc is off, and no link opens this port to this endpoint of the network"
+    PORT_ISOLATED = "the port is isolated: within its network it reaches the gateway alone"
+    FILTER_DROPPED = "a filter says drop"
+    FILTER_REJECTED = "a filter says reject"
     NEIGHBOUR_UNREACHABLE = "the next hop did not answer ARP"
     ENDED_WHILE_WAITING = "its connection or its next hop was taken away while it waited for ARP"
     NEIGHBOUR_QUEUE_FULL = "too many frames wait already for the next hop to answer ARP"

@@ -64,7 +64,7 @@ def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Transl
         return quote
     if not quote.has_valid_checksum():
         return Malformed.IPV4_BAD_CHECKSUM
-    quoted = _quoted_tuple(walk.network.number, quote)
+    quoted = quoted_tuple(walk.network.number, quote)
     if quoted is None:
         return DropReason.ICMP_ERROR_UNRELATED
     found = tables.connections.find(quoted.turned)
@@ -85,8 +85,8 @@ def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Transl
     return Translated(frame, original_form.network, original_form.source, connection)
 
 
-def _quoted_tuple(network: int, quote: Ipv4) -> FlowTuple | None:
-    """The tuple of the quoted packet, or None where the quote does not say."""
+def quoted_tuple(network: int, quote: Ipv4) -> FlowTuple | None:
+    """The tuple of a quoted packet on `network`, or None where the quote does not say."""
     if quote.fragment_offset or quote.end - quote.payload < _QUOTED_TRANSPORT:
         return None
     protocol, at = quote.protocol, quote.payload

@@ -2,8 +2,9 @@
 
 Theory of operation. There is one function per direction of origin: `outbound` for a flow from the
 inside to the outside, `inbound` for one from the outside to an address of the switch, `hairpin` for
-one from the inside to such an address. Each answers with the tuple of the replies, which with the
-original tuple says all there is to know (see `conntrack`), and with what let it happen.
+one from the inside to such an address, `straight` for one that is not translated at all, as it goes
+to an inside address that policy lets it reach. Each answers with the tuple of the replies, which
+with the original tuple says all there is to know (see `conntrack`), and with what let it happen.
 
 Read first: RFC 4787 (mapping, filtering, hairpinning), RFC 5382, RFC 5508. Mapping is
 endpoint-independent. From outside three things lead in: a publication, an address that stands for
@@ -23,10 +24,11 @@ from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.mappings import External, Internal, Mapping
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.topology import Network
+from vswitch.dataplane.topology import Network, Side
 from vswitch.dataplane.transport import PORTLESS
 from vswitch.dataplane.verdict import Stage
 from vswitch.dataplane.walk import Walk
+from vswitch.policy import GatewayMode
 from vswitch.translation import Filtering
 from vswitch.wire.values import IpAddress, Protocol
 
@@ -116,6 +118,19 @@ def hairpin(walk: Walk, tables: Tables, original: FlowTuple) -> Translation | Dr
     return Translation(reply, account, source.mapping, target.mapping, target.publication)
 
 
+def straight(
+    walk: Walk, tables: Tables, original: FlowTuple, leaves: Network
+) -> Translation | DropReason:
+    """From anywhere to an inside address on another network: nothing is translated."""
+    walk.found(Stage.NAT, "straight to {}: nothing is translated", original.destination)
+    address, port = original.destination, original.destination_port
+    source = _Source(original.source, original.source_port)
+    reply = _reply(original, leaves.number, address, port, source)
+    from_outside = walk.network.side is Side.OUTSIDE
+    owner = (leaves, address) if from_outside else (walk.network, original.source)
+    return Translation(reply, tables.account_of(*owner))
+
+
 def _reply(
     original: FlowTuple, network: int, address: IpAddress, port: int, source: _Source
 ) -> FlowTuple:
@@ -188,6 +203,9 @@ def _lets_in(target: _Target, original: FlowTuple) -> bool:
 def _source(
     walk: Walk, tables: Tables, original: FlowTuple, account: Account, uplink: Network
 ) -> _Source | DropReason:
+    if walk.network.policy.gateway_mode is GatewayMode.ROUTED:
+        walk.found(Stage.NAT, "{} is routed: {} stays", walk.network.name, original.source)
+        return _Source(original.source, original.source_port)
     own = tables.one_to_one.external(account.network, account.address)
     if own is not None:
         walk.found(Stage.NAT, "{} is {} outside, port for port", account.address, own)

@@ -1,6 +1,7 @@
 """The stages in the order in which a frame meets them: what becomes of it, and why?
 
     admit    is this a frame that a switch may look at at all?
+    guard    does it speak in the name of its own port?
     learn    the sender's port (inside; the outside has one port and nothing to learn)
     dhcp     for the client of an uplink that learns its address
     arp      teach the neighbour table, answer for the switch's own address
@@ -14,7 +15,7 @@ about. The trail of findings is kept where `is_heard` says that somebody will re
 
 from __future__ import annotations
 
-from vswitch.dataplane import arp_stage, bridge, dhcp_stage, repetition, router
+from vswitch.dataplane import arp_stage, bridge, dhcp_stage, guard, repetition, router
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
@@ -58,6 +59,10 @@ def decide(
     if refused is not None:
         return walk.drop(refused)
     walk.detail(Stage.ADMIT, "no address that bridges refuse")
+    if port.policy.is_guarded:
+        spoofed = guard.refuse(walk)
+        if spoofed is not None:
+            return walk.drop(spoofed)
     if network.side is Side.INSIDE:
         bridge.learn(walk)
     elif tables.dhcp_clients:

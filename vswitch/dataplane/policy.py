@@ -2,18 +2,32 @@
 
 Addresses first (RFC 1812, 5.3.7 and BCP 38): a source must be a host that can be on the network
 that it came from, a destination one that a router forwards to, and nobody is both. Options neither
-choose the way nor show inside addresses. Then networks: each inside network reaches the outside;
-inside networks are isolated from each other; from the outside no connection is begun to an inside
-address, as published ports and answers are addressed to the switch.
+choose the way nor show inside addresses.
+
+Then flows (`judge`): the user's filters first, and what they leave open is the switch's own to say.
+Each inside network reaches the outside; inside networks are isolated from each other; from the
+outside no connection is begun to an inside address, as published ports and answers are addressed to
+the switch. A network's `NetworkPolicy` says otherwise. What is said about a new flow is said about
+a live one by the same words when rules change (`refuse_connection`).
 """
 
 from __future__ import annotations
 
+from enum import Enum
+from typing import NamedTuple
+
+from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import DropReason
+from vswitch.dataplane.filters import NOTHING_SAID, Entry, Flow, Said
+from vswitch.dataplane.flow import FlowTuple
+from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
+from vswitch.dataplane.verdict import Stage
+from vswitch.dataplane.walk import Walk
+from vswitch.policy import Action, GatewayMode
 from vswitch.wire.ipv4 import HEADER_LENGTH, Ipv4
-from vswitch.wire.values import IPV4_LENGTH, IpAddress
+from vswitch.wire.values import IPV4_LENGTH, IpAddress, Protocol
 
 _THIS_NETWORK = 0
 """The first octet of 0.0.0.0/8, which is nobody's address (RFC 1122, 3.2.1.3)."""
@@ -67,13 +81,155 @@ def refuse_ends(
     return None
 
 
-def refuse_route(arrived: Network, leaves: Network) -> DropReason | None:
-    """Why nothing is routed from one network into the other, None where it is."""
-    if arrived.side is _OUTSIDE:
-        return DropReason.NOT_PUBLISHED
-    if leaves.side is _INSIDE:
+class Way(Enum):
+    """By what a flow reaches who it leads to."""
+
+    STRAIGHT = "by its own address"
+    OPENED = "by a port or an address that somebody has opened to it"
+    """A publication, a mapping by hand, an address that stands for one endpoint."""
+    MAPPED = "by an external port that it has taken itself"
+
+    @classmethod
+    def of(cls, original: FlowTuple, reply: FlowTuple, target: Mapping | None) -> Way:
+        """That of a flow with these tuples, which comes in by `target` where that is a mapping."""
+        if original.destination == reply.source:
+            return cls.STRAIGHT
+        return cls.OPENED if target is None or target.is_static else cls.MAPPED
+
+
+class Judgment(NamedTuple):
+    """What is said about a new flow."""
+
+    refused: DropReason | None
+    rules: tuple[Entry, ...]
+    """The filters that have matched it."""
+    is_repeatable: bool
+    """Whether the same is said about a flow that differs in its source port alone, and nobody has
+    to be told of that one."""
+
+
+_MAY_PASS = Judgment(None, (), is_repeatable=True)
+
+
+def judge(
+    walk: Walk,
+    tables: Tables,
+    original: FlowTuple,
+    reply: FlowTuple | None,
+    leaves: Network,
+    way: Way,
+    may_begin: bool,
+) -> Judgment:
+    """May a flow that is not known pass? Without `reply` its destination is the one that it names.
+
+    Filters that match it are counted, unless it may and the frame can not begin it.
+    """
+    arrives = walk.network
+    if not tables.filters.entries:
+        refused = _refuse_flow(tables, original, arrives, leaves, way)
+        return Judgment(refused, (), True) if refused else _MAY_PASS
+    flow = Flow.of(original, reply or original.turned, arrives, leaves)
+    said = tables.filters.judge(flow)
+    tell(walk, said)
+    refused = REFUSALS.get(said.action)
+    if walk.commit and (refused or may_begin):
+        tables.filters.note(said, flow, walk.now)
+    if refused is None:
+        accepted = said.action is Action.ACCEPT
+        refused = _refuse_flow(tables, original, arrives, leaves, way, accepted=accepted)
+    is_repeatable = not (tables.filters.has_source_ports or said.is_logged)
+    return Judgment(refused, said.matched, is_repeatable)
+
+
+def tell(walk: Walk, said: Said) -> None:
+    """Put what the filters have said into the trail."""
+    for entry in said.matched:
+        walk.found(Stage.POLICY, "filter {} says {}", entry.number, entry.filter)
+    if said.by is None:
+        walk.detail(Stage.POLICY, "no filter ends the matter")
+
+
+def refuse_connection(tables: Tables, connection: Connection) -> DropReason | None:
+    """Why a connection that lives may not be any more, None where it may. Nothing is counted."""
+    original, reply = connection.original, connection.reply
+    arrives, leaves = tables.networks[original.network], tables.networks[reply.network]
+    said = NOTHING_SAID
+    if tables.filters.entries:
+        said = tables.filters.judge(Flow.of(original, reply, arrives, leaves))
+    refused = REFUSALS.get(said.action)
+    if refused is None:
+        way, accepted = Way.of(original, reply, connection.target), said.action is Action.ACCEPT
+        refused = _refuse_flow(tables, original, arrives, leaves, way, accepted=accepted)
+    if refused is None and _shows_what_is_hidden(original, reply, arrives, leaves):
         return DropReason.NETWORKS_ISOLATED
-    return None
+    return refused
+
+
+REFUSALS = {
+    Action.DROP: DropReason.FILTER_DROPPED,
+    Action.REJECT: DropReason.FILTER_REJECTED,
+}
+"""By the actions that end a flow."""
+
+
+def _refuse_flow(
+    tables: Tables,
+    original: FlowTuple,
+    arrives: Network,
+    leaves: Network,
+    way: Way,
+    *,
+    accepted: bool = False,
+) -> DropReason | None:
+    """The switch's own policy about a flow that a filter may have accepted."""
+    if arrives.policy.internal or leaves.policy.internal:
+        return DropReason.NETWORK_INTERNAL
+    if leaves.side is _OUTSIDE and arrives.side is _OUTSIDE:
+        return DropReason.NOT_PUBLISHED
+    if arrives is leaves:
+        return _refuse_neighbour(leaves, way, accepted=accepted)
+    if not tables.forwards:
+        return DropReason.FORWARDING_OFF
+    if leaves.side is _OUTSIDE:
+        return None
+    if way is not Way.STRAIGHT:
+        is_routed = leaves.policy.gateway_mode is GatewayMode.ROUTED
+        return DropReason.NOT_PUBLISHED if is_routed else None
+    if _is_open(tables, original, leaves):
+        return None
+    if arrives.side is _OUTSIDE:
+        may_open = accepted and leaves.policy.shows_addresses
+        return None if may_open else DropReason.NOT_PUBLISHED
+    return None if accepted else DropReason.NETWORKS_ISOLATED
+
+
+def _refuse_neighbour(network: Network, way: Way, *, accepted: bool) -> DropReason | None:
+    """About a flow from one endpoint of a network to another by way of the switch's station: it is
+    no way around what holds between the two (RFC 5517, 5), but what is opened is open to all."""
+    if way is Way.STRAIGHT:
+        return DropReason.NETWORKS_ISOLATED
+    is_shut = way is Way.MAPPED and not network.policy.icc and not accepted
+    return DropReason.ENDPOINTS_ISOLATED if is_shut else None
+
+
+def _is_open(tables: Tables, original: FlowTuple, leaves: Network) -> bool:
+    """Whether whoever reaches an inside address from another network gets through to it."""
+    if leaves.policy.gateway_mode is not GatewayMode.ROUTED:
+        return leaves.policy.gateway_mode is GatewayMode.NAT_UNPROTECTED
+    protocol, address, port = original.protocol, original.destination, original.destination_port
+    is_ping = protocol == Protocol.ICMP
+    return is_ping or tables.publications.opens(protocol, leaves.number, address, port)
+
+
+def _shows_what_is_hidden(
+    original: FlowTuple, reply: FlowTuple, arrives: Network, leaves: Network
+) -> bool:
+    """Whether a connection to the outside carries inside addresses that are to be hidden now."""
+    is_translated = reply.destination != original.source
+    if is_translated or arrives.side is _OUTSIDE or leaves.side is _INSIDE:
+        return False
+    is_routed = arrives.policy.gateway_mode is GatewayMode.ROUTED
+    return not (is_routed or arrives.translation.is_untranslated(original.destination))
 
 
 def may_report(packet: Ipv4, network: Network, tables: Tables) -> bool:
@@ -82,7 +238,9 @@ def may_report(packet: Ipv4, network: Network, tables: Tables) -> bool:
     if network.side is Side.INSIDE or tables.owner(packet.destination) is network:
         return True
     inside = tables.connected(packet.destination)
-    return inside is not None and inside.translation.is_untranslated(packet.source)
+    return inside is not None and (
+        inside.policy.shows_addresses or inside.translation.is_untranslated(packet.source)
+    )
 
 
 def _is_no_host(address: IpAddress) -> bool:

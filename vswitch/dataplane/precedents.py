@@ -14,6 +14,7 @@ from vswitch.fastpath.routine import Routine
 
 if TYPE_CHECKING:
     from vswitch.dataplane.drops import DropReason
+    from vswitch.dataplane.filters import Entry
     from vswitch.dataplane.flow import FlowTuple
     from vswitch.dataplane.nat import Translation
     from vswitch.dataplane.tables import Tables
@@ -46,6 +47,8 @@ class Precedent(NamedTuple):
     begun: Routine
     expected: Routine
     """Those of the first connection."""
+    rules: tuple[Entry, ...] = ()
+    """The filters that match them all."""
 
 
 class PrecedentTable:

@@ -42,15 +42,22 @@ class PublicationTable:
 
     def __init__(self) -> None:
         self._sorted: dict[tuple[int, IpAddress | None], list[Publication]] = {}
+        self._of_endpoint: dict[tuple[int, IpAddress], list[Publication]] = {}
 
     def add(self, publication: Publication) -> None:
         """Publish."""
         runs = self._sorted.setdefault((publication.protocol, publication.host_address), [])
         insort(runs, publication, key=_FIRST_PORT)
+        of_endpoint = publication.network, publication.endpoint
+        self._of_endpoint.setdefault(of_endpoint, []).append(publication)
 
     def remove(self, publication: Publication) -> None:
         """Publish no longer."""
         self._sorted[publication.protocol, publication.host_address].remove(publication)
+        of_endpoint = publication.network, publication.endpoint
+        self._of_endpoint[of_endpoint].remove(publication)
+        if not self._of_endpoint[of_endpoint]:
+            del self._of_endpoint[of_endpoint]
 
     def find(self, protocol: int, address: IpAddress, port: int) -> Publication | None:
         """What `port` of the switch's own `address` leads to."""
@@ -60,6 +67,14 @@ class PublicationTable:
             if before and port in runs[before - 1].host_ports:
                 return runs[before - 1]
         return None
+
+    def opens(self, protocol: int, network: int, endpoint: IpAddress, port: int) -> bool:
+        """Whether an endpoint's own `port` is published, by whatever port of the switch."""
+        return any(
+            each.protocol == protocol
+            and 0 <= port - each.first_endpoint_port < len(each.host_ports)
+            for each in self._of_endpoint.get((network, endpoint), ())
+        )
 
     def on(self, protocol: int, address: IpAddress) -> Iterator[Publication]:
         """All that is published for a protocol on one of the switch's own addresses."""

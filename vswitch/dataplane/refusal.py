@@ -9,17 +9,32 @@ from __future__ import annotations
 
 from vswitch.dataplane.drops import Reason
 from vswitch.dataplane.responders import icmp as icmp_responder
+from vswitch.dataplane.responders import tcp as tcp_responder
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.verdict import Verdict
 from vswitch.dataplane.walk import Walk
-from vswitch.wire.icmp import Type, Unreachable
+from vswitch.wire.icmp import Icmp, Type, Unreachable
 from vswitch.wire.ipv4 import Ipv4
+from vswitch.wire.tcp import Tcp
+from vswitch.wire.udp import Udp
 
 
 def prohibit(walk: Walk, tables: Tables, packet: Ipv4, reason: Reason) -> Verdict:
     """Drop, because a policy or a limit forbids it: "administratively prohibited" (RFC 5508,
     REQ-8)."""
     return refuse(walk, tables, packet, reason, Unreachable.ADMINISTRATIVELY_PROHIBITED)
+
+
+def reject(
+    walk: Walk, tables: Tables, packet: Ipv4, header: Tcp | Udp | Icmp | None, reason: Reason
+) -> Verdict:
+    """Drop, because a filter says so aloud: TCP by a RST in the name of whom it was sent to."""
+    if not isinstance(header, Tcp):
+        return prohibit(walk, tables, packet, reason)
+    if not may_answer(walk, tables, packet):
+        return walk.drop(reason)
+    resets = tcp_responder.reset(walk.ethernet, packet, header)
+    return walk.drop(reason, *(walk.answer(each) for each in resets))
 
 
 def refuse(walk: Walk, tables: Tables, packet: Ipv4, reason: Reason, code: Unreachable) -> Verdict:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from vswitch.dataplane import admission, tracking
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.fdb import Station
+from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.nat import Translation
 from vswitch.dataplane.precedents import Precedent, Translate
@@ -44,9 +45,17 @@ _NO_PORT = bytes(2)
 
 
 def set_precedent(
-    walk: Walk, tables: Tables, translate: Translate, begun: Delivery, expected: Expected
+    walk: Walk,
+    tables: Tables,
+    translate: Translate,
+    begun: Delivery,
+    expected: Expected,
+    rules: tuple[Entry, ...],
 ) -> None:
-    """Let the first frame of a connection, and what is expected for its answers, be one."""
+    """Let the first frame of a connection, and what is expected for its answers, be one.
+
+    `rules` are the filters that have matched, whatever the source port.
+    """
     connection, key = expected.kept.connection, begun.kept.key if begun.kept else b""
     if connection is None or not key or connection.original.protocol not in _WITH_PRECEDENTS:
         return
@@ -65,6 +74,7 @@ def set_precedent(
             expected.kept.key[:-2],
             begun.routine,
             expected.routine,
+            rules,
         ),
     )
 
@@ -87,6 +97,8 @@ def follow(
     translation = precedent.translate(walk, tables, original)
     if not isinstance(translation, Translation) or translation.reply[:-2] != precedent.answers:
         return None
+    if translation.reply == original:  # an endpoint that talks to itself, which expects nothing
+        return None
     admitted = admission.admit(walk, tables, original, translation)
     if not isinstance(admitted, admission.Admitted):
         return None
@@ -94,6 +106,8 @@ def follow(
     if sender is not None:
         network.fdb.learn(sender, precedent.port.number, now)
     tracking.note_first(tables, connection, precedent.port.number, frame, now)
+    for entry in precedent.rules:
+        entry.matched += 1
     walk.connection, walk.evicted = connection, admitted.evicted
     walk.found(
         Stage.CONNTRACK, "a new connection, like {} but for its source port", precedent.first

@@ -3,8 +3,9 @@
 Theory of operation. In this order: is the packet sound and may it be here (`policy`); is it whole
 (`reassembly`: a fragment waits for the others); which flow is it part of (`transport`); is that
 flow known (`conntrack`). A known flow leaves as its connection says (`egress`). A new one is for
-the switch itself (`local`), or it is translated (`nat`), becomes a connection where the limits
-allow it (`admission`) and leaves. Who can do something about a refusal is told (`refusal`).
+the switch itself (`local`), or it is translated (`nat`) where filters and policy let it
+(`policy.judge`), becomes a connection where the limits allow it (`admission`) and leaves. Who can
+do something about a refusal is told (`refusal`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from vswitch.dataplane import (
 from vswitch.dataplane.conntrack import Found
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.egress import Datagram
+from vswitch.dataplane.policy import Judgment, Way
 from vswitch.dataplane.precedents import Translate
 from vswitch.dataplane.reassembly import Refused, Waiting
 from vswitch.dataplane.tables import Tables
@@ -118,7 +120,7 @@ def _from_outside(walk: Walk, tables: Tables, datagram: Datagram, message: Trans
     """To an address of the switch, from the outside."""
     translation = nat.inbound(walk, tables, message.tuple)
     if isinstance(translation, nat.Translation):
-        return _begin(walk, tables, datagram, message, translation, nat.inbound)
+        return _through(walk, tables, datagram, message, translation, nat.inbound)
     interface = walk.network.interface
     if interface is not None and interface.is_shared and not _is_ours(walk.network, message):
         return walk.drop(DropReason.FOR_THE_HOST)
@@ -155,7 +157,29 @@ def _to_ourselves(walk: Walk, tables: Tables, datagram: Datagram, message: Trans
     translation = nat.hairpin(walk, tables, message.tuple)
     if translation is None:
         return local.answer(walk, tables, datagram.packet, message.header)
-    return _begin(walk, tables, datagram, message, translation, nat.hairpin)
+    if isinstance(translation, DropReason):
+        return _refuse(walk, tables, datagram.packet, translation)
+    return _through(walk, tables, datagram, message, translation, nat.hairpin)
+
+
+def _through(
+    walk: Walk,
+    tables: Tables,
+    datagram: Datagram,
+    message: Transport,
+    translation: nat.Translation,
+    translate: Translate,
+) -> Verdict:
+    """By an address of the switch to whom that leads."""
+    original, reply, may_begin = message.tuple, translation.reply, message.may_begin
+    way = Way.of(original, reply, translation.target)
+    leaves = tables.networks[reply.network]
+    judgment = policy.judge(walk, tables, original, reply, leaves, way, may_begin)
+    if judgment.refused:
+        return _refuse_flow(walk, tables, datagram.packet, message, judgment.refused)
+    if not may_begin:
+        return walk.drop(DropReason.NO_CONNECTION)
+    return _begin(walk, tables, datagram, message, translation, translate, judgment)
 
 
 def _elsewhere(walk: Walk, tables: Tables, datagram: Datagram, message: Transport) -> Verdict:
@@ -164,17 +188,22 @@ def _elsewhere(walk: Walk, tables: Tables, datagram: Datagram, message: Transpor
     if network is None or network.interface is None:
         return refusal.refuse(walk, tables, packet, DropReason.NO_ROUTE, Unreachable.NETWORK)
     walk.found(Stage.ROUTE, "{} is reached through {}", packet.destination, network.name)
-    refused = policy.refuse_route(walk.network, network)
-    if refused:
-        if walk.network.side is Side.INSIDE:
-            return refusal.prohibit(walk, tables, packet, refused)
-        return walk.drop(refused)
+    original, may_begin = message.tuple, message.may_begin
+    judgment = policy.judge(walk, tables, original, None, network, Way.STRAIGHT, may_begin)
+    if judgment.refused:
+        return _refuse_flow(walk, tables, packet, message, judgment.refused)
     walk.detail(Stage.POLICY, "{} may begin connections into {}", walk.network.name, network.name)
-    if not message.may_begin:
+    if not may_begin:
         return walk.drop(DropReason.NO_CONNECTION)
-    translate = partial(nat.outbound, uplink=network)
+    translate: Translate
+    if network.side is Side.INSIDE:
+        translate = partial(nat.straight, leaves=network)
+    else:
+        translate = partial(nat.outbound, uplink=network)
     translation = translate(walk, tables, message.tuple)
-    return _begin(walk, tables, datagram, message, translation, translate)
+    if not isinstance(translation, nat.Translation):
+        return _refuse(walk, tables, packet, translation or DropReason.NO_ROUTE)
+    return _begin(walk, tables, datagram, message, translation, translate, judgment)
 
 
 def _way_to(destination: IpAddress, network: Network, tables: Tables) -> Network | None:
@@ -190,20 +219,13 @@ def _begin(
     tables: Tables,
     datagram: Datagram,
     message: Transport,
-    translation: nat.Translation | DropReason,
+    translation: nat.Translation,
     translate: Translate,
+    judgment: Judgment,
 ) -> Verdict:
-    admitted: admission.Admitted | DropReason
-    if isinstance(translation, DropReason):
-        admitted = translation
-    elif not message.may_begin:
-        admitted = DropReason.NO_CONNECTION
-    else:
-        admitted = admission.admit(walk, tables, message.tuple, translation)
+    admitted = admission.admit(walk, tables, message.tuple, translation)
     if isinstance(admitted, DropReason):
-        if admitted in admission.PROHIBITED:
-            return refusal.prohibit(walk, tables, datagram.packet, admitted)
-        return walk.drop(admitted)
+        return _refuse(walk, tables, datagram.packet, admitted)
     walk.evicted = admitted.evicted
     found = Found(admitted.connection, Direction.ORIGINAL)
     verdict = egress.send(walk, tables, datagram, message, found)
@@ -211,9 +233,27 @@ def _begin(
         return verdict
     begun = verdict.deliveries[0]
     expected = expectation.expect(tables, admitted.connection, begun)
-    if expected is not None:
-        repetition.set_precedent(walk, tables, translate, begun, expected)
+    if expected is not None and judgment.is_repeatable:
+        repetition.set_precedent(walk, tables, translate, begun, expected, judgment.rules)
     return verdict._replace(expected=expected)
+
+
+def _refuse(walk: Walk, tables: Tables, packet: Ipv4, reason: DropReason) -> Verdict:
+    """Drop a packet for which there is no room, or no port."""
+    if reason in admission.PROHIBITED:
+        return refusal.prohibit(walk, tables, packet, reason)
+    return walk.drop(reason)
+
+
+def _refuse_flow(
+    walk: Walk, tables: Tables, packet: Ipv4, message: Transport, reason: DropReason
+) -> Verdict:
+    """Drop a packet of a flow that may not be. The outside is told of it by a filter alone."""
+    if reason is DropReason.FILTER_REJECTED and policy.may_report(packet, walk.network, tables):
+        return refusal.reject(walk, tables, packet, message.header, reason)
+    if walk.network.side is Side.OUTSIDE or reason is DropReason.FILTER_DROPPED:
+        return walk.drop(reason)
+    return refusal.prohibit(walk, tables, packet, reason)
 
 
 def _icmp_error(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Verdict:

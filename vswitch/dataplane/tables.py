@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from vswitch.dataplane.accounts import Account, Accounts
+from vswitch.dataplane.bridged import BridgedFlows
 from vswitch.dataplane.conntrack import Connection, ConnectionTable, most_connections
 from vswitch.dataplane.dhcp.client import DhcpClient
 from vswitch.dataplane.dhcp.outcome import News
+from vswitch.dataplane.filters import FilterChain
 from vswitch.dataplane.identification import Identifications
 from vswitch.dataplane.mappings import External, MappingTable
 from vswitch.dataplane.ports import PORTS as EVERY_PORT
@@ -25,6 +27,7 @@ from vswitch.dataplane.topology import Interface, Network, Port, Side
 from vswitch.dataplane.transport import PORTLESS
 from vswitch.dataplane.unsolicited import HeldSyns
 from vswitch.fastpath.twin import FastPath
+from vswitch.policy import PortRole
 from vswitch.translation import Limits
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer
@@ -66,6 +69,11 @@ class Tables:
         self.identifications = Identifications(random)
         self.key_of: KeyOf = fastpath.key
         self.precedents = PrecedentTable()
+        self.filters = FilterChain()
+        self.bridged = BridgedFlows()
+        """Those that filters have let through within a network."""
+        self.forwards = True
+        """Whether anything passes between networks, and between them and the outside."""
 
     def invalidate(self) -> None:
         """Distrust all that was decided: something that it rested on has changed."""
@@ -82,6 +90,7 @@ class Tables:
         """Begin a broadcast domain, whose subnet overlaps no other's."""
         self.precedents.forget()
         self.networks[network.number] = network
+        self.settle_bridging()
         if network.side is Side.OUTSIDE and self.uplink is None:
             self.uplink = network
         self._enter(network)
@@ -114,6 +123,18 @@ class Tables:
                 return network
         return None
 
+    def settle_bridging(self) -> None:
+        """Note of each network whether stations alone decide what is bridged there: something that
+        this depends on has changed."""
+        for network in self.networks.values():
+            policy = network.policy
+            network.bridges_freely = (
+                policy.icc
+                and not policy.isolated_ports
+                and not self.filters.is_asked_within(network.name)
+                and all(_is_plain(port) for port in network.ports.values())
+            )
+
     def may_send_error(self, port: int, now: Nanoseconds) -> bool:
         """Count one more ICMP error of our own to a port, where its rate allows it."""
         rate = self._errors.get(port)
@@ -129,6 +150,7 @@ class Tables:
         self.precedents.forget()
         self._errors.pop(number, None)
         self.held_syns.forget_port(number)
+        self.settle_bridging()
 
     # Connections
 
@@ -247,6 +269,11 @@ class OneToOne:
     def external(self, network: int, internal: IpAddress) -> IpAddress | None:
         """The address that stands for an inside one."""
         return self._external.get((network, internal))
+
+
+def _is_plain(port: Port) -> bool:
+    """Whether stations alone decide whom a port reaches."""
+    return port.policy.role is not PortRole.ISOLATED and port.policy.addresses is None
 
 
 def _subnet_key(interface: Interface) -> tuple[int, int]:

@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING
 
 from vswitch.dataplane.fdb import ForwardingDatabase
 from vswitch.dataplane.neighbours import NeighbourTable
+from vswitch.policy import Link, NetworkPolicy, PortPolicy
 from vswitch.translation import Outside, Translation
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
 
 if TYPE_CHECKING:
     from vswitch.dataplane.verdict import Onward
+
+
+_PLAIN = PortPolicy()
 
 
 class Side(Enum):
@@ -53,6 +57,7 @@ class Port:
     number: int
     name: str
     network: int
+    policy: PortPolicy = _PLAIN
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +81,13 @@ class Network:
     """What its addresses may be used for, on the outside."""
     uplink: int | None = field(kw_only=True, default=None)
     """The network, by number, that leads its endpoints outside; None: the first there is."""
+    policy: NetworkPolicy = field(kw_only=True, default=NetworkPolicy())
+    """Whom its endpoints reach, on the inside."""
+    links: tuple[Link, ...] = field(kw_only=True, default=())
+    """What opens ports of its endpoints to others of them where `icc` is off."""
+    bridges_freely: bool = field(kw_only=True, default=True)
+    """Whether nothing but stations decides what is bridged here: no policy, no port's, no filter.
+    `Changes` keeps it true to these."""
 
     def owns(self, address: IpAddress) -> bool:
         """Whether the switch itself has `address` here."""
