@@ -14,9 +14,11 @@ from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.mappings import External, Internal
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
+from vswitch.devices.memory import MemoryDevice
 from vswitch.network import config
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Configuration
+from vswitch.policy import PortPolicy
 from vswitch.translation import Filtering, Outside, Translation, Unsolicited
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress, Protocol
 
@@ -291,3 +293,51 @@ def test_mappings_are_made_anew_on_the_address_that_was_learnt() -> None:
         assert (made.internal, made.external, made.is_static) == (internal, external, True)
     assembly.conceal(lab.switch, app, inside, 2)
     assert list(mappings) == []
+
+
+GUARDED = """
+name = "lab"
+ip_forward = false
+[networks.front]
+subnet = "172.18.0.0/16"
+icc = false
+spoof_guard = true
+[networks.cellar]
+subnet = "172.19.0.0/16"
+internal = true
+gateway_mode = "isolated"
+[endpoints.web]
+network = "front"
+[[filters]]
+action = "drop"
+in_network = "front"
+out_network = "front"
+"""
+
+
+def test_policies_and_filters_are_carried_over() -> None:
+    lab = Lab(GUARDED)
+    assembly.rule(lab.switch, lab.configuration, 0)
+    lab.assemble()
+    tables, front = lab.switch.tables, lab.inside["front"]
+    assert [entry.filter for entry in tables.filters] == list(lab.configuration.filters)
+    assert (tables.forwards, front.policy.icc, front.bridges_freely) == (False, False, False)
+    assert lab.inside["bridge"].bridges_freely
+
+
+def test_gateway_that_is_isolated_is_not_there() -> None:
+    cellar = Lab(GUARDED).assemble().inside["cellar"]
+    assert (cellar.interface, cellar.policy.internal) == (None, True)
+
+
+def test_port_of_a_guarded_network_speaks_for_its_endpoint_alone() -> None:
+    lab = Lab(GUARDED).assemble()
+    web = lab.inventory.endpoint("web")
+    for name, own in (
+        ("front", PortPolicy(stations=frozenset({web.mac}), addresses=frozenset({web.address}))),
+        ("bridge", PortPolicy()),
+    ):
+        network = lab.inside[name].number
+        port = lab.switch.add_port("web", network, MemoryDevice("web"))
+        assembly.guard(lab.switch, web, port.number)
+        assert lab.switch.tables.ports[port.number].policy == own

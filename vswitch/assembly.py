@@ -5,6 +5,9 @@ numbers and stations, and neither knows the other. Here the one becomes the othe
 that a replayed switch is put together exactly as a running one is. Networks outside come first:
 those inside know the number of the one that they are translated to.
 
+What endpoints may say to each other is carried over, too: a network's policy with the network, that
+of an endpoint's port when it is there (`guard`), and what holds for all in the end (`rule`).
+
 No device is opened here: who has one gives it to `Switch.add_port` under the number of its network.
 """
 
@@ -20,6 +23,7 @@ from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
 from vswitch.network import model
 from vswitch.network.inventory import Inventory
+from vswitch.policy import GatewayMode, PortPolicy
 from vswitch.translation import Outside
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
@@ -102,21 +106,38 @@ def add_inside(
 
     `outside` has the numbers of the networks behind the uplinks, by the names of these.
     """
-    gateway = Interface(
-        network.mac or inventory.allocate_mac(), IpInterface(network.gateway, network.subnet)
-    )
+    mac = network.mac or inventory.allocate_mac()
+    gateway = Interface(mac, IpInterface(network.gateway, network.subnet))
+    has_gateway = network.policy.gateway_mode is not GatewayMode.ISOLATED
     domain = Network(
         switch.new_network_number(),
         network.name,
         Side.INSIDE,
-        gateway,
+        gateway if has_gateway else None,
         None,
         network.mtu,
         translation=network.translation,
+        policy=network.policy,
         uplink=outside.get(network.uplink),
     )
     switch.add_network(domain)
     return domain
+
+
+def guard(switch: Switch, endpoint: model.Endpoint, port: int) -> None:
+    """Let the port of an endpoint speak in its own name alone, where its network wants that."""
+    network = switch.tables.networks[switch.tables.ports[port].network]
+    if network.policy.spoof_guard:
+        own = PortPolicy(
+            stations=frozenset({endpoint.mac}), addresses=frozenset({endpoint.address})
+        )
+        switch.changes.set_port_policy(port, own)
+
+
+def rule(switch: Switch, configuration: model.Configuration, now: Nanoseconds) -> None:
+    """Let what the user says about all flows hold from now on."""
+    switch.changes.set_filters(configuration.filters, now)
+    switch.changes.set_forwarding(configuration.ip_forward, now)
 
 
 def expose(switch: Switch, endpoint: model.Endpoint, network: int, now: Nanoseconds) -> None:

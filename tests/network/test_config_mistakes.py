@@ -82,13 +82,13 @@ MISTAKES = [
         '"lab"',
         '"lab"\nuplnk = 1',
         "uplnk: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
-        'limits, bip, default_address_pools; did you mean "uplink"?',
+        'limits, bip, default_address_pools, ip_forward, filters; did you mean "uplink"?',
     ),
     (
         '"lab"',
         '"lab"\nzzz = 1',
         "zzz: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
-        "limits, bip, default_address_pools",
+        "limits, bip, default_address_pools, ip_forward, filters",
     ),
     ('interface = "up0"\n', "", f"uplink.interface: missing: {INTERFACE}"),
     (
@@ -279,6 +279,11 @@ MISTAKES = [
         '"lab"',
         '"lab"\ndefault_address_pools = [{ base = "10.0.0.0/16" }]',
         "default_address_pools[0].size: missing: allowed is a prefix length from 1 to 32",
+    ),
+    (
+        "mtu =",
+        "icq =",
+        'networks.front.icq: unknown key; did you mean "icc"?',
     ),
     (
         "[networks.back]",

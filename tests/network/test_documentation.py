@@ -39,6 +39,8 @@ def test_document_of_the_configuration_names_every_key() -> None:
         schema.QuotasTable,
         schema.LimitsTable,
         schema.NetworkTable,
+        schema.FilterTable,
+        schema.Document,
         schema.EndpointTable,
         schema.DnsTable,
         schema.RecorderTable,

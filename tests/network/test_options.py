@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from vswitch.network.errors import InvalidRequestError
-from vswitch.network.options import understand
+from vswitch.network.options import Understood, understand
+from vswitch.policy import GatewayMode
 from vswitch.wire.values import IpAddress
 
 MTU = "com.docker.network.driver.mtu"
 BRIDGE = "com.docker.network.bridge"
+NOTHING_SAID = Understood(1500, None, True, GatewayMode.NAT, ())
 
 
 def test_no_option_leaves_everything_as_it_is() -> None:
-    assert understand({}) == (1500, None, ())
+    assert understand({}) == NOTHING_SAID
 
 
 @pytest.mark.parametrize(("text", "mtu"), [("9000", 9000), ("0", 1500), ("68", 68)])
@@ -38,7 +40,7 @@ def test_outside_address_is_honoured() -> None:
     ],
 )
 def test_option_that_says_what_is_so_anyway_is_accepted(key: str, text: str) -> None:
-    assert understand({key: text}) == (1500, None, ())
+    assert understand({key: text}) == NOTHING_SAID
 
 
 @pytest.mark.parametrize(
@@ -58,15 +60,15 @@ def test_option_that_says_what_is_so_anyway_is_accepted(key: str, text: str) -> 
             '(strconv.ParseBool: parsing "yes": invalid syntax)',
         ),
         (
-            f"{BRIDGE}.enable_icc",
+            f"{BRIDGE}.enable_ip_masquerade",
             "false",
-            f"option {BRIDGE}.enable_icc=false is not supported yet: allowed is true",
+            f"option {BRIDGE}.enable_ip_masquerade=false is not supported yet: allowed is true",
         ),
         (f"{BRIDGE}.gateway_mode_ipv4", "open", "unknown gateway mode open"),
         (
-            f"{BRIDGE}.gateway_mode_ipv4",
+            f"{BRIDGE}.gateway_mode_ipv6",
             "routed",
-            f"option {BRIDGE}.gateway_mode_ipv4=routed is not supported yet: allowed is nat",
+            f"option {BRIDGE}.gateway_mode_ipv6=routed is not supported yet: allowed is nat",
         ),
         ("com.docker.network.enable_ipv4", "false", "IPv4 or IPv6 must be enabled"),
     ],
@@ -75,6 +77,14 @@ def test_option_that_cannot_be_honoured_is_refused(key: str, text: str, told: st
     with pytest.raises(InvalidRequestError) as refused:
         understand({key: text})
     assert refused.value.explained == told
+
+
+@pytest.mark.parametrize("mode", list(GatewayMode))
+def test_options_become_the_policy_of_the_network(mode: GatewayMode) -> None:
+    said = {f"{BRIDGE}.enable_icc": "false", f"{BRIDGE}.gateway_mode_ipv4": mode.value}
+    understood = understand(said)
+    assert (understood.icc, understood.gateway_mode) == (False, mode)
+    assert understood.warnings == ()
 
 
 def test_option_without_effect_is_told() -> None:

@@ -140,6 +140,7 @@ class Attacher:
     ) -> Port:
         port = self._switch.add_port(endpoint.name, number, device)
         self._switch.impair(port.number, endpoint.impairments, self._runtime.now())
+        assembly.guard(self._switch, endpoint, port.number)
         undo.callback(self._forget_address, number, endpoint.address)
         undo.callback(self._switch.remove_port, port.number)
         return port

@@ -27,7 +27,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from vswitch.network import networks, schema, translations, uplinks
+from vswitch.network import networks, policies, schema, translations, uplinks
 from vswitch.network.errors import KeyPath
 from vswitch.network.inventory import Inventory
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
@@ -63,6 +63,7 @@ _DISPENSABLE: Mapping[str | int, tuple[str, ...]] = {
         *("mtu", "mac", "uplink", "external", "untranslated", "filtering", "refresh"),
         *("window_tracking", "port_parity", "resets", "timeouts", "quotas"),
         *("aux_addresses", "labels"),
+        *("internal", "icc", "gateway_mode", "isolated_ports", "spoof_guard"),
     ),
     "endpoints": (
         *("kind", "address", "mac", "aliases", "publish", "external", "mappings"),
@@ -193,7 +194,8 @@ def _remove(document: dict[str, Any], path: KeyPath) -> None:
     *around, last = path
     table: Any = document
     for step in around:
-        table = table.get(step, {})
+        is_item = isinstance(step, int) and isinstance(table, list)
+        table = table[step] if is_item else table.get(step, {})
     table.pop(last, None)
 
 
@@ -218,6 +220,12 @@ def _agree(
         mistakes.append(Mistake(path, refusal.error.explained))
     for name, table in sound.networks.items():
         mistakes += translations.too_low(name, table)
+        mistakes += policies.contradictions(name, table)
+    inside = {DEFAULT_NETWORK.name, *_tables(document, "networks")}
+    beside = {*_tables(document, "uplinks"), *({DEFAULT_UPLINK} & document.keys())}
+    for at, rule in enumerate(sound.filters):
+        for found in policies.unclear(rule, inside, beside):
+            mistakes.append(replace(found, path=("filters", at, *found.path)))
     requests = [_request(name, table) for name, table in sound.endpoints.items()]
     judged = _that_can_be_judged(requests, document, sound, resolved)
     for refusal in Inventory(resolved.networks, outside, Random(0)).admit(judged):
@@ -232,6 +240,8 @@ def _agree(
         _recorder(sound),
         _limits(sound),
         pools,
+        tuple(map(policies.read, sound.filters)),
+        sound.ip_forward,
     )
     return configuration, mistakes
 
@@ -320,6 +330,7 @@ def _network_requests(document: dict[str, Any], sound: Document) -> list[Network
             ip_range=table.ip_range,
             auxiliary=tuple(AuxiliaryAddress(*each) for each in table.aux_addresses.items()),
             labels=tuple(table.labels.items()),
+            policy=policies.policy(table),
         )
         for name, table in sound.networks.items()
     ]

@@ -24,6 +24,7 @@ from vswitch.network.model import (
     TriggerEvent,
     TriggerRequest,
 )
+from vswitch.policy import NAMED_PROTOCOLS, GatewayMode
 from vswitch.translation import PROFILES
 from vswitch.units import MEBIBYTE, SECOND, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
@@ -50,6 +51,10 @@ MOST_DUMPS = 1000
 
 LARGEST_ANYWHERE = 14
 """The prefix length of the largest of the predefined pools, of which 0.0.0.0/N asks for a part."""
+
+PROTOCOLS = {each.name.lower(): each for each in NAMED_PROTOCOLS}
+
+HIGHEST_PROTOCOL = 255
 
 NO_SUBNET = tuple(IpNetwork.parse(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"))
 """Where no host of a network can live: this host, loopback, multicast (RFC 6890, RFC 5771)."""
@@ -232,6 +237,12 @@ def destinations(value: object) -> IpNetwork:
     return subnet
 
 
+def hosts(value: object) -> IpNetwork:
+    """An IPv4 subnet, or the one that a single address is."""
+    text = string(value)
+    return destinations(text if "/" in text else f"{text}/32")
+
+
 def home_subnet(value: object) -> IpNetwork:
     """An IPv4 subnet where hosts can live, or 0.0.0.0/N for any of that size."""
     subnet = destinations(value)
@@ -294,6 +305,26 @@ def apart(given: list[range]) -> list[range]:
             words = f"{higher.start} is in {lower.start}-{lower.stop - 1} already"
             raise NotAllowedError(f"{words}: allowed is each port once")
     return in_order
+
+
+# Policy
+
+
+def gateway_mode(value: object) -> GatewayMode:
+    """What the gateway of a network does for it."""
+    text = string(value)
+    try:
+        return GatewayMode(text)
+    except ValueError:
+        words = f"unknown gateway mode {text}: allowed is {quoted(GatewayMode)}"
+        raise NotAllowedError(words) from None
+
+
+def protocol(value: object) -> int:
+    """A protocol of IP by its name or number."""
+    if isinstance(value, str) and value in PROTOCOLS:
+        return int(PROTOCOLS[value])
+    return whole_number(1, HIGHEST_PROTOCOL)(value)
 
 
 # The rest

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from vswitch.impairment import UNIMPAIRED, Impairments
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
+from vswitch.policy import Filter, NetworkPolicy
 from vswitch.translation import Limits, Outside, Translation, Unsolicited
 from vswitch.units import MEBIBYTE, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
@@ -34,6 +35,8 @@ DEFAULT_ROUTE = "DefaultGatewayIPv4"
 DEFAULT_TRANSLATION = Translation()
 
 DEFAULT_LIMITS = Limits()
+
+DEFAULT_POLICY = NetworkPolicy()
 
 
 class EndpointKind(Enum):
@@ -171,6 +174,7 @@ class NetworkRequest:
     options: Settings = ()
     """What `--opt` said. What the switch understands of it is in the other fields already."""
     labels: Settings = ()
+    policy: NetworkPolicy = DEFAULT_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +204,14 @@ class Network:
     labels: Settings = ()
     id: str = ""
     created: Nanoseconds = 0
+    policy: NetworkPolicy = DEFAULT_POLICY
 
     @property
-    def default_route(self) -> IpAddress:
-        """Where its endpoints send what leads elsewhere: the gateway, unless another is named."""
+    def default_route(self) -> IpAddress | None:
+        """Where its endpoints send what leads elsewhere: the gateway, unless another is named. None
+        where nothing leads there."""
+        if self.policy.internal:
+            return None
         named = [each.address for each in self.auxiliary if each.name == DEFAULT_ROUTE]
         return named[0] if named else self.gateway
 
@@ -222,6 +230,7 @@ class Network:
             auxiliary=self.auxiliary,
             options=self.options,
             labels=self.labels,
+            policy=self.policy,
         )
 
 
@@ -371,6 +380,10 @@ class Configuration:
     limits: Limits = DEFAULT_LIMITS
     pools: tuple[Pool, ...] = PREDEFINED_POOLS
     """Where subnets come from that nobody chose."""
+    filters: tuple[Filter, ...] = ()
+    """In the order in which they are asked."""
+    ip_forward: bool = True
+    """Whether anything passes between networks, and between them and the outside."""
 
     @property
     def uplink(self) -> Uplink | None:

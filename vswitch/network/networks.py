@@ -195,6 +195,7 @@ def _judge(request: NetworkRequest, ground: _Ground) -> tuple[Network | None, li
         mac=request.mac,
         uplink=request.uplink or DEFAULT_UPLINK,
         translation=request.translation,
+        policy=request.policy,
         ip_range=request.ip_range,
         auxiliary=request.auxiliary,
         options=request.options,

@@ -15,8 +15,9 @@ from typing import NamedTuple, TypeVar
 
 from vswitch.network.errors import InvalidRequestError
 from vswitch.network.fields import LARGEST_MTU, SMALLEST_MTU
-from vswitch.network.model import DEFAULT_MTU
+from vswitch.network.model import DEFAULT_MTU, DEFAULT_POLICY
 from vswitch.network.names import did_you_mean
+from vswitch.policy import GatewayMode
 from vswitch.wire.values import IpAddress
 
 Value = TypeVar("Value")
@@ -25,6 +26,8 @@ _BRIDGE = "com.docker.network.bridge."
 
 MTU = "com.docker.network.driver.mtu"
 EXTERNAL = "com.docker.network.host_ipv4"
+ENABLE_ICC = f"{_BRIDGE}enable_icc"
+GATEWAY_MODE = f"{_BRIDGE}gateway_mode_ipv4"
 BRIDGE_NAME = f"{_BRIDGE}name"
 ENABLE_IPV4 = "com.docker.network.enable_ipv4"
 
@@ -35,6 +38,8 @@ class Understood(NamedTuple):
     mtu: int
     external: IpAddress | None
     """The address that its connections have outside."""
+    icc: bool
+    gateway_mode: GatewayMode
     warnings: tuple[str, ...]
 
 
@@ -53,11 +58,16 @@ def understand(options: Mapping[str, str]) -> Understood:
         InvalidRequestError: the first that is not allowed, in Docker's words.
     """
     mtu, external, warnings = DEFAULT_MTU, None, []
+    icc, mode = DEFAULT_POLICY.icc, DEFAULT_POLICY.gateway_mode
     for key, text in options.items():
         if key == MTU:
             mtu = _mtu(text)
         elif key == EXTERNAL:
             external = _read(key, text, _address)
+        elif key == ENABLE_ICC:
+            icc = _read(key, text, _flag)
+        elif key == GATEWAY_MODE:
+            mode = _read(key, text, _mode)
         elif key == BRIDGE_NAME:
             warnings.append(f"option {key} has no effect: the switch makes no bridge")
         elif key in _FIXED:
@@ -65,7 +75,7 @@ def understand(options: Mapping[str, str]) -> Understood:
         else:
             hint = did_you_mean(key, _KNOWN)
             warnings.append(f"option {key} is unknown{f': {hint}' if hint else ''}")
-    return Understood(mtu, external, tuple(warnings))
+    return Understood(mtu, external, icc, mode, tuple(warnings))
 
 
 def _mtu(text: str) -> int:
@@ -118,10 +128,11 @@ def _flag(text: str) -> bool:
     raise ValueError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
 
 
-def _mode(text: str) -> str:
-    if text not in ("nat", "nat-unprotected", "routed", "isolated"):
-        raise _UnknownModeError(f"unknown gateway mode {text}")
-    return text
+def _mode(text: str) -> GatewayMode:
+    try:
+        return GatewayMode(text)
+    except ValueError:
+        raise _UnknownModeError(f"unknown gateway mode {text}") from None
 
 
 def _address(text: str) -> IpAddress:
@@ -132,10 +143,8 @@ _ON, _OFF = _Fixed(_flag, True, "true"), _Fixed(_flag, False, "false")
 
 _FIXED = {
     f"{_BRIDGE}enable_ip_masquerade": _ON,
-    f"{_BRIDGE}enable_icc": _ON,
     f"{_BRIDGE}host_binding_ipv4": _Fixed(_address, IpAddress(bytes(4)), "0.0.0.0"),
-    f"{_BRIDGE}gateway_mode_ipv4": _Fixed(_mode, "nat", "nat"),
-    f"{_BRIDGE}gateway_mode_ipv6": _Fixed(_mode, "nat", "nat"),
+    f"{_BRIDGE}gateway_mode_ipv6": _Fixed(_mode, GatewayMode.NAT, "nat"),
     f"{_BRIDGE}inhibit_ipv4": _OFF,
     f"{_BRIDGE}default_bridge": _OFF,
     f"{_BRIDGE}trusted_host_interfaces": _Fixed(str, "", "none"),
@@ -144,4 +153,4 @@ _FIXED = {
     "com.docker.network.enable_ipv6": _OFF,
 }
 
-_KNOWN = (MTU, EXTERNAL, BRIDGE_NAME, *_FIXED)
+_KNOWN = (MTU, EXTERNAL, ENABLE_ICC, GATEWAY_MODE, BRIDGE_NAME, *_FIXED)

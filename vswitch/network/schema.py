@@ -47,6 +47,7 @@ from vswitch.network.model import (
     UplinkDevice,
 )
 from vswitch.network.publish import GRAMMAR, MAPPING_GRAMMAR
+from vswitch.policy import Action, GatewayMode, NetworkPolicy
 from vswitch.translation import (
     PROFILES,
     Filtering,
@@ -97,6 +98,12 @@ _Impair = Annotated[
 _Seed = Annotated[
     int, PlainValidator(fields.seed), Field(description=f"a whole number from 0 to {LARGEST_SEED}")
 ]
+
+
+_HOSTS = 'an IPv4 subnet or address, like "192.0.2.0/24" or "192.0.2.8"'
+_PORTS = 'a port or a range of ports, like "80" or "1024-32767"'
+_Hosts = Annotated[IpNetwork, PlainValidator(fields.hosts)]
+_Ports = Annotated[range, PlainValidator(fields.ports)]
 
 
 def _size(least: int, example: str) -> str:
@@ -222,7 +229,13 @@ class NetworkTable(Table):
         description=" or ".join(f'"{name}"' for name in PROFILES) + ", or a table",
     )
     quotas: QuotasTable = Field(default=QuotasTable(), description="a table")
-
+    internal: _Flag = NetworkPolicy().internal
+    icc: _Flag = NetworkPolicy().icc
+    gateway_mode: Annotated[GatewayMode, PlainValidator(fields.gateway_mode)] = Field(
+        default=NetworkPolicy().gateway_mode, description=fields.quoted(GatewayMode)
+    )
+    isolated_ports: _Flag = NetworkPolicy().isolated_ports
+    spoof_guard: _Flag = NetworkPolicy().spoof_guard
     ip_range: Annotated[IpNetwork | None, PlainValidator(fields.destinations)] = Field(
         default=None, description='a part of the subnet, like "172.18.5.0/24"'
     )
@@ -231,6 +244,29 @@ class NetworkTable(Table):
     ] = Field(default={}, description='a table, like { router = "172.18.0.9" }')
     labels: dict[str, Annotated[str, PlainValidator(fields.or_say("a text", fields.string))]] = (
         Field(default={}, description='a table, like { stage = "test" }')
+    )
+
+
+class FilterTable(Table):
+    """`[[filters]]`."""
+
+    action: Annotated[Action, PlainValidator(fields.one_of(Action))] = Field(
+        description=fields.quoted(Action)
+    )
+    source: list[_Hosts] = Field(default=[], description=_HOSTS)
+    destination: list[_Hosts] = Field(default=[], description=_HOSTS)
+    protocol: Annotated[int | None, PlainValidator(fields.protocol)] = Field(
+        default=None,
+        description=" or ".join(f'"{name}"' for name in fields.PROTOCOLS)
+        + f", or a number from 1 to {fields.HIGHEST_PROTOCOL}",
+    )
+    source_ports: list[_Ports] = Field(default=[], description=_PORTS)
+    ports: list[_Ports] = Field(default=[], description=_PORTS)
+    in_network: Annotated[str | None, PlainValidator(fields.string)] = Field(
+        default=None, description="the name of a network or an uplink"
+    )
+    out_network: Annotated[str | None, PlainValidator(fields.string)] = Field(
+        default=None, description="the name of a network or an uplink"
     )
 
 
@@ -359,6 +395,8 @@ class Document(Table):
     default_address_pools: list[PoolTable] = Field(
         default=[], description='a table, like { base = "10.10.0.0/16", size = 24 }'
     )
+    ip_forward: _Flag = True
+    filters: list[FilterTable] = Field(default=[], description="a table, [[filters]]")
 
 
 def impairments(table: UplinkTable | EndpointTable) -> Impairments:
@@ -440,4 +478,6 @@ def _table_around(path: KeyPath) -> type[Table]:
             return RecorderTable
         case ("limits", _):
             return LimitsTable
+        case ("filters", int(), _):
+            return FilterTable
     return Document

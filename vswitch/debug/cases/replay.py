@@ -177,7 +177,9 @@ class Replay:
         for endpoint in inventory.endpoints:
             number, line = numbers[endpoint.network], endpoint.impairments
             self._add_port(endpoint.name, number, endpoint.network, line)
+            assembly.guard(switch, endpoint, self._ports[endpoint.name])
             assembly.expose(switch, endpoint, number, self._now or 0)
+        assembly.rule(switch, configuration, self._now or 0)
         for uplink in configuration.uplinks:
             self._add_port(uplink.name, outside[uplink.name], uplink.name, uplink.impairments)
 
