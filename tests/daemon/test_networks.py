@@ -15,6 +15,7 @@ from vswitch import assembly
 from vswitch.daemon import links, netns
 from vswitch.daemon.links import LinkError
 from vswitch.network.model import EndpointRequest, NetworkRequest
+from vswitch.policy import GatewayMode, NetworkPolicy
 from vswitch.wire.values import IpNetwork
 
 HOST_HAS: list[IpNetwork] = []
@@ -97,6 +98,20 @@ def test_network_has_the_shape_that_docker_gives_it(api: Served) -> None:
         "Options": {"com.docker.network.driver.mtu": "9000"},
         "Labels": {"stage": "test"},
     }
+
+
+def test_network_has_the_policy_that_was_asked_for(api: Served) -> None:
+    options = {
+        "com.docker.network.bridge.enable_icc": "false",
+        "com.docker.network.bridge.gateway_mode_ipv4": "isolated",
+    }
+    assert created(api, internal=True, options=options)["Internal"] is True
+    assert api.daemon is not None
+    (domain,) = (each for each in api.daemon.switch.tables.networks.values() if each.name == "back")
+    assert (domain.interface, domain.bridges_freely) == (None, False)
+    assert domain.policy == NetworkPolicy(
+        internal=True, icc=False, gateway_mode=GatewayMode.ISOLATED
+    )
 
 
 def test_networks_of_the_configuration_and_the_predefined_ones_are_there(api: Served) -> None:
@@ -207,6 +222,16 @@ def test_subnet_that_a_user_chooses_may_be_one_of_the_hosts(api: Served) -> None
             "parent subnet 0.0.0.0/24 doesn't contain this address",
         ),
         ({"ipv6": True}, 400, "IPv6 is not supported yet: allowed is a network without it"),
+        (
+            {"options": {"com.docker.network.bridge.gateway_mode_ipv4": "isolated"}},
+            400,
+            "gateway mode 'isolated' can only be used for an internal network",
+        ),
+        (
+            {"options": {"com.docker.network.bridge.gateway_mode_ipv4": "open"}},
+            400,
+            "unknown gateway mode open",
+        ),
         ({"driver": "macvlan"}, 400, "driver macvlan is not supported yet: allowed is bridge"),
         ({"uplink": "wan"}, 404, "uplink wan not found (the switch has no uplink)"),
         (

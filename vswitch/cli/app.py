@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from vswitch.cli import complete, exits
+from vswitch.cli import complete, exits, filters
 from vswitch.cli.graph import Format
 from vswitch.cli.network_app import network_app
 from vswitch.cli.options import JsonOption, SwitchOption
@@ -36,6 +36,7 @@ recorder_app = typer.Typer(
 )
 app.add_typer(recorder_app, name="recorder")
 app.add_typer(network_app, name="network")
+app.add_typer(filters.app, name="filter")
 
 
 @app.command()

@@ -76,7 +76,7 @@ def create(
         int | None, typer.Option(help="The longest packet, in bytes.", metavar="BYTES")
     ] = None,
     internal: Annotated[
-        bool, typer.Option("--internal", help="Let nothing in or out. Not supported yet.")
+        bool, typer.Option("--internal", help="Route nothing into it or out of it.")
     ] = False,
     ipv6: Annotated[
         bool, typer.Option("--ipv6", help="Give it IPv6 too. Not supported yet.")

@@ -15,12 +15,13 @@ import os
 from contextlib import ExitStack
 from random import Random, SystemRandom
 
-from vswitch import __version__
+from vswitch import __version__, assembly
 from vswitch.daemon import impairments, messages, netns
 from vswitch.daemon.attachment import Attacher, Attachment
 from vswitch.daemon.captures import Captures
 from vswitch.daemon.collisions import Collisions
 from vswitch.daemon.events import Events
+from vswitch.daemon.filters import Filters
 from vswitch.daemon.journal import Journal, Undone
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
@@ -96,6 +97,7 @@ class Daemon:
             random=random,
             events=self.events,
         )
+        self.filters = Filters(self.switch, self.runtime, self.inventory, configuration)
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
@@ -116,6 +118,7 @@ class Daemon:
                 self._outside[uplink.name] = self._uplinks.open(uplink)
             except UplinkError as error:
                 raise StartError(str(error)) from error
+        assembly.rule(self.switch, self.configuration, self.runtime.now())
         for network in self.inventory.networks:
             self.networks.begin(network)
         try:
@@ -346,6 +349,7 @@ class Daemon:
 
     def _take_news(self) -> None:
         self._uplinks.take_news()
+        self.filters.write_down()
 
     def _device_gone(self, port: Port) -> None:
         for name, attachment in list(self._attachments.items()):

@@ -199,6 +199,7 @@ class Networks:
             Name=network.name,
             Id=network.id,
             Created=_moment(network.created),
+            Internal=network.policy.internal,
             IPAM=Ipam(Options={}, Config=(_ipam_config(network),)),
             Containers={
                 ids.endpoint_id(endpoint): _member(endpoint, network)

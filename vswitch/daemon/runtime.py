@@ -35,7 +35,7 @@ class Runtime:
     """A switch on an event loop.
 
     `on_gone` is called with a port whose device has vanished, `on_news` when the switch has learnt
-    something about its own addresses.
+    something about its own addresses, or a filter has something to be written down.
     """
 
     def __init__(
@@ -171,7 +171,8 @@ class Runtime:
         self.rearm()
 
     def _tell_news(self) -> None:
-        if self._switch.tables.news:
+        tables = self._switch.tables
+        if tables.news or tables.filters.has_logged:
             self._on_news()
 
     def _report_unsendable(self) -> None:

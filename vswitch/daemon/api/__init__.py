@@ -19,6 +19,7 @@ from vswitch.daemon.api import (
     captures,
     endpoints,
     events,
+    filters,
     metrics,
     networks,
     openapi,
@@ -39,7 +40,7 @@ _GRACE_SECONDS = 1.0
 """For requests that are being answered when the switch stops. One whose client never ends it must
 not keep the switch up."""
 
-_TOPICS = (tables, networks, endpoints, captures, events, topology, metrics, openapi)
+_TOPICS = (tables, networks, endpoints, filters, captures, events, topology, metrics, openapi)
 
 
 class Api:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from vswitch.daemon import messages
 from vswitch.daemon.captures import TooManyReadersError
 from vswitch.daemon.daemon import AttachError
+from vswitch.daemon.filters import FilterRuleError
 from vswitch.daemon.links import LinkError
 from vswitch.debug.explain.describing import DescriptionError
 from vswitch.debug.files.bpf import FilterError
@@ -97,7 +98,7 @@ async def in_one_line(request: web.Request, handler: Handler) -> web.StreamRespo
         return problem(404 if "not found" in str(error) else 409, error.explained)
     except (AttachError, LinkError, TooManyReadersError) as error:
         return problem(409, str(error))
-    except (ImpairmentError, FilterError, DescriptionError) as error:
+    except (ImpairmentError, FilterError, FilterRuleError, DescriptionError) as error:
         return problem(400, str(error))
     except ValidationError as error:
         return problem(400, _first_mistake(error))

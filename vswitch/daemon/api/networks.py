@@ -16,9 +16,10 @@ from vswitch.daemon.messages.networks import (
     NetworkObject,
     PrunedNetworks,
 )
-from vswitch.network import addressing, options
+from vswitch.network import addressing, options, policies
 from vswitch.network.errors import InvalidRequestError
 from vswitch.network.model import DEFAULT_TRANSLATION, NetworkRequest
+from vswitch.policy import GatewayMode, NetworkPolicy
 
 
 def routes(daemon: Daemon) -> list[web.RouteDef]:
@@ -78,7 +79,15 @@ def _wish(body: NetworkBody, understood: options.Understood) -> NetworkRequest:
         translation=replace(DEFAULT_TRANSLATION, external=understood.external),
         options=tuple(body.options.items()),
         labels=tuple(body.labels.items()),
+        policy=_policy(body, understood),
     )
+
+
+def _policy(body: NetworkBody, understood: options.Understood) -> NetworkPolicy:
+    mode = understood.gateway_mode
+    if mode is GatewayMode.ISOLATED and not body.internal:
+        raise InvalidRequestError(policies.ISOLATED_NEEDS_INTERNAL)
+    return NetworkPolicy(internal=body.internal, icc=understood.icc, gateway_mode=mode)
 
 
 def _refuse_what_is_not_there(body: NetworkBody) -> None:
@@ -86,5 +95,3 @@ def _refuse_what_is_not_there(body: NetworkBody) -> None:
         raise InvalidRequestError(f"driver {body.driver} is not supported yet: allowed is {BRIDGE}")
     if body.ipv6:
         raise InvalidRequestError("IPv6 is not supported yet: allowed is a network without it")
-    if body.internal:
-        raise InvalidRequestError("internal networks are not supported yet")
