@@ -24,6 +24,7 @@ from vswitch.daemon.api import Api
 from vswitch.daemon.captures import READERS
 from vswitch.daemon.daemon import Daemon
 from vswitch.daemon.journal import Journal
+from vswitch.daemon.rundir import listening
 from vswitch.network import config
 
 PATIENCE = 10.0
@@ -106,11 +107,12 @@ class Served:
 
     async def _run(self) -> None:
         self.daemon = Daemon(self._configuration, self._journal)
-        api = Api(self.daemon, self.socket)
-        await api.start()
-        self._ready.set()
-        await self._stop.wait()
-        await api.close()
+        with listening(self.socket) as control:
+            api = Api(self.daemon, control)
+            await api.start()
+            self._ready.set()
+            await self._stop.wait()
+            await api.close()
         self.daemon.runtime.close()
 
 

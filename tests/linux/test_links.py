@@ -154,19 +154,6 @@ def test_refused_veth_names_the_reason_and_leaves_no_end(
     assert links.find("vsapp", host) is None
 
 
-def test_link_that_is_moved_arrives_and_is_missed_where_it_was(
-    host: Namespace, inside: Namespace
-) -> None:
-    links.make_veth("vsweb", host, "vspeer", host=host)
-    links.move("vspeer", inside, source=host)
-    assert links.find("vspeer", host) is None
-    arrived = links.find("vspeer", inside)
-    assert arrived is not None
-    assert not arrived.is_up
-    links.equip(inside, "vspeer", ETH0)
-    assert links.find("eth0", inside) is not None
-
-
 def test_mtu_and_state_of_a_link_are_set(host: Namespace, inside: Namespace) -> None:
     links.make_veth("vsweb", inside, "eth0", host=host)
     links.set_mtu("eth0", 9000, inside)

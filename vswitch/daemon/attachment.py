@@ -5,11 +5,11 @@ names), each of which pushes its undoing onto a stack. Where a step fails, what 
 in reverse order and the error goes to the caller, so there is never half an endpoint; to detach one
 is to run the same stack. What would outlive a killed daemon is written into the journal first.
 
-A `tap` endpoint is a TAP of ours whose network device is moved into the namespace: its descriptor
-keeps working, and it vanishes with the daemon. A `veth` endpoint is a veth pair whose outer end is
+A `tap` endpoint is a TAP that is made in the namespace: its descriptor works from anywhere, and its
+network device vanishes with the daemon. A `veth` endpoint is a veth pair whose outer end is
 read by a packet socket.
 
-The kernel takes up to tens of milliseconds to move or delete a link, so those steps run in a thread
+The kernel takes up to tens of milliseconds to make or delete a link, so those steps run in a thread
 while the loop goes on to carry frames.
 """
 
@@ -22,7 +22,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from vswitch import assembly
-from vswitch.daemon import links
+from vswitch.daemon import links, netns
 from vswitch.daemon.journal import Journal, MadeLink, MadeNamespace
 from vswitch.daemon.links import EndpointLink
 from vswitch.daemon.netns import Namespace, NamespaceError
@@ -118,10 +118,9 @@ class Attacher:
         )
         device: Device
         if endpoint.kind is EndpointKind.TAP:
-            tap = TapDevice.open()
+            tap = await asyncio.to_thread(netns.run, TapDevice.open, namespace)
             device = tap
             undo.callback(tap.close)
-            await asyncio.to_thread(links.move, tap.interface, namespace)
             await asyncio.to_thread(links.equip, namespace, tap.interface, link)
         else:
             outer = f"veth{endpoint.mac[-4:].hex()}"

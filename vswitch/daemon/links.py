@@ -2,10 +2,10 @@
 
 Theory of operation. All of it is rtnetlink (rtnetlink(7)), spoken by pyroute2 in the namespace that
 is asked about: one socket per operation, opened by the throw-away thread of `netns.run`. Calls
-block for as long as the kernel takes: about 8 ms to equip an endpoint, and 20 to 35 ms to move or
-delete a link, because the kernel waits there until no packet can be looking at it.
+block for as long as the kernel takes: about 8 ms to equip an endpoint, and 20 to 35 ms to delete a
+link, because the kernel waits there until no packet can be looking at it.
 
-An endpoint is a TAP that was moved into its namespace, or one end of a veth pair whose other end
+An endpoint is a TAP that was made in its namespace, or one end of a veth pair whose other end
 the switch reads. `equip` treats both alike: name, MAC, MTU, address, up, default route. IPv6 stays
 as the kernel has it, so the link gets its link-local address by itself.
 
@@ -138,20 +138,6 @@ def delete(name: str, namespace: Namespace | None = None) -> None:
             kernel.ask(f"delete {name}", "link", "del", tolerate=errno.ENODEV, index=link.index)
 
     _with_netlink(work, namespace)
-
-
-def move(name: str, namespace: Namespace, source: Namespace | None = None) -> None:
-    """Move the link from `source` into `namespace`, where it arrives down and without addresses.
-
-    Raises LinkError, also where a link of that name is in there already.
-    """
-
-    def work(kernel: _Kernel) -> None:
-        with namespace.opened() as descriptor:
-            index = kernel.get(name).index
-            kernel.set(index, f"{name} into {namespace}", net_ns_fd=descriptor)
-
-    _with_netlink(work, source)
 
 
 def make_veth(

@@ -1,4 +1,9 @@
-"""`vswitch up` as a process: lock, start, serve until told to stop, take everything down."""
+"""`vswitch up` as a process: lock, start, serve until told to stop, take everything down.
+
+Theory of operation. Frames come first: the switch is up when its endpoints are attached and its
+control socket takes requests. What answers them takes longer to load than all endpoints take to
+attach, so it is loaded after that, in a thread, and who asks meanwhile waits for a moment.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +13,18 @@ import logging
 import os
 import resource
 import signal
+import socket
+from typing import TYPE_CHECKING
 
 import uvloop
 
-from vswitch.daemon.api import Api
 from vswitch.daemon.daemon import Daemon, StartError
 from vswitch.daemon.journal import Journal
-from vswitch.daemon.rundir import SOCKET
+from vswitch.daemon.rundir import SOCKET, listening
 from vswitch.network.model import Configuration
+
+if TYPE_CHECKING:
+    from vswitch.daemon.api import Api
 
 log = logging.getLogger(__name__)
 
@@ -48,19 +57,33 @@ async def _serve(configuration: Configuration, journal: Journal, fast_path: str 
         loop.add_signal_handler(number, stop.set)
     daemon = Daemon(configuration, journal, fast_path)
     loop.add_signal_handler(signal.SIGUSR1, daemon.dump_recorder, "SIGUSR1")
-    api = Api(daemon, journal.directory / SOCKET)
     try:
         await daemon.start()
-        await api.start()
-        log.info("switch %s is up (pid %d, %s fast path)", *_about(daemon))
-        await stop.wait()
-        log.info("switch %s stops", configuration.name)
+        with listening(journal.directory / SOCKET) as control:
+            log.info("switch %s is up (pid %d, %s fast path)", *_about(daemon))
+            await _answer(daemon, control, stop)
     except OSError as error:
         raise StartError(str(error)) from error
     finally:
-        await api.close()
         await daemon.stop()
     log.info("switch %s is down", configuration.name)
+
+
+async def _answer(daemon: Daemon, control: socket.socket, stop: asyncio.Event) -> None:
+    """Answer who asks on the control socket until it is time to stop."""
+    api = (await asyncio.to_thread(_load_api))(daemon, control)
+    try:
+        await api.start()
+        await stop.wait()
+        log.info("switch %s stops", daemon.configuration.name)
+    finally:
+        await api.close()
+
+
+def _load_api() -> type[Api]:
+    from vswitch.daemon.api import Api
+
+    return Api
 
 
 def _about(daemon: Daemon) -> tuple[str, int, str]:

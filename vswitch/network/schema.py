@@ -127,9 +127,12 @@ _Rest = Annotated[
 
 
 class Table(BaseModel):
-    """A table of a file: keys that it does not know are mistakes."""
+    """A table of a file: keys that it does not know are mistakes.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Its validator is built with that of the table around it, not for itself as well.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class UplinkTable(Table):

@@ -10,7 +10,8 @@ occurs twice can be joined (RFC 3396) and one that lies can be passed over, wher
 while it reads, stops at the first that it does not like, has times of leases as signed numbers, and
 comes with all of its netlink. dpkt has two weaknesses, both met here: an option code without a
 length is an IndexError, and its work grows with the square of the message's length, so a message
-that is longer than a client says it takes is refused unread.
+that is longer than a client says it takes is refused unread. It loads all of its protocols at once,
+and most switches never speak DHCP, so the functions that need it import it.
 
 Read first: RFC 2131 sections 2 and 4.1, RFC 2132, RFC 3396.
 """
@@ -21,12 +22,13 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-
-import dpkt
-from dpkt import dhcp as packets
+from typing import TYPE_CHECKING
 
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.values import IPV4_LENGTH, MAC_LENGTH, IpAddress, MacAddress
+
+if TYPE_CHECKING:
+    from dpkt import dhcp as packets
 
 CLIENT_PORT = 68
 SERVER_PORT = 67
@@ -116,6 +118,9 @@ class Reply:
         """Read the data of a datagram; whatever the bytes are, this does not raise."""
         if len(data) > LONGEST:
             return BadMessage.TOO_LONG
+        import dpkt
+        from dpkt import dhcp as packets
+
         wire = bytes(data)
         try:
             message = packets.DHCP(wire)
@@ -173,9 +178,9 @@ def _options(message: packets.DHCP, wire: bytes) -> dict[int, bytes]:
     fields = overload[0] if len(overload) == 1 else 0
     header = wire[:_HEADER_LENGTH]
     if fields & _OVERLOADS_FILE:
-        _join(options, packets.DHCP(header + message.file))
+        _join(options, type(message)(header + message.file))
     if fields & _OVERLOADS_NAME:
-        _join(options, packets.DHCP(header + message.sname))
+        _join(options, type(message)(header + message.sname))
     return options
 
 
@@ -198,6 +203,8 @@ def build(
     `seconds` (0..65535) says for how long the client has been at it. `client_address` is the one
     that the client has and answers ARP for. Each option has at most 255 bytes.
     """
+    from dpkt import dhcp as packets
+
     message = packets.DHCP(
         op=packets.DHCP_OP_REQUEST,
         xid=transaction,

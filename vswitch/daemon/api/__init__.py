@@ -9,8 +9,7 @@ for (`described`), of which the OpenAPI document is made (`openapi`).
 from __future__ import annotations
 
 import logging
-import os
-from pathlib import Path
+import socket
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -34,8 +33,6 @@ _http_log = logging.getLogger(f"{__name__}.http")
 _BODY_LIMIT = 64 * 1024
 """Bytes of a request: the longest one lists some published ports."""
 
-_OWNER_ONLY = 0o177
-
 _GRACE_SECONDS = 1.0
 """For requests that are being answered when the switch stops. One whose client never ends it must
 not keep the switch up."""
@@ -44,11 +41,11 @@ _TOPICS = (tables, networks, endpoints, filters, captures, events, topology, met
 
 
 class Api:
-    """The server on one daemon's socket."""
+    """The server on one daemon's control socket."""
 
-    def __init__(self, daemon: Daemon, socket: Path) -> None:
+    def __init__(self, daemon: Daemon, control: socket.socket) -> None:
         self._daemon = daemon
-        self._socket = socket
+        self._control = control
         served = application(daemon)
         served.on_shutdown.append(self._end_streams)
         self._runner = web.AppRunner(
@@ -56,19 +53,13 @@ class Api:
         )
 
     async def start(self) -> None:
-        """Listen. The lock says that no other switch does, so an old socket is swept away."""
-        self._socket.unlink(missing_ok=True)
+        """Answer who asks on the socket, and who has asked already."""
         await self._runner.setup()
-        before = os.umask(_OWNER_ONLY)
-        try:
-            await web.UnixSite(self._runner, str(self._socket)).start()
-        finally:
-            os.umask(before)
+        await web.SockSite(self._runner, self._control).start()
 
     async def close(self) -> None:
-        """Stop listening and remove the socket."""
+        """Stop answering."""
         await self._runner.cleanup()
-        self._socket.unlink(missing_ok=True)
 
     async def _end_streams(self, _: web.Application) -> None:
         self._daemon.captures.end_all()

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Message(BaseModel):
-    """The body of a request, or a row of an answer."""
+    """The body of a request, or a row of an answer.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Its validator is built when it is first used: a switch that starts needs none of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from vswitch.debug.files.pcapng import WHOLE_FRAMES
+from vswitch.debug.choices import WHOLE_FRAMES
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.offload import HEADER_LENGTH
 

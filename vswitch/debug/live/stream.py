@@ -24,9 +24,8 @@ from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.verdict import Fate
 from vswitch.debug import sight as seen
-from vswitch.debug.choices import Judged, Passing
+from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
 from vswitch.debug.files.bpf import Filter
-from vswitch.debug.files.pcapng import WHOLE_FRAMES, PcapngWriter
 from vswitch.debug.sight import Sight
 from vswitch.fastpath.states import Direction
 from vswitch.units import MEBIBYTE, Nanoseconds
@@ -122,6 +121,8 @@ class SightWriter:
     def __init__(
         self, stream: BinaryIO, flows: Flows, clock_offset: Nanoseconds, snap_length: int
     ) -> None:
+        from vswitch.debug.files.pcapng import PcapngWriter  # with all of dpkt, for who captures
+
         self._writer = PcapngWriter(stream)
         self._flows = flows
         self._clock_offset = clock_offset
