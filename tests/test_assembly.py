@@ -80,7 +80,7 @@ class Lab:
 
     def assemble(self) -> Lab:
         for uplink in self.configuration.uplinks:
-            mac = uplink.mac or self.inventory.allocate_mac()
+            mac = uplink.mac or self.inventory.allocate_mac(str(uplink))
             made = assembly.add_outside(self.switch, uplink, mac, 1400)
             self.outside[uplink.name] = made
         numbers = {name: network.number for name, network in self.outside.items()}
@@ -133,7 +133,7 @@ def test_addresses_that_nobody_chose_are_the_inventorys() -> None:
     text = LAB.replace('mac = "', 'mac = "auto" # "')
     lab, same = Lab(text).assemble(), Lab(text)
     for network in (*lab.outside.values(), *lab.inside.values()):
-        assert own(network).mac == same.inventory.allocate_mac()
+        assert own(network).mac == same.inventory.allocate_mac(network.name)
 
 
 LEARNING = """

@@ -106,7 +106,7 @@ def add_inside(
 
     `outside` has the numbers of the networks behind the uplinks, by the names of these.
     """
-    mac = network.mac or inventory.allocate_mac()
+    mac = network.mac or inventory.allocate_mac(f"gateway of {network.name}")
     gateway = Interface(mac, IpInterface(network.gateway, network.subnet))
     has_gateway = network.policy.gateway_mode is not GatewayMode.ISOLATED
     domain = Network(

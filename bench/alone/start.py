@@ -13,6 +13,7 @@ READY = "start to ready, one network, four endpoints"
 
 CONFIGURATION = """\
 name = "start"
+state_directory = "{directory}"
 
 [networks.front]
 
@@ -33,7 +34,7 @@ network = "front"
 def measure(world: World, rounds: int, progress: Callable[[str], None]) -> Figure:
     """Milliseconds from the start of `vswitch up` until it says that it is up."""
     configuration = world.directory / "start.toml"
-    configuration.write_text(CONFIGURATION)
+    configuration.write_text(CONFIGURATION.format(directory=world.directory))
     taken = []
     for number in range(1, rounds + 1):
         begun = time.monotonic()

@@ -20,6 +20,7 @@ NAMES = "vswitch, 127.0.0.11"
 
 CONFIGURATION = """\
 name = "bench"
+state_directory = "{directory}"
 
 [uplink]
 interface = "up0"
@@ -61,7 +62,7 @@ def build(world: World) -> list[Path]:
     world.veth("up0", None, "eth0", "vs-out")
     world.address("vs-out", "eth0", "198.51.100.1/24")
     configuration = world.directory / "bench.toml"
-    configuration.write_text(CONFIGURATION)
+    configuration.write_text(CONFIGURATION.format(directory=world.directory))
     switch = world.start(str(VSWITCH), "up", "-c", str(configuration))
     return [
         Path(TAPS, Route.ENDPOINTS, "tap-a", "tap-b", "172.18.0.11", switch, is_ours=True),

@@ -86,7 +86,7 @@ class Lab:
         self._wires = {"up0": "out"}
         """The host's interfaces by name, each with the world that it leads to."""
         self._tables: list[str] = []
-        self._endpoints: list[str] = []
+        self._endpoints: dict[str, str] = {}
         self._processes: list[subprocess.Popen[Any]] = []
         self._sockets: list[socket.socket] = []
 
@@ -212,7 +212,11 @@ class Lab:
     def add_endpoint(self, name: str, **keys: object) -> None:
         """Put an endpoint into the configuration: on `front`, unless `keys` say otherwise."""
         keys = {"network": "front", "namespace": self.namespace(name), **keys}
-        self._endpoints.append(_table(f"endpoints.{name}", keys))
+        self._endpoints[name] = _table(f"endpoints.{name}", keys)
+
+    def drop_endpoint(self, name: str) -> None:
+        """Take an endpoint out of the configuration again."""
+        del self._endpoints[name]
 
     def add_uplink(self, name: str, interface: str, **keys: object) -> None:
         """Put a further uplink into the configuration."""
@@ -225,11 +229,11 @@ class Lab:
     def write_configuration(self, *, interface: str = "up0") -> Path:
         """The configuration file of this lab's switch."""
         parts = [
-            f'name = "{self.name}"',
+            f'name = "{self.name}"\nstate_directory = "{self.directory / "state"}"',
             _table("uplink", {"interface": interface, **self.uplink}),
             _table("networks.front", self.front),
             *self._tables,
-            *self._endpoints,
+            *self._endpoints.values(),
             _table("recorder", self.recorder),
             _table("dns", {"upstream": [f"{OUTSIDE}:{DNS_PORT}"]}),
         ]

@@ -82,13 +82,19 @@ MISTAKES = [
         '"lab"',
         '"lab"\nuplnk = 1',
         "uplnk: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
-        'limits, bip, default_address_pools, ip_forward, filters; did you mean "uplink"?',
+        'limits, bip, default_address_pools, ip_forward, filters, state_directory; '
+        'did you mean "uplink"?',
     ),
     (
         '"lab"',
         '"lab"\nzzz = 1',
         "zzz: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
-        "limits, bip, default_address_pools, ip_forward, filters",
+        "limits, bip, default_address_pools, ip_forward, filters, state_directory",
+    ),
+    (
+        '"lab"',
+        '"lab"\nstate_directory = "state"',
+        'state_directory: found "state": allowed is the absolute path of a directory',
     ),
     ('interface = "up0"\n', "", f"uplink.interface: missing: {INTERFACE}"),
     (

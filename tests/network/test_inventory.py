@@ -282,9 +282,9 @@ def test_configuration_goes_the_same_way() -> None:
 
 
 def test_no_mac_address_is_used_twice() -> None:
-    mac = Inventory((FRONT,), (UPLINK,), Random(1)).allocate_mac()
+    mac = Inventory((FRONT,), (UPLINK,), Random(1)).allocate_mac("gateway")
     inventory = Inventory((FRONT,), (replace(UPLINK, mac=mac),), Random(1))
-    gateway = inventory.allocate_mac()
+    gateway = inventory.allocate_mac("gateway")
     endpoint = inventory.add_endpoint(wanted("web"))
     assert len({mac, gateway, endpoint.mac}) == 3
 
@@ -391,7 +391,7 @@ class Repeating(Random):
 
 def test_mac_address_that_was_chosen_is_never_given_to_another() -> None:
     inventory = Inventory((replace(FRONT, mac=CHOSEN),), (), Repeating())
-    assert inventory.allocate_mac() != CHOSEN
+    assert inventory.allocate_mac("gateway") != CHOSEN
     inventory = Inventory((FRONT,), (), Repeating())
     refused = inventory.admit((wanted("other"), replace(wanted("web"), mac=CHOSEN)))
     assert refused == []

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 from contextlib import ExitStack
+from pathlib import Path
 from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
@@ -27,9 +28,10 @@ from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
 from vswitch.daemon.networks import Networks, identified
-from vswitch.daemon.recordings import Recordings
+from vswitch.daemon.recordings import DIRECTORY, Recordings
 from vswitch.daemon.resolver import Resolver, ResolverError, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
+from vswitch.daemon.store import FILE, Store, StoreError
 from vswitch.daemon.uplinks import PortTakenError, UplinkError, Uplinks
 from vswitch.dataplane.responders.dns import Host, Names
 from vswitch.dataplane.switch import Switch
@@ -111,6 +113,7 @@ class Daemon:
                 log.warning(
                     "left by a switch that was killed: %s: %s", swept.thing, swept.ending.value
                 )
+        self._open_store()
         self._watch_namespaces()
         self._begin_recordings()
         for uplink in self.configuration.uplinks:
@@ -127,6 +130,7 @@ class Daemon:
             raise StartError(str(error)) from error
         for refusal in self.inventory.admit(self.configuration.endpoints):
             raise StartError(f"endpoint {refusal.name}: {refusal.error.explained}")
+        self._note_choices()
         for endpoint in self.inventory.endpoints:
             try:
                 await self._attach(endpoint, None)
@@ -318,6 +322,27 @@ class Daemon:
                 reason.name.lower(): count for reason, count in self.switch.counters.drops.items()
             },
         )
+
+    # What outlives the daemon
+
+    def _open_store(self) -> None:
+        """Raises StartError."""
+        own = self.configuration.state_directory or DIRECTORY / self.configuration.name
+        try:
+            self._store = Store(Path(own) / FILE)
+            self._undo.callback(self._store.close)
+            self.inventory.remember(self._store.leases.all().values(), self._store.macs.all())
+        except StoreError as error:
+            raise StartError(str(error)) from error
+
+    def _note_choices(self) -> None:
+        """Write down what was chosen: the next daemon chooses the same. Raises StartError."""
+        try:
+            with self._store.change():
+                self._store.leases.replace({each.name: each for each in self.inventory.endpoints})
+                self._store.macs.replace(self.inventory.given_macs)
+        except StoreError as error:
+            raise StartError(str(error)) from error
 
     # What goes away by itself
 

@@ -257,7 +257,7 @@ class Uplinks:
             return self._share_with_host(uplink, undo)
         if uplink.subnet is not None:
             self._refuse_overlap(uplink, uplink.subnet)
-        mac = uplink.mac or self._inventory.allocate_mac()
+        mac = uplink.mac or self._inventory.allocate_mac(str(uplink))
         device, mtu = self._open_device(uplink, mac, undo)
         domain = assembly.add_outside(self._switch, uplink, mac, mtu)
         return _Live(uplink, domain, self._connect(uplink, domain, device), mac, mtu)

@@ -242,6 +242,7 @@ def _agree(
         pools,
         tuple(map(policies.read, sound.filters)),
         sound.ip_forward,
+        sound.state_directory,
     )
     return configuration, mistakes
 

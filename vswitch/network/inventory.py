@@ -9,14 +9,19 @@ Several requests at once are admitted in two rounds: first each takes what it na
 what it left open. So the order in which endpoints stand in a file does not matter: nobody is given
 an address or a host port that somebody else asked for. An endpoint is admitted whole or not at all.
 
+An inventory may `remember` what an earlier one has given out: between the two rounds, everybody
+gets back what is open, still free and still allowed.
+
 Nothing is created here. The inventory knows no device, no namespace and no kernel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from random import Random
+from types import MappingProxyType
 
 from vswitch.network import ids, networks, uplinks
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
@@ -30,7 +35,9 @@ from vswitch.network.model import (
     EndpointRequest,
     Network,
     NetworkRequest,
+    PortRange,
     Publication,
+    PublicationRequest,
     Uplink,
 )
 from vswitch.network.names import require_name
@@ -60,6 +67,9 @@ class Inventory:
         self._macs = MacPool(random)
         self._claims: dict[str, _Claim] = {}
         self._endpoints: dict[str, Endpoint] = {}
+        self._before: dict[str, Endpoint] = {}
+        self._macs_before: dict[str, MacAddress] = {}
+        self._given_macs: dict[str, MacAddress] = {}
         for network in self._networks.values():
             self._pools[network.name] = _pool(network)
             if network.mac is not None:
@@ -175,9 +185,30 @@ class Inventory:
             raise NetworkError(f"endpoint {name} not found")
         return endpoint
 
-    def allocate_mac(self) -> MacAddress:
-        """A MAC address for something else that the switch makes: a gateway, or an uplink."""
-        return self._macs.allocate()
+    def remember(self, endpoints: Iterable[Endpoint], macs: Mapping[str, MacAddress]) -> None:
+        """Prefer, from now on, what was given to endpoints and to other things of the same names.
+
+        It is a preference: what somebody else asks for, or has, is theirs.
+        """
+        self._before = {endpoint.name: endpoint for endpoint in endpoints}
+        for name, mac in macs.items():
+            with suppress(NetworkError):
+                self._macs.take(mac)
+                self._macs_before[name] = mac
+
+    def allocate_mac(self, name: str) -> MacAddress:
+        """A MAC address for something else that the switch makes: a gateway, or an uplink.
+
+        What is called `name` has one; asking again gives the same.
+        """
+        mac = self._given_macs.get(name) or self._macs_before.get(name) or self._macs.allocate()
+        self._given_macs[name] = mac
+        return mac
+
+    @property
+    def given_macs(self) -> Mapping[str, MacAddress]:
+        """What `allocate_mac` has given."""
+        return MappingProxyType(self._given_macs)
 
     def learn_address(self, uplink: str, address: IpAddress | None) -> None:
         """The uplink called `uplink`, which learns its address, has this one now, or none.
@@ -207,6 +238,8 @@ class Inventory:
         conflicts among them are found at once.
         """
         claims = [self._claim(request) for request in requests]
+        for claim in claims:
+            self._reclaim(claim)
         for claim in claims:
             self._complete(claim)
         for claim in claims:
@@ -248,13 +281,42 @@ class Inventory:
         self._claim_named_host_ports(claim)
         return claim
 
+    def _reclaim(self, claim: _Claim) -> None:
+        """Between the rounds: take again what the endpoint of that name had, where that is free."""
+        before, network = self._before.get(claim.request.name), claim.network
+        if before is None or network is None or before.network != network.name:
+            return
+        with suppress(NetworkError):
+            if claim.request.address is None:
+                self._pools[network.name].take(before.address)
+                claim.address = before.address
+        with suppress(NetworkError):
+            if claim.mac is None:
+                self._macs.take(before.mac)
+                claim.mac = before.mac
+        for i, publication in enumerate(claim.request.publish):
+            if publication.chooses_host_port:
+                self._reclaim_host_ports(claim, i, publication, before)
+
+    def _reclaim_host_ports(
+        self, claim: _Claim, place: int, publication: PublicationRequest, before: Endpoint
+    ) -> None:
+        for chosen in before.publications:
+            port = chosen.endpoint_ports.first
+            wanted = replace(
+                publication, host_ports=chosen.host_ports, endpoint_ports=chosen.endpoint_ports
+            )
+            if (place, port) not in claim.kept and publication.may_become(chosen):
+                with suppress(NetworkError):
+                    claim.kept[place, port] = self._host_ports.take(wanted, claim.request.name)
+
     def _complete(self, claim: _Claim) -> None:
         """Second round: fill what the request left open, and make the endpoint."""
         if claim.network is None:
             return
         request = claim.request
         try:
-            if request.address is None:
+            if request.address is None and claim.address is None:
                 claim.address = self._pools[claim.network.name].take_lowest()
         except NetworkError as error:
             claim.errors.append(error)
@@ -430,10 +492,23 @@ class Inventory:
         for i, publication in enumerate(claim.request.publish):
             if publication.chooses_host_port:
                 try:
-                    chosen = self._host_ports.choose(publication, claim.request.name)
-                    claim.publications[i] = chosen
+                    claim.publications[i] = [
+                        chosen
+                        for port in publication.endpoint_ports
+                        for chosen in self._host_port_for(claim, i, publication, port)
+                    ]
                 except NetworkError as error:
                     claim.errors.append(error.at("publish", i))
+
+    def _host_port_for(
+        self, claim: _Claim, place: int, publication: PublicationRequest, port: int
+    ) -> list[Publication]:
+        """Where one endpoint port of a publication is reached: as before, or at a new choice."""
+        kept = claim.kept.get((place, port))
+        if kept is not None:
+            return [kept]
+        alone = replace(publication, endpoint_ports=PortRange(port, port))
+        return self._host_ports.choose(alone, claim.request.name)
 
     def _holder_of(self, network: Network, address: IpAddress) -> str:
         if address == network.gateway:
@@ -475,6 +550,8 @@ class _Claim:
     address: IpAddress | None = None
     mac: MacAddress | None = None
     publications: dict[int, list[Publication]] = field(default_factory=dict)
+    kept: dict[tuple[int, int], Publication] = field(default_factory=dict)
+    """Host ports that it had before, by the place of the publication and the endpoint's port."""
 
     def publications_in_order(self) -> tuple[Publication, ...]:
         """As the request lists them, whichever round they were made in."""

@@ -109,6 +109,16 @@ class PublicationRequest:
         """Whether it is for the switch to say which host port it becomes."""
         return self.host_ports is None or len(self.host_ports) != len(self.endpoint_ports)
 
+    def may_become(self, publication: Publication) -> bool:
+        """Whether the switch could have chosen that `publication` for one of its ports."""
+        host_port, endpoint_port = publication.host_ports.first, publication.endpoint_ports.first
+        return (
+            len(publication.endpoint_ports) == 1
+            and publication.protocol is self.protocol
+            and endpoint_port in self.endpoint_ports
+            and (self.host_ports is None or host_port in self.host_ports)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Publication:
@@ -384,6 +394,8 @@ class Configuration:
     """In the order in which they are asked."""
     ip_forward: bool = True
     """Whether anything passes between networks, and between them and the outside."""
+    state_directory: str | None = None
+    """Where the switch keeps what outlives it; None for a directory of its own under /var/lib."""
 
     @property
     def uplink(self) -> Uplink | None:

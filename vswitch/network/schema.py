@@ -400,6 +400,9 @@ class Document(Table):
     )
     ip_forward: _Flag = True
     filters: list[FilterTable] = Field(default=[], description="a table, [[filters]]")
+    state_directory: Annotated[str | None, PlainValidator(fields.directory)] = Field(
+        default=None, description="the absolute path of a directory"
+    )
 
 
 def impairments(table: UplinkTable | EndpointTable) -> Impairments:

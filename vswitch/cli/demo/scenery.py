@@ -59,6 +59,7 @@ UPLINK = "up0"
 
 CONFIGURATION = f"""\
 name = "{{switch}}"
+state_directory = "{{directory}}"
 
 [uplink]
 interface = "{UPLINK}"
@@ -197,6 +198,7 @@ class Scenery:
         self._configuration.write_text(
             CONFIGURATION.format(
                 switch=self.switch,
+                directory=self._configuration.parent,
                 web=self._namespaces[Place.WEB],
                 app=self._namespaces[Place.APP],
             )

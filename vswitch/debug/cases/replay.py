@@ -167,7 +167,7 @@ class Replay:
         outside = {}
         for uplink in configuration.uplinks:
             mtu = setup.uplink_mtu if uplink.name == UPLINK else DEFAULT_MTU
-            mac = uplink.mac or inventory.allocate_mac()
+            mac = uplink.mac or inventory.allocate_mac(str(uplink))
             domain = assembly.add_outside(switch, uplink, mac, mtu)
             outside[uplink.name] = domain.number
         numbers = {}

@@ -1,0 +1,220 @@
+"""State that outlives the daemon, however that ends."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.daemon.store.values import NAMES, endpoints
+from vswitch.daemon.store import FILE, Store, StoreError
+from vswitch.daemon.store.database import LAYOUT
+from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Network
+from vswitch.wire.values import IpAddress, MacAddress
+
+WEB = Endpoint(
+    "web",
+    "front",
+    EndpointKind.TAP,
+    "web",
+    IpAddress.parse("172.18.0.2"),
+    MacAddress.parse("02:00:00:00:00:01"),
+)
+KILLED_AFTER = 40
+
+WRITER = """\
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tests.daemon.store.test_store import WEB
+from vswitch.daemon.store import Store
+
+store = Store(Path(sys.argv[1]))
+for number in range(1_000_000):
+    with store.change():
+        store.endpoints.put(f"web-{number}", WEB)
+        store.leases.put(f"web-{number}", WEB)
+        if number >= 5:
+            store.endpoints.remove(f"web-{number - 5}")
+    print(number, flush=True)
+"""
+"""Says a number when what belongs to it was answered; whatever has a lease, has both."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lab" / FILE
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store(path)
+    yield store
+    store.close()
+
+
+def reopened(store: Store) -> Store:
+    store.close()
+    return Store(store.path)
+
+
+puts = st.tuples(st.sampled_from(NAMES), st.none() | endpoints())
+"""A name, with what is put there or None for what is removed."""
+
+
+@settings(max_examples=30, deadline=None)
+@given(changes=st.lists(st.lists(puts, min_size=1, max_size=3), max_size=8))
+def test_what_was_put_and_not_removed_is_there_when_opened_again(
+    changes: list[list[tuple[str, Endpoint | None]]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = Store(tmp_path_factory.mktemp("state") / FILE)
+    expected: dict[str, Endpoint] = {}
+    for change in changes:
+        with store.change():
+            for name, endpoint in change:
+                if endpoint is None:
+                    store.endpoints.remove(name)
+                    expected.pop(name, None)
+                else:
+                    store.endpoints.put(name, endpoint)
+                    expected[name] = endpoint
+    again = reopened(store)
+    assert list(again.endpoints.all().items()) == list(expected.items())
+    again.close()
+
+
+def test_change_that_fails_in_the_middle_is_none(store: Store) -> None:
+    store.endpoints.put("web", WEB)
+    with suppress(RuntimeError), store.change():
+        store.endpoints.remove("web")
+        store.networks.put("bridge", DEFAULT_NETWORK)
+        raise RuntimeError
+    again = reopened(store)
+    assert again.endpoints.all() == {"web": WEB}
+    assert again.networks.all() == {}
+    again.close()
+
+
+def test_shelves_have_names_of_their_own(store: Store) -> None:
+    store.endpoints.put("front", WEB)
+    front = replace(DEFAULT_NETWORK, name="front")
+    store.networks.put("front", front)
+    store.macs.put("front", WEB.mac)
+    assert store.endpoints.all() == {"front": WEB}
+    networks: dict[str, Network] = store.networks.all()
+    assert networks == {"front": front}
+    assert store.macs.all() == {"front": WEB.mac}
+
+
+def test_shelf_that_is_replaced_has_that_and_nothing_else(store: Store) -> None:
+    store.endpoints.put("web", WEB)
+    store.endpoints.put("app", WEB)
+    wanted = {"web": replace(WEB, aliases=("www",)), "db": WEB}
+    store.endpoints.replace(wanted)
+    assert store.endpoints.all() == wanted
+
+
+def test_killed_in_the_middle_of_writing_it_loses_nothing_that_was_answered(path: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    try:
+        while int(writer.stdout.readline()) < KILLED_AFTER:
+            pass
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.stdout.read().split()
+        assert writer.wait(10) == -signal.SIGKILL
+    finally:
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+    answered = int(rest[-1]) if rest else KILLED_AFTER
+    store = Store(path)
+    names = list(store.leases.all())
+    assert names == [f"web-{number}" for number in range(len(names))]
+    assert len(names) in (answered + 1, answered + 2)
+    assert list(store.endpoints.all()) == names[-5:]
+    store.close()
+
+
+def test_directory_is_its_owners_alone(store: Store) -> None:
+    assert store.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "lab" / FILE
+    with pytest.raises(StoreError) as refusal:
+        Store(path)
+    assert str(refusal.value) == f"{path}: the state can not be opened: Not a directory"
+
+
+def test_file_of_a_newer_layout_is_refused_and_left_as_it_is(store: Store) -> None:
+    store.close()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute(f"PRAGMA user_version = {LAYOUT + 1}")
+    connection.close()
+    before = store.path.read_bytes()
+    with pytest.raises(StoreError) as refusal:
+        Store(store.path)
+    assert str(refusal.value) == (
+        f"{store.path}: the state was written by a newer vswitch, in layout {LAYOUT + 1}: "
+        f"this one knows {LAYOUT}; moved away, it lets the switch begin anew"
+    )
+    assert store.path.read_bytes() == before
+
+
+def test_database_of_somebody_else_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE songs (title)")
+    connection.close()
+    with pytest.raises(StoreError) as refusal:
+        Store(path)
+    words = "this is no state of vswitch; moved away, it lets the switch begin anew"
+    assert str(refusal.value) == f"{path}: {words}"
+
+
+@pytest.mark.parametrize("damage", ["overwritten", "cut short"])
+def test_damaged_file_is_refused_in_one_line(store: Store, damage: str) -> None:
+    for number in range(300):
+        store.endpoints.put(f"web-{number}", WEB)
+    store.close()
+    content = store.path.read_bytes()
+    half = len(content) // 2
+    rest = b"\xff" * half if damage == "overwritten" else b""
+    store.path.write_bytes(content[:half] + rest)
+    with pytest.raises(StoreError) as refusal:
+        Store(store.path)
+    assert str(refusal.value).startswith(f"{store.path}: the state ")
+    assert str(refusal.value).endswith("; moved away, it lets the switch begin anew")
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_file_that_is_no_database_is_refused(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(StoreError, match="file is not a database; moved away"):
+        Store(path)
+
+
+def test_content_that_is_no_value_is_told_with_its_name(store: Store) -> None:
+    store.endpoints.put("web", WEB)
+    store.close()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("""UPDATE things SET content = '{"name": "web"}'""")
+    connection.close()
+    again = Store(store.path)
+    with pytest.raises(StoreError, match="the state of endpoint web can not be read: Endpoint: "):
+        again.endpoints.all()
+    again.close()

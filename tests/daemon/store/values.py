@@ -1,0 +1,85 @@
+"""Networks and endpoints of any kind, for tests that keep them."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from vswitch.impairment import Impairment, Impairments
+from vswitch.network.model import (
+    Endpoint,
+    EndpointKind,
+    Network,
+    PortRange,
+    Publication,
+    StaticMapping,
+)
+from vswitch.translation import Filtering, Quotas, Refresh, Timeouts, Translation
+from vswitch.wire.values import IpAddress, IpNetwork, MacAddress, Protocol
+
+NAMES = ("web", "app", "db", "ünï", "a b")
+
+_ports = st.integers(1, 65535)
+_ranges = st.tuples(_ports, _ports).map(lambda both: PortRange(min(both), max(both)))
+_protocols = st.sampled_from([Protocol.TCP, Protocol.UDP])
+_addresses = st.binary(min_size=4, max_size=4).map(IpAddress) | st.binary(
+    min_size=16, max_size=16
+).map(IpAddress)
+_macs = st.binary(min_size=6, max_size=6).map(MacAddress)
+_nanoseconds = st.integers(0, 2**62)
+
+
+@st.composite
+def subnets(draw: st.DrawFn) -> IpNetwork:
+    length = draw(st.integers(0, 32))
+    prefix = draw(st.integers(0, 2**32 - 1)) >> (32 - length) << (32 - length)
+    return IpNetwork(IpAddress(prefix.to_bytes(4, "big")), length)
+
+
+_translations = st.builds(
+    Translation,
+    filtering=st.sampled_from(Filtering),
+    refresh=st.sampled_from(Refresh),
+    timeouts=st.builds(Timeouts, udp=_nanoseconds, tcp_reset=_nanoseconds),
+    quotas=st.builds(Quotas, mappings=st.integers(0, 2**31)),
+    window_tracking=st.booleans(),
+    external=st.none() | _addresses,
+    untranslated=st.lists(subnets(), max_size=2).map(tuple),
+)
+
+
+def networks() -> st.SearchStrategy[Network]:
+    return st.builds(
+        Network,
+        name=st.sampled_from(NAMES),
+        subnet=subnets(),
+        gateway=_addresses,
+        mtu=st.integers(68, 65535),
+        predefined=st.booleans(),
+        mac=st.none() | _macs,
+        uplink=st.sampled_from(NAMES),
+        translation=_translations,
+    )
+
+
+def endpoints() -> st.SearchStrategy[Endpoint]:
+    return st.builds(
+        Endpoint,
+        name=st.sampled_from(NAMES),
+        network=st.sampled_from(NAMES),
+        kind=st.sampled_from(EndpointKind),
+        namespace=st.none() | st.sampled_from(NAMES),
+        address=_addresses,
+        mac=_macs,
+        aliases=st.lists(st.sampled_from(NAMES), max_size=2).map(tuple),
+        publications=st.lists(
+            st.builds(Publication, _protocols, st.none() | _addresses, _ranges, _ranges),
+            max_size=2,
+        ).map(tuple),
+        impairments=st.builds(
+            Impairments, st.builds(Impairment, delay=_nanoseconds), seed=st.integers(0, 2**32)
+        ),
+        external=st.none() | _addresses,
+        mappings=st.lists(st.builds(StaticMapping, _protocols, _ranges, _ranges), max_size=2).map(
+            tuple
+        ),
+    )
