@@ -192,7 +192,7 @@ class ConnectionTable:
         return len(self) >= self.capacity
 
     def add(self, connection: Connection) -> None:
-        """Track a connection that has just begun.
+        """Track a connection that has just begun, or that has got as far as it says elsewhere.
 
         The caller has seen that neither of its tuples is known and that there is room.
         """
@@ -201,11 +201,14 @@ class ConnectionTable:
         self._by_tuple[connection.original] = connection
         self._by_tuple[connection.reply] = connection
         self._by_number[connection.number] = connection
-        connection.account.fleeting[connection] = None
+        account, is_fleeting = connection.account, connection.state in FLEETING
+        (account.fleeting if is_fleeting else account.lasting)[connection] = None
         if connection.mapping is not None:
             connection.mapping.begin(connection.original.destination)
         if connection.target is not None:
             connection.target.guests += 1
+            if connection.holds_target:
+                connection.target.begin(connection.reply.destination)
         self._wheel.schedule(connection, connection.last_seen + _lifetime_of(connection))
 
     def track(self, found: Found, tcp_flags: int | None, now: Nanoseconds) -> None:

@@ -53,6 +53,11 @@ class Internal(bytes):
         return bytes.__new__(cls, _INTERNAL.pack(network, protocol, address, port))
 
     @classmethod
+    def trusted(cls, octets: bytes) -> Internal:
+        """Of octets that are known to be one: nothing is checked."""
+        return bytes.__new__(cls, octets)
+
+    @classmethod
     def source_of(cls, flow: FlowTuple) -> Internal:
         """Where the packets of a flow come from."""
         return bytes.__new__(cls, flow[:3] + flow[4:8] + flow[12:14])
@@ -89,6 +94,11 @@ class External(bytes):
     def __new__(cls, protocol: int, address: IpAddress, port: int) -> External:
         """`address` is one of the switch."""
         return bytes.__new__(cls, _EXTERNAL.pack(protocol, address, port))
+
+    @classmethod
+    def trusted(cls, octets: bytes) -> External:
+        """Of octets that are known to be one: nothing is checked."""
+        return bytes.__new__(cls, octets)
 
     @property
     def protocol(self) -> int:
@@ -261,6 +271,10 @@ class MappingTable:
             return None
         port = pool.draw(wanted, random, keeps_parity=parity)
         return None if port is None else External(protocol, address, port)
+
+    def may_be_given(self, external: External) -> bool:
+        """Whether this very port is free, and may be given away."""
+        return external.port in self._pool(external.protocol, external.address)
 
     # Changing
 

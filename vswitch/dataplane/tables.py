@@ -175,7 +175,7 @@ class Tables:
 
     def end(self, connection: Connection) -> None:
         """Close a connection; its mappings go when their own time comes."""
-        self._note_last_outbound(connection)
+        self.note_last_outbound(connection)
         self.connections.close(connection)
         self.fastpath.untrack(connection.number)
         for mapping in (connection.mapping, connection.target):
@@ -187,20 +187,20 @@ class Tables:
             self.accounts.settle(visited)
         self.accounts.settle(connection.account)
 
-    def _pair(self, connection: Connection) -> None:
-        """Let an endpoint keep the address of an uplink that it was given without a mapping."""
-        reply, account = connection.reply, connection.account
-        owner = self._owners.get(reply.destination)
-        if owner is not None and owner.number == reply.network:
-            account.paired.setdefault(reply.network, reply.destination)
-
-    def _note_last_outbound(self, connection: Connection) -> None:
+    def note_last_outbound(self, connection: Connection) -> None:
         """What only the fast path has seen of the inside's frames counts for its mapping too."""
         mappings = connection.mapping, connection.target
         for mapping, key in zip(mappings, connection.keys, strict=True):
             if mapping is not None and key is not None:
                 used = self.fastpath.last_used(key)
                 mapping.last_outbound = max(mapping.last_outbound, used)
+
+    def _pair(self, connection: Connection) -> None:
+        """Let an endpoint keep the address of an uplink that it was given without a mapping."""
+        reply, account = connection.reply, connection.account
+        owner = self._owners.get(reply.destination)
+        if owner is not None and owner.number == reply.network:
+            account.paired.setdefault(reply.network, reply.destination)
 
     def _visited(self, connection: Connection) -> Account | None:
         """The account of the endpoint that a hairpin leads to: it belongs to who began it."""
