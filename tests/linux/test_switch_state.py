@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from tests.linux.lab import Lab
+from tests.linux.lab import OUTSIDE, PATIENCE, Lab
 
 pytestmark = pytest.mark.linux
+
+PORT = 7000
 
 
 @pytest.fixture
@@ -54,6 +58,75 @@ def test_who_was_there_has_addresses_and_host_ports_as_before(
 
     assert (attached(lab, "web"), mac(lab, "web"), gateway_mac(lab)) == before
     assert attached(lab, "new").startswith("172.18.0.2/")
+
+
+class Transfer:
+    """A TCP connection that is in the middle of something: each end can say more to the other."""
+
+    def __init__(self, lab: Lab, client: str, server: str, address: str) -> None:
+        listening = lab.listen(server, address, PORT)
+        self.client = lab.connect(client, address, PORT)
+        self.server, _ = listening.accept()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """More than a window, both ways, arrives."""
+        for speaker, listener in ((self.client, self.server), (self.server, self.client)):
+            speaker.settimeout(PATIENCE)
+            listener.settimeout(PATIENCE)
+            octets = bytes(range(256)) * 4096
+            sending = Thread(target=speaker.sendall, args=(octets,), daemon=True)
+            sending.start()
+            heard = b""
+            while len(heard) < len(octets):
+                heard += listener.recv(65536)
+            sending.join(PATIENCE)
+            assert heard == octets
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.close()
+
+
+@pytest.fixture
+def standing(lab: Lab) -> Lab:
+    """The namespaces are there before the switch, and stay."""
+    lab.create("app")
+    lab.create("web")
+    lab.up()
+    return lab
+
+
+def test_transfers_go_on_after_an_orderly_stop(standing: Lab) -> None:
+    lab = standing
+    with (
+        closing(Transfer(lab, "app", "out", OUTSIDE)) as outwards,
+        closing(Transfer(lab, "app", "web", "172.18.0.3")) as between,
+    ):
+        lab.down()
+        lab.up()
+        outwards.go_on()
+        between.go_on()
+    lab.wait_for_log("of 1 connections go on")
+
+
+def test_transfer_between_endpoints_goes_on_after_a_kill(standing: Lab) -> None:
+    lab = standing
+    with closing(Transfer(lab, "app", "web", "172.18.0.3")) as between:
+        lab.down(signal.SIGKILL)
+        lab.up()
+        between.go_on()
+
+
+def test_connections_are_taken_over_once(standing: Lab) -> None:
+    lab = standing
+    with closing(Transfer(lab, "app", "out", OUTSIDE)):
+        lab.down()
+        lab.up()
+        assert len(lab.table("flows")) == 1
+        lab.down(signal.SIGKILL)
+        lab.up()
+        assert lab.table("flows") == []
 
 
 def test_state_that_is_damaged_is_refused_in_one_line_and_left_alone(lab: Lab) -> None:

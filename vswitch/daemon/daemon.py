@@ -20,6 +20,7 @@ from vswitch import __version__, assembly
 from vswitch.daemon import impairments, messages, netns
 from vswitch.daemon.attachment import Attacher, Attachment
 from vswitch.daemon.captures import Captures
+from vswitch.daemon.carryover import Carryover
 from vswitch.daemon.collisions import Collisions
 from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
@@ -103,6 +104,7 @@ class Daemon:
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
+        self._carryover: Carryover | None = None
         self._undo = ExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -136,9 +138,13 @@ class Daemon:
                 await self._attach(endpoint, None)
             except AttachError as error:
                 raise StartError(str(error)) from error
+        self._take_over_connections()
 
     async def stop(self) -> None:
         """Take down everything that was made."""
+        if self._carryover is not None:
+            self.runtime.close()
+            self._carryover.leave()
         for name in list(self._attachments):
             await self.detach(name, "the switch stops")
         for task in list(self._tasks):
@@ -343,6 +349,16 @@ class Daemon:
                 self._store.macs.replace(self.inventory.given_macs)
         except StoreError as error:
             raise StartError(str(error)) from error
+
+    def _take_over_connections(self) -> None:
+        """Raises StartError."""
+        carryover = Carryover(self._store, self.switch)
+        try:
+            carryover.take_over({(each.network, each.address) for each in self.inventory.endpoints})
+        except StoreError as error:
+            raise StartError(str(error)) from error
+        self._carryover = carryover
+        self.runtime.rearm()
 
     # What goes away by itself
 

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.daemon.store.values import NAMES, endpoints
-from vswitch.daemon.store import FILE, Store, StoreError
+from vswitch.daemon.store import FILE, Carried, Store, StoreError
 from vswitch.daemon.store.database import LAYOUT
+from vswitch.dataplane.snapshot import SavedConnection, SavedFlow, SavedMapping, Snapshot
 from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Network
 from vswitch.wire.values import IpAddress, MacAddress
 
@@ -145,6 +146,48 @@ def test_killed_in_the_middle_of_writing_it_loses_nothing_that_was_answered(path
     assert len(names) in (answered + 1, answered + 2)
     assert list(store.endpoints.all()) == names[-5:]
     store.close()
+
+
+flows = st.builds(SavedFlow, st.sampled_from(NAMES), st.binary(min_size=14, max_size=14))
+counts = st.integers(0, 2**63 - 1)
+externals = st.binary(min_size=7, max_size=7)
+snapshots = st.builds(
+    Snapshot,
+    st.lists(
+        st.builds(
+            SavedMapping,
+            st.sampled_from(NAMES),
+            externals,
+            st.sampled_from(NAMES),
+            externals,
+            counts,
+        )
+    ).map(tuple),
+    st.lists(
+        st.builds(
+            SavedConnection,
+            *(flows, flows, st.sampled_from(["established", "answered"])),
+            *(counts, counts, counts, counts),
+            *(st.none() | externals, st.none() | externals),
+            *(st.booleans(), st.booleans(), st.none() | st.binary()),
+        )
+    ).map(tuple),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(earlier=snapshots, snapshot=snapshots)
+def test_connections_are_taken_as_they_were_left_last_and_once(
+    earlier: Snapshot, snapshot: Snapshot, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = Store(tmp_path_factory.mktemp("state") / FILE)
+    assert store.take() is None
+    store.leave(Carried(earlier, "boot", 1))
+    store.leave(Carried(snapshot, "boot", 2**62))
+    again = reopened(store)
+    assert again.take() == Carried(snapshot, "boot", 2**62)
+    assert again.take() is None
+    again.close()
 
 
 def test_directory_is_its_owners_alone(store: Store) -> None:

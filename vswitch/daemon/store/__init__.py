@@ -4,7 +4,7 @@ Theory of operation. A `Store` is one file (`database`) with a *shelf* for each 
 shelf has values by name. What is put on a shelf is written before `put` returns, and a change that
 concerns several things is one transaction (`Store.change`): after kill -9 either all of it is there
 or nothing, and whatever was answered is. Values come back in the order in which their names were
-put there first.
+put there first. Beside the shelves are the connections that a switch has left (`carried`).
 
 Reading happens once, at the start; what is so while the switch runs is in the inventory. Nothing is
 decided here. A shelf may be used from any thread, by one at a time.
@@ -22,12 +22,14 @@ from pathlib import Path
 from threading import RLock
 from typing import Generic, TypeVar
 
+from vswitch.daemon.store import carried
+from vswitch.daemon.store.carried import Carried
 from vswitch.daemon.store.database import StoreError, open_database
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
 from vswitch.network.model import Endpoint, Network
 from vswitch.wire.values import MacAddress
 
-__all__ = ["FILE", "Shelf", "Store", "StoreError"]
+__all__ = ["FILE", "Carried", "Shelf", "Store", "StoreError"]
 
 FILE = "state.db"
 """Its name in a switch's state directory."""
@@ -71,6 +73,19 @@ class Store:
                 raise StoreError(f"{self.path}: the state can not be written: {error}") from error
             finally:
                 self._depth = 0
+
+    def leave(self, connections: Carried) -> None:
+        """Keep the connections of a switch that stops, for the next. Raises StoreError."""
+        with self.change():
+            carried.write(self._connection, connections)
+
+    def take(self) -> Carried | None:
+        """The connections that were left, once; None where none were. Raises StoreError."""
+        with self.change():
+            found = carried.read(self._connection)
+            if found is not None:
+                carried.remove(self._connection)
+            return found
 
     def close(self) -> None:
         """Let go of the file."""

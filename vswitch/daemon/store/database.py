@@ -17,6 +17,8 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from vswitch.daemon.store import carried
+
 APPLICATION = 0x76737774
 """In the header of our files: "vswt"."""
 
@@ -82,11 +84,13 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:
-    """Layout 1: a row for each thing, of a kind and with a name, its content as JSON."""
+    """Layout 1: a row for each thing, of a kind and with a name, its content as JSON; and the
+    connections of a switch that has stopped."""
     connection.execute(
         "CREATE TABLE things (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " content TEXT NOT NULL, UNIQUE (kind, name)) STRICT"
     )
+    carried.lay_out(connection)
 
 
 _MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_lay_out,)
