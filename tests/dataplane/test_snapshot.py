@@ -18,12 +18,15 @@ from tests.dataplane.conversation import (
 from tests.harness import ICMP, IP, TCP, UDP, UPLINK_ADDRESS, Host, Lab, only
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.snapshot import Endpoint, Snapshot, restore, save
+from vswitch.dataplane.topology import Interface
 from vswitch.fastpath.states import State
 from vswitch.translation import Limits, Translation
 from vswitch.units import MINUTE, SECOND
-from vswitch.wire.values import IpNetwork
+from vswitch.wire.values import IpInterface, IpNetwork, MacAddress
 
 LATER = 5 * SECOND
+
+MAC = MacAddress.parse("02:00:00:00:00:fd")
 
 
 def saved(lab: Lab) -> Snapshot:
@@ -176,13 +179,15 @@ def test_time_that_has_passed_meanwhile_counts() -> None:
 def test_frames_of_the_fast_path_count_as_seen() -> None:
     lab = quiet_lab()
     old = Conversation.outwards(lab).talks()
-    lab.answering = True
-    lab.pass_time(123 * MINUTE)
-    forget_received(lab)
-    only(old.client("PA", b"alive"))
+    lab.pass_time(10 * SECOND)
+    before = lab.hits()
+    only(old.client("PA", b"still here"))
+    assert lab.hits() == before + 1
     fresh = restart(lab)
-    fresh.pass_time(10 * MINUTE)
+    fresh.pass_time(124 * MINUTE - LATER - 1)
     assert len(connections(fresh)) == 1
+    fresh.pass_time(SECOND)
+    assert connections(fresh) == []
 
 
 def test_mapping_without_a_connection_keeps_its_port_for_its_own_time() -> None:
@@ -197,6 +202,50 @@ def test_mapping_without_a_connection_keeps_its_port_for_its_own_time() -> None:
     assert udp(fresh, fresh.b) == external
     fresh.pass_time(20 * MINUTE)
     assert len(fresh.switch.tables.mappings) == 0
+
+
+def test_time_of_a_mapping_counts_from_what_the_inside_sent_last() -> None:
+    lab = quiet_lab()
+    udp(lab, lab.a)
+    lab.pass_time(200 * SECOND)
+    forget_received(lab)
+    before = lab.hits()
+    udp(lab, lab.a)
+    assert lab.hits() == before + 1
+    lab.pass_time(50 * SECOND)
+    fresh = restart(lab)
+    (connection,) = connections(fresh)
+    fresh.switch.changes.close(connection)
+    (mapping,) = fresh.switch.tables.mappings
+    fresh.switch.tables.mappings.settle(mapping)
+    fresh.pass_time(300 * SECOND - 50 * SECOND - LATER - 1)
+    assert len(fresh.switch.tables.mappings) == 1
+    fresh.pass_time(SECOND)
+    assert len(fresh.switch.tables.mappings) == 0
+
+
+def visited(lab: Lab) -> None:
+    """Somebody outside has sent to what a is outside, from another port than it was asked at, and
+    was answered."""
+    udp(lab, lab.a)
+    visit = IP(src=S1, dst=UPLINK_ADDRESS) / UDP(sport=99, dport=4000)
+    only(lab.exchange(lab.outside, visit)["a"])
+    answer = IP(src=lab.a.ip, dst=S1) / UDP(sport=4000, dport=99)
+    only(lab.exchange(lab.a, answer)["outside"])
+
+
+def test_visit_that_was_answered_holds_the_mapping() -> None:
+    lab = quiet_lab()
+    visited(lab)
+    (mapping,) = restart(lab).switch.tables.mappings
+    assert (mapping.holders, mapping.guests) == (2, 1)
+
+
+def test_visit_goes_to_nobody_else() -> None:
+    lab = quiet_lab()
+    visited(lab)
+    fresh = restart(lab, lambda new: new.map_statically(new.b, 4000, 4000))
+    assert connections(fresh) == []
 
 
 def test_answer_to_an_echo_request_finds_its_way() -> None:
@@ -261,6 +310,11 @@ def published_away(lab: Lab) -> None:
     lab.publish(5000, lab.c, 80)
 
 
+def published_to_nobody(lab: Lab) -> None:
+    lab.publish(8080, lab.b, 80)
+    lab.detach(lab.b)
+
+
 def spoken_for(lab: Lab) -> None:
     lab.publish(8080, lab.b, 80)
     Conversation.outwards(lab, lab.b).talks()
@@ -273,6 +327,7 @@ def spoken_for(lab: Lab) -> None:
         (lambda lab: None, 1),
         (published_to_c, 1),
         (published_away, 1),
+        (published_to_nobody, 1),
         (without("a"), 0),
         (without("b"), 1),
         (spoken_for, 2),
@@ -282,6 +337,7 @@ def spoken_for(lab: Lab) -> None:
         "no publication",
         "published to another",
         "external port is published",
+        "published to who is not there",
         "neither publication nor client",
         "no server",
         "external port is taken",
@@ -293,8 +349,7 @@ def test_what_does_not_hold_any_more_is_left_out(after: Callable[[Lab], None], l
 
 
 def test_connection_whose_network_is_gone_or_has_another_address_is_left_out() -> None:
-    lab = quiet_lab()
-    Conversation.outwards(lab).talks()
+    lab = talking()
     snapshot = saved(lab)
     for name in ("front", "outside"):
         fresh = quiet_lab(seed=7)
@@ -302,20 +357,32 @@ def test_connection_whose_network_is_gone_or_has_another_address_is_left_out() -
         tables = fresh.switch.tables
         assert restore(tables, snapshot, present(fresh) | present(lab), LATER, fresh.now) == 0
         assert len(tables.mappings) == 0
-    fresh = quiet_lab(seed=7)
-    fresh.switch.changes.set_interface(fresh.network("outside").number, None, None, fresh.now)
-    assert restore(fresh.switch.tables, snapshot, present(fresh), LATER, fresh.now) == 0
+    for uplink in (None, Interface(MAC, IpInterface.parse("203.0.113.2/24"))):
+        fresh = quiet_lab(seed=7)
+        fresh.publish(8080, fresh.b, 80)
+        outside = fresh.network("outside")
+        fresh.switch.changes.set_interface(outside.number, uplink, outside.next_hop, fresh.now)
+        assert restore(fresh.switch.tables, snapshot, present(fresh), LATER, fresh.now) == 0
+        assert len(fresh.switch.tables.mappings) == 0
+
+
+def test_connection_of_a_network_that_leaves_elsewhere_is_left_out() -> None:
+    def elsewhere(lab: Lab) -> None:
+        lab.network("front").uplink = 99
+
+    lab = quiet_lab()
+    Conversation.outwards(lab).talks()
+    assert connections(restart(lab, elsewhere)) == []
 
 
 def test_address_that_was_shown_outside_is_not_shown_any_more() -> None:
     shown = Translation(untranslated=(IpNetwork.parse("198.51.100.0/24"),))
     lab = quiet_lab(translation=shown)
-    old = Conversation.outwards(lab)
     query = IP(src=lab.a.ip, dst=S2) / UDP(sport=4000, dport=7)
     assert only(lab.exchange(lab.a, query)["outside"])[IP].src == lab.a.ip
-    assert old is not None
     assert len(connections(restart(lab, translation=shown))) == 1
     assert connections(restart(lab)) == []
+    assert connections(restart(lab, without("a"), translation=shown)) == []
 
 
 def test_full_table_takes_what_it_has_room_for() -> None:
