@@ -59,7 +59,7 @@ class Served:
 
     def __init__(self, directory: Path) -> None:
         file = directory / "lab.toml"
-        file.write_text(CONFIGURATION)
+        file.write_text(f'state_directory = "{directory / "state"}"\n{CONFIGURATION}')
         self.socket = directory / "socket"
         self.daemon: Daemon | None = None
         self._journal = Journal.open("lab", directory / "run")
@@ -107,6 +107,7 @@ class Served:
 
     async def _run(self) -> None:
         self.daemon = Daemon(self._configuration, self._journal)
+        self.daemon.open_store()
         with listening(self.socket) as control:
             api = Api(self.daemon, control)
             await api.start()

@@ -14,6 +14,7 @@ from tests.daemon.test_api import Answer, Served
 from vswitch import assembly
 from vswitch.daemon import links, netns
 from vswitch.daemon.links import LinkError
+from vswitch.daemon.store import Shelf, StoreError
 from vswitch.network.model import EndpointRequest, NetworkRequest
 from vswitch.policy import GatewayMode, NetworkPolicy
 from vswitch.wire.values import IpNetwork
@@ -346,6 +347,26 @@ def test_what_fails_halfway_is_undone(
     assert names(api) == ["bridge", "front", "host", "none"]
     assert domains(api) == ["bridge", "front"]
     assert created(api)["IPAM"]["Config"][0]["Subnet"] == "172.19.0.0/16"
+
+
+@pytest.mark.parametrize("verb", ["create", "remove"])
+def test_what_can_not_be_written_down_has_not_happened(
+    api: Served, verb: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    created(api, "there")
+    words = "state.db: the state can not be written: database or disk is full"
+
+    def fail(*_: object) -> None:
+        raise StoreError(words)
+
+    with monkeypatch.context() as broken_world:
+        broken_world.setattr(Shelf, "put" if verb == "create" else "remove", fail)
+        answer = create(api) if verb == "create" else api.ask("DELETE", "/v1/networks/there")
+    assert (answer.status, answer.problem) == (507, words)
+    assert names(api) == ["bridge", "front", "there", "host", "none"]
+    assert domains(api) == ["bridge", "front", "there"]
+    assert [each.levelname for each in caplog.records if words in each.getMessage()] == ["ERROR"]
+    caplog.clear()
 
 
 def test_two_wishes_at_once_get_two_subnets(api: Served) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
-from tests.linux.lab import OUTSIDE, PATIENCE, Lab
+from tests.linux.lab import OUTSIDE, PATIENCE, SUBNET, VSWITCH, Done, Lab
 
 pytestmark = pytest.mark.linux
 
@@ -58,6 +59,59 @@ def test_who_was_there_has_addresses_and_host_ports_as_before(
 
     assert (attached(lab, "web"), mac(lab, "web"), gateway_mac(lab)) == before
     assert attached(lab, "new").startswith("172.18.0.2/")
+
+
+def about_networks(lab: Lab, verb: str, *words: str, check: bool = True) -> Done:
+    """A command of `vswitch network`."""
+    options = "--switch", lab.name
+    return lab.run("host", VSWITCH, "network", verb, *options, *words, check=check)
+
+
+def network(lab: Lab, name: str) -> dict[str, Any]:
+    """What `inspect` shows of it, but for who is on it."""
+    (shown,) = json.loads(about_networks(lab, "inspect", name).stdout)
+    return {key: value for key, value in shown.items() if key != "Containers"}
+
+
+def create(lab: Lab, name: str, *options: str) -> str:
+    return about_networks(lab, "create", *options, name).stdout.strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_networks_are_what_they_were(lab: Lab, number: signal.Signals) -> None:
+    lab.up()
+    create(
+        lab, "back", "--subnet", "10.9.0.0/24", "--label", "who=me", "--aux-address", "a=10.9.0.9"
+    )
+    create(lab, "gone")
+    about_networks(lab, "rm", "gone")
+    before = [network(lab, name) for name in ("bridge", "front", "back")]
+    lab.down(number)
+
+    lab.up()
+
+    assert [network(lab, name) for name in ("bridge", "front", "back")] == before
+    assert about_networks(lab, "inspect", "gone", check=False).returncode == 1
+    assert lab.run(
+        "host", *lab.command("run", "--network", "back"), "--", "ping", "-c1", "-W2", "10.9.0.1"
+    ).stdout
+
+
+def test_network_that_the_configuration_has_no_room_for_any_more_is_told_and_dropped(
+    lab: Lab,
+) -> None:
+    lab.up()
+    create(lab, "back", "--subnet", "10.9.0.0/24")
+    lab.down()
+    lab.front["subnet"] = "10.9.0.0/16"
+    lab.up()
+    (line,) = lab.log_lines("is not made again")
+    assert "network back, 10.9.0.0/24, is not made again: " in line
+    lab.down()
+    lab.front["subnet"] = SUBNET
+    lab.up()
+    assert lab.log_lines("is not made again") == []
+    assert about_networks(lab, "inspect", "back", check=False).returncode == 1
 
 
 class Transfer:

@@ -41,6 +41,7 @@ from vswitch.debug.live import triggers
 from vswitch.debug.live.triggers import Counts, UnknownReasonError
 from vswitch.devices.base import OpenError
 from vswitch.impairment import UNIMPAIRED, Impairments
+from vswitch.network.ids import Identity
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
     Configuration,
@@ -115,7 +116,7 @@ class Daemon:
                 log.warning(
                     "left by a switch that was killed: %s: %s", swept.thing, swept.ending.value
                 )
-        self._open_store()
+        self._recall()
         self._watch_namespaces()
         self._begin_recordings()
         for uplink in self.configuration.uplinks:
@@ -126,6 +127,7 @@ class Daemon:
         assembly.rule(self.switch, self.configuration, self.runtime.now())
         for network in self.inventory.networks:
             self.networks.begin(network)
+        self._resume_networks()
         try:
             self._collisions.watch()
         except LinkError as error:
@@ -331,13 +333,30 @@ class Daemon:
 
     # What outlives the daemon
 
-    def _open_store(self) -> None:
-        """Raises StartError."""
+    def open_store(self) -> None:
+        """Open the state, in which changes are kept from now on. Raises StoreError."""
         own = self.configuration.state_directory or DIRECTORY / self.configuration.name
+        self._store = Store(Path(own) / FILE)
+        self._undo.callback(self._store.close)
+        self.networks.keep_in(self._store)
+
+    def _recall(self) -> None:
+        """Raises StartError."""
         try:
-            self._store = Store(Path(own) / FILE)
-            self._undo.callback(self._store.close)
+            self.open_store()
             self.inventory.remember(self._store.leases.all().values(), self._store.macs.all())
+            self.inventory.recognise(self._store.identities.all())
+        except StoreError as error:
+            raise StartError(str(error)) from error
+
+    def _resume_networks(self) -> None:
+        """Raises StartError."""
+        configured = {
+            each.name: Identity(each.id, each.created) for each in self.inventory.networks
+        }
+        try:
+            self._store.identities.replace(configured)
+            self.networks.resume()
         except StoreError as error:
             raise StartError(str(error)) from error
 

@@ -2,7 +2,9 @@
 
 Theory of operation. A network is in the `Inventory`, which says whether it may be and where, and in
 the dataplane, which knows it by number. Both have it or neither has: what fails halfway is undone.
-Nothing of a network is in the kernel, so a network without endpoints costs a few objects.
+Nothing of a network is in the kernel, so a network without endpoints costs a few objects. What is
+made or removed while the switch runs is written down before it is answered, and the next daemon
+resumes it.
 
 A subnet that the switch chooses is one that the host itself has no route to on a link, and in which
 none of its name servers is: whoever is there would be out of the endpoints' reach. The host is
@@ -28,10 +30,11 @@ from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.networks import Ipam, IpamConfig, Member, NetworkObject
 from vswitch.daemon.resolver import host_upstreams
 from vswitch.daemon.runtime import Runtime
+from vswitch.daemon.store import Store
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.network import ids, networks
-from vswitch.network.errors import ForbiddenError
+from vswitch.network.errors import ForbiddenError, NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint, Network, NetworkRequest
 from vswitch.units import SECOND, Nanoseconds
@@ -98,6 +101,8 @@ class Networks:
             Aside(networks.HOST_NETWORK, ids.new_id(random), "host"),
             Aside(networks.NO_NETWORK, ids.new_id(random), "null"),
         )
+        self._store: Store
+        """Known from `keep_in` on."""
         self._numbers: dict[str, int] = {}
         self._configured: set[str] = set()
 
@@ -105,28 +110,46 @@ class Networks:
         """What the dataplane knows a network by."""
         return self._numbers[network.name]
 
+    def keep_in(self, store: Store) -> None:
+        """Keep in `store` what is made from now on."""
+        self._store = store
+
+    def resume(self) -> None:
+        """Make again what is in the store. What can not be any more, since the configuration has
+        changed, is told and dropped. Raises StoreError."""
+        for kept in self._store.networks.all().values():
+            try:
+                self._admit(kept.request, ids.Identity(kept.id, kept.created))
+            except NetworkError as error:
+                words = "network %s, %s, is not made again: %s"
+                log.warning(words, kept.name, kept.subnet, error.explained)
+                self._store.networks.remove(kept.id)
+
     def begin(self, network: Network) -> None:
         """Let a network of the configuration, which the inventory has, exist."""
         self._configured.add(network.name)
         self._carry(network)
 
     async def create(self, request: NetworkRequest) -> Network:
-        """Make a network. Raises NetworkError or LinkError."""
+        """Make a network. Raises NetworkError, LinkError or StoreError."""
         hosts = await asyncio.to_thread(host_subnets)
         keep_clear = (*networks.of_hosts(self._name_servers), *hosts)
-        return self.make(request, ids.new_id(self._random), time.time_ns(), keep_clear)
+        identity = ids.Identity(ids.new_id(self._random), time.time_ns())
+        network = self._admit(request, identity, keep_clear)
+        try:
+            self._store.networks.put(network.id, network)
+        except BaseException:
+            self._take_out(network)
+            raise
+        return network
 
-    def make(
-        self,
-        request: NetworkRequest,
-        network_id: str,
-        created: Nanoseconds,
-        keep_clear: Iterable[IpNetwork] = (),
+    def _admit(
+        self, request: NetworkRequest, identity: ids.Identity, keep_clear: Iterable[IpNetwork] = ()
     ) -> Network:
-        """Make the network that a request, its id and its time of creation stand for; a subnet that
-        nobody chose does not overlap `keep_clear`. Raises NetworkError."""
+        """Let a network exist; a subnet that nobody chose does not overlap `keep_clear`. Raises
+        NetworkError."""
         network = self._inventory.add_network(
-            *(request, network_id, created),
+            *(request, *identity),
             learnt=self._uplinks.learnt_subnets(),
             keep_clear=keep_clear,
         )
@@ -138,17 +161,16 @@ class Networks:
         return network
 
     def remove(self, reference: str) -> Network:
-        """Take a network away. Raises NetworkError."""
+        """Take a network away. Raises NetworkError or StoreError."""
         found = self._find(reference)
         if isinstance(found, Aside):
             raise ForbiddenError(f"{found.name} is a pre-defined network and cannot be removed")
-        network = self._inventory.remove_network(found.id)
-        number = self._numbers.pop(network.name)
-        self._switch.remove_network(number, self._runtime.now())
-        self._runtime.rearm()
-        log.info("network %s removed", network.name)
-        self._events.tell(EventType.NETWORK, Event.DESTROY, network.name, id=network.id)
-        return network
+        with self._store.change():
+            self._store.networks.remove(found.id)
+            self._take_out(found)
+        log.info("network %s removed", found.name)
+        self._events.tell(EventType.NETWORK, Event.DESTROY, found.name, id=found.id)
+        return found
 
     def prune(self) -> tuple[str, ...]:
         """Take away what no endpoint uses and no configuration asks for; the names of that."""
@@ -172,6 +194,13 @@ class Networks:
 
     def _there(self) -> tuple[Network | Aside, ...]:
         return *self._inventory.networks, *self._aside
+
+    def _take_out(self, network: Network) -> None:
+        """Raises NetworkError."""
+        self._inventory.remove_network(network.id)
+        number = self._numbers.pop(network.name)
+        self._switch.remove_network(number, self._runtime.now())
+        self._runtime.rearm()
 
     def _carry(self, network: Network) -> None:
         domain = assembly.add_inside(self._switch, self._inventory, network, self._outside)

@@ -10,16 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import sha256
 from random import Random
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from vswitch.network.errors import InvalidRequestError, NetworkError
 from vswitch.network.model import Endpoint
 from vswitch.network.names import did_you_mean
+from vswitch.units import Nanoseconds
 
 ID_BITS = 256
 
 SHORT_ID = 12
 """Digits that a table shows: Docker's."""
+
+
+class Identity(NamedTuple):
+    """What a network stays the same by: its id, and when it was made, which counts from 1970."""
+
+    id: str
+    created: Nanoseconds
 
 
 class Identified(Protocol):

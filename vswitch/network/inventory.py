@@ -26,6 +26,7 @@ from types import MappingProxyType
 from vswitch.network import ids, networks, uplinks
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
 from vswitch.network.hostports import HostPorts
+from vswitch.network.ids import Identity
 from vswitch.network.ipam import PREDEFINED_POOLS, AddressPool, Pool, choose_subnet
 from vswitch.network.macs import MacPool
 from vswitch.network.model import (
@@ -195,6 +196,13 @@ class Inventory:
             with suppress(NetworkError):
                 self._macs.take(mac)
                 self._macs_before[name] = mac
+
+    def recognise(self, identities: Mapping[str, Identity]) -> None:
+        """Let networks be those that they were, by their names."""
+        for name, identity in identities.items():
+            if name in self._networks:
+                id_, created = identity
+                self._networks[name] = replace(self._networks[name], id=id_, created=created)
 
     def allocate_mac(self, name: str) -> MacAddress:
         """A MAC address for something else that the switch makes: a gateway, or an uplink.

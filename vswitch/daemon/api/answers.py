@@ -19,6 +19,7 @@ from vswitch.daemon.captures import TooManyReadersError
 from vswitch.daemon.daemon import AttachError
 from vswitch.daemon.filters import FilterRuleError
 from vswitch.daemon.links import LinkError
+from vswitch.daemon.store import StoreError
 from vswitch.debug.explain.describing import DescriptionError
 from vswitch.debug.files.bpf import FilterError
 from vswitch.impairment import ImpairmentError
@@ -98,6 +99,9 @@ async def in_one_line(request: web.Request, handler: Handler) -> web.StreamRespo
         return problem(404 if "not found" in str(error) else 409, error.explained)
     except (AttachError, LinkError, TooManyReadersError) as error:
         return problem(409, str(error))
+    except StoreError as error:
+        log.error("%s %s: %s", request.method, request.path, error)
+        return problem(507, str(error))
     except (ImpairmentError, FilterError, FilterRuleError, DescriptionError) as error:
         return problem(400, str(error))
     except ValidationError as error:

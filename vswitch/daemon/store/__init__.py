@@ -26,6 +26,7 @@ from vswitch.daemon.store import carried
 from vswitch.daemon.store.carried import Carried
 from vswitch.daemon.store.database import StoreError, open_database
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
+from vswitch.network.ids import Identity
 from vswitch.network.model import Endpoint, Network
 from vswitch.wire.values import MacAddress
 
@@ -47,11 +48,13 @@ class Store:
         self._lock = RLock()
         self._depth = 0
         self.networks = Shelf(self, "network", Network)
-        """Those that were made at run time."""
+        """Those that were made at run time, by their ids."""
         self.endpoints = Shelf(self, "endpoint", Endpoint)
         """The same of endpoints that live in something with a name."""
         self.leases = Shelf(self, "lease", Endpoint)
         """What the configuration's endpoints were given."""
+        self.identities = Shelf(self, "identity", Identity)
+        """Of the configuration's networks."""
         self.macs = Shelf(self, "mac", MacAddress)
         """What else was given a MAC address of the switch's choice."""
 
