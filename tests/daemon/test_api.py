@@ -152,6 +152,28 @@ def test_closed_server_leaves_no_socket(tmp_path: Path) -> None:
     assert not served.socket.exists()
 
 
+def test_who_asks_before_the_api_is_there_is_answered_when_it_is(tmp_path: Path) -> None:
+    path, journal = tmp_path / "socket", Journal.open("lab", tmp_path / "run")
+
+    async def asked_early() -> bytes:
+        daemon = Daemon(config.parse('name = "lab"', "lab.toml"), journal)
+        with listening(path) as control:
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(b"GET /v1/status HTTP/1.1\r\nHost: switch\r\n\r\n")
+            api = Api(daemon, control)
+            await api.start()
+            answer = await reader.readline()
+            writer.close()
+            await api.close()
+        daemon.runtime.close()
+        return answer
+
+    try:
+        assert asyncio.run(asyncio.wait_for(asked_early(), PATIENCE)) == b"HTTP/1.1 200 OK\r\n"
+    finally:
+        journal.close()
+
+
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v1/flow", "/v2/flows", "/v1/endpoints/a/b"])
 def test_unknown_route_is_not_found(api: Served, path: str) -> None:
     answer = api.ask("GET", path)

@@ -14,7 +14,7 @@ from tests.daemon.test_api import Answer, Served
 from vswitch import assembly
 from vswitch.daemon import links, netns
 from vswitch.daemon.links import LinkError
-from vswitch.daemon.store import Shelf, StoreError
+from vswitch.daemon.store import Shelf, Store, StoreError
 from vswitch.network.model import EndpointRequest, NetworkRequest
 from vswitch.policy import GatewayMode, NetworkPolicy
 from vswitch.wire.values import IpNetwork
@@ -367,6 +367,16 @@ def test_what_can_not_be_written_down_has_not_happened(
     assert domains(api) == ["bridge", "front", "there"]
     assert [each.levelname for each in caplog.records if words in each.getMessage()] == ["ERROR"]
     caplog.clear()
+
+
+def test_network_that_is_not_removed_stays_written_down(api: Served, tmp_path: Path) -> None:
+    created(api, "there")
+    assert api.daemon is not None
+    api.daemon.inventory.add_endpoint(EndpointRequest("late", "there"))
+    assert api.ask("DELETE", "/v1/networks/there").status == 403
+    store = Store(tmp_path / "state" / "state.db")
+    assert [each.name for each in store.networks.all().values()] == ["there"]
+    store.close()
 
 
 def test_two_wishes_at_once_get_two_subnets(api: Served) -> None:
