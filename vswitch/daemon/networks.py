@@ -168,8 +168,6 @@ class Networks:
         with self._store.change():
             self._store.networks.remove(found.id)
             self._take_out(found)
-        log.info("network %s removed", found.name)
-        self._events.tell(EventType.NETWORK, Event.DESTROY, found.name, id=found.id)
         return found
 
     def prune(self) -> tuple[str, ...]:
@@ -201,6 +199,8 @@ class Networks:
         number = self._numbers.pop(network.name)
         self._switch.remove_network(number, self._runtime.now())
         self._runtime.rearm()
+        log.info("network %s removed", network.name)
+        self._events.tell(EventType.NETWORK, Event.DESTROY, network.name, id=network.id)
 
     def _carry(self, network: Network) -> None:
         domain = assembly.add_inside(self._switch, self._inventory, network, self._outside)
