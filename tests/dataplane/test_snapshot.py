@@ -315,6 +315,11 @@ def published_to_nobody(lab: Lab) -> None:
     lab.detach(lab.b)
 
 
+def forwarding_off(lab: Lab) -> None:
+    lab.publish(8080, lab.b, 80)
+    lab.switch.changes.set_forwarding(False, lab.now)
+
+
 def spoken_for(lab: Lab) -> None:
     lab.publish(8080, lab.b, 80)
     Conversation.outwards(lab, lab.b).talks()
@@ -328,6 +333,7 @@ def spoken_for(lab: Lab) -> None:
         (published_to_c, 1),
         (published_away, 1),
         (published_to_nobody, 1),
+        (forwarding_off, 0),
         (without("a"), 0),
         (without("b"), 1),
         (spoken_for, 2),
@@ -338,6 +344,7 @@ def spoken_for(lab: Lab) -> None:
         "published to another",
         "external port is published",
         "published to who is not there",
+        "policy",
         "neither publication nor client",
         "no server",
         "external port is taken",

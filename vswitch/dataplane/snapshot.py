@@ -4,7 +4,8 @@ Theory of operation. `save` writes down every connection and every mapping that 
 what the fast path knows of them: states, windows, when they were last used. Times are durations, as
 the other switch has another clock; networks are called by their names, as it may have other
 numbers. `restore` puts in what still holds there: both networks exist, the endpoints are there, an
-external port is one that the other switch would give away, a publication leads where it led. What
+external port is one that the other switch would give away, a publication leads where it led, and
+nobody's policy speaks against it (`policy`, which says as well whose address may be shown). What
 does not hold is stale and left out, so that a snapshot can not do what a frame could not. Programs
 are not carried over: the first frame in each direction finds its connection and is decided about
 as ever.
@@ -19,6 +20,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from vswitch.dataplane import policy
 from vswitch.dataplane.accounts import Account
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.flow import FlowTuple
@@ -230,7 +232,7 @@ class _Restorer:
         connection.frames, connection.bytes = saved.frames, saved.octets
         connection.holds_target = saved.holds_target
         holds = self._source_holds(connection) and self._destination_holds(connection)
-        return connection if holds else None
+        return connection if holds and not policy.refuse_connection(tables, connection) else None
 
     def _account(self, original: FlowTuple, reply: FlowTuple) -> Account:
         """Of who began it, or of whom it leads to where it came from outside."""
@@ -255,7 +257,7 @@ class _Restorer:
                 and external.port == reply.destination_port
             )
         if original.source == reply.destination:
-            return network.translation.is_untranslated(original.destination)
+            return True
         own = self._tables.one_to_one.external(network.number, original.source)
         return reply.destination == own or (
             original.protocol in PORTLESS and self._is_ours(reply.network, reply.destination)
@@ -269,6 +271,8 @@ class _Restorer:
             return original.destination == reply.source
         if not self._is_there(network, reply.source):
             return False
+        if original.destination == reply.source:
+            return True
         owner = self._tables.owner(original.destination)
         if owner is None or owner.side is Side.INSIDE:
             return False
