@@ -22,7 +22,14 @@ from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
 from vswitch.devices.memory import MemoryDevice
-from vswitch.translation import DEFAULT_LIMITS, Limits, Outside, Translation
+from vswitch.translation import (
+    DEFAULT_LIMITS,
+    OPEN_TO_ALL,
+    Limits,
+    Outside,
+    Terms,
+    Translation,
+)
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire.offload import HEADER_LENGTH, Offloads
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress, Protocol
@@ -95,7 +102,13 @@ class Lab:
         return self._networks[name]
 
     def publish(
-        self, host_port: int, to: Host, port: int, protocol: int = Protocol.TCP, count: int = 1
+        self,
+        host_port: int,
+        to: Host,
+        port: int,
+        protocol: int = Protocol.TCP,
+        count: int = 1,
+        terms: Terms = OPEN_TO_ALL,
     ) -> Publication:
         publication = Publication(
             protocol=protocol,
@@ -104,6 +117,7 @@ class Lab:
             network=self.switch.tables.ports[to.port].network,
             endpoint=IpAddress.parse(to.ip),
             first_endpoint_port=port,
+            terms=terms,
         )
         self.switch.changes.publish(publication, self.now)
         return publication

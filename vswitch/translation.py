@@ -2,9 +2,10 @@
 
 Theory of operation. A network has a `Translation` (who may answer, how long a silent flow lives,
 how much one endpoint may hold), an uplink has an `Outside` (which ports of its addresses may be
-given away, what becomes of a SYN that nobody asked for), a switch has `Limits`. The defaults are
-what the RFCs require or recommend; where somebody depends on Linux's or Open vSwitch's timeouts,
-these are `PROFILES`. Nothing is decided here, and nothing here has a clock.
+given away, what becomes of a SYN that nobody asked for), a published port has `Terms` (who may come
+in by it), a switch has `Limits`. The defaults are what the RFCs require or recommend; where
+somebody depends on Linux's or Open vSwitch's timeouts, these are `PROFILES`. Nothing is decided
+here, and nothing here has a clock.
 
 Read first: RFC 4787 (UDP), RFC 5382 (TCP), RFC 5508 (ICMP), RFC 7857 (updates), RFC 6888 (limits).
 """
@@ -181,6 +182,24 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a published port lets somebody in."""
+
+    sources: tuple[IpNetwork, ...] = ()
+    """Who may come in: addresses that clients have of themselves. None at all: everybody."""
+    lasts: Nanoseconds | None = None
+    """How long it is published; the connections by it end with it. None: until it is withdrawn."""
+    is_for_one: bool = False
+    """Whether the first connection by it is the last one, whether it is answered or not."""
+    per_second: int = 0
+    """New connections, of which a second's worth may come at once; 0 stands for no limit."""
+
+    def let_in(self, source: IpAddress) -> bool:
+        """Whether `source` is one of those who may come in."""
+        return not self.sources or any(source in each for each in self.sources)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the whole switch may hold."""
 
@@ -199,3 +218,6 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+OPEN_TO_ALL = Terms()
+"""Those of a port that is published with nothing said about it, as Docker's are."""

@@ -27,7 +27,7 @@ def publication(
 def test_run_of_ports_leads_to_a_run_of_the_same_length() -> None:
     table = PublicationTable()
     run = publication(8000, count=10, to=100)
-    table.add(run)
+    table.add(run, now=0)
     assert table.find(Protocol.TCP, HOST, 8000) is run
     assert table.find(Protocol.TCP, HOST, 8009) is run
     assert run.endpoint_port(8000) == 100
@@ -36,21 +36,21 @@ def test_run_of_ports_leads_to_a_run_of_the_same_length() -> None:
 
 def test_ports_beside_a_run_lead_nowhere() -> None:
     table = PublicationTable()
-    table.add(publication(8000, count=10))
+    table.add(publication(8000, count=10), now=0)
     assert table.find(Protocol.TCP, HOST, 7999) is None
     assert table.find(Protocol.TCP, HOST, 8010) is None
 
 
 def test_protocols_are_published_apart() -> None:
     table = PublicationTable()
-    table.add(publication(53, protocol=Protocol.UDP))
+    table.add(publication(53, protocol=Protocol.UDP), now=0)
     assert table.find(Protocol.TCP, HOST, 53) is None
     assert table.find(Protocol.UDP, HOST, 53) is not None
 
 
 def test_port_published_on_one_address_is_closed_on_another() -> None:
     table = PublicationTable()
-    table.add(publication(80, address=HOST))
+    table.add(publication(80, address=HOST), now=0)
     assert table.find(Protocol.TCP, HOST, 80) is not None
     assert table.find(Protocol.TCP, OTHER_HOST, 80) is None
 
@@ -58,8 +58,8 @@ def test_port_published_on_one_address_is_closed_on_another() -> None:
 def test_publication_on_the_address_itself_goes_before_one_on_all_addresses() -> None:
     table = PublicationTable()
     everywhere, here = publication(80), publication(80, address=HOST, to=81)
-    table.add(everywhere)
-    table.add(here)
+    table.add(everywhere, now=0)
+    table.add(here, now=0)
     assert table.find(Protocol.TCP, HOST, 80) is here
     assert table.find(Protocol.TCP, OTHER_HOST, 80) is everywhere
 
@@ -67,8 +67,8 @@ def test_publication_on_the_address_itself_goes_before_one_on_all_addresses() ->
 def test_removed_publication_leads_nowhere_and_leaves_the_others() -> None:
     table = PublicationTable()
     first, second = publication(80), publication(81)
-    table.add(first)
-    table.add(second)
+    table.add(first, now=0)
+    table.add(second, now=0)
     table.remove(first)
     assert list(table) == [second]
     assert table.find(Protocol.TCP, HOST, 80) is None
@@ -89,7 +89,7 @@ def test_bisection_finds_what_looking_at_every_run_finds(
 ) -> None:
     table = PublicationTable()
     for run in runs:
-        table.add(run)
+        table.add(run, now=0)
     kept = [run for index, run in enumerate(runs) if index not in removed]
     for run in runs:
         if run not in kept:

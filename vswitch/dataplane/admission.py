@@ -27,9 +27,13 @@ PROHIBITED = frozenset(
         DropReason.CONNECTION_QUOTA,
         DropReason.CONNECTION_RATE,
         DropReason.CONNECTION_TABLE_FULL,
+        DropReason.SOURCE_NOT_ALLOWED,
+        DropReason.PUBLICATION_EXPIRED,
+        DropReason.PUBLICATION_USED_UP,
+        DropReason.PUBLICATION_RATE,
     }
 )
-"""Reasons that are told to the sender, who can do something about them."""
+"""Reasons that are told to a sender on the inside, who can do something about them."""
 
 
 class Admitted(NamedTuple):

@@ -4,7 +4,8 @@ Theory of operation. A connection belongs to its endpoint and to what let it in.
 leaves, when a port is published or no longer, when an address of an uplink is another one, exactly
 the connections concerned end, at once: the next frame meets the tables as they are now, and nobody
 goes on talking to whoever had the address before. Where the network's configuration says so, the
-ends of a TCP connection are told (`resets`).
+ends of a TCP connection are told (`resets`). So it is where a publication ends by itself: its time
+is over, or the one connection that it was for.
 
 A rule is no different: when what a user says about who may talk to whom changes, each connection is
 asked about anew (`policy.refuse_connection`), as is each flow within a network (`within`), and
@@ -47,6 +48,8 @@ class Changes:
         self._kept = kept
         self._counters = counters
         self._send = send
+        self.ended_publications: list[Publication] = []
+        """Those that have come to their end by themselves, and that nobody has taken note of."""
 
     # Ports that lead inside
 
@@ -61,7 +64,7 @@ class Changes:
             publication.host_address,
             publication.host_ports,
         )
-        tables.publications.add(publication)
+        tables.publications.add(publication, now)
         tables.precedents.forget()
         for mapping in list(tables.mappings):
             external = mapping.external
@@ -72,12 +75,8 @@ class Changes:
 
     def unpublish(self, publication: Publication, now: Nanoseconds) -> None:
         """Stop that, and end the connections that it has let in."""
+        self._withdraw(publication)
         tables = self._tables
-        tables.publications.remove(publication)
-        tables.precedents.forget()
-        tables.mappings.unreserve(
-            publication.protocol, publication.host_address, publication.host_ports
-        )
         account = tables.accounts.find(publication.network, publication.endpoint)
         self.end(
             [
@@ -87,6 +86,12 @@ class Changes:
             ],
             now,
         )
+
+    def expire_publications(self, now: Nanoseconds) -> None:
+        """Stop what is published no longer than until now."""
+        for publication in self._tables.publications.due(now):
+            self.unpublish(publication, now)
+            self.ended_publications.append(publication)
 
     def map_statically(self, internal: Internal, external: External, now: Nanoseconds) -> None:
         """Let an inside port have an external one for good; whoever has either by itself loses it.
@@ -256,6 +261,10 @@ class Changes:
         # The tables ask the fast path when its entries were last used, so these go afterwards.
         self._tables.end(connection)
         self._kept.forget(connection)
+        publication = connection.publication
+        if publication is not None and self._tables.publications.has_served(publication):
+            self._withdraw(publication)
+            self.ended_publications.append(publication)
 
     def release(self, mapping: Mapping, now: Nanoseconds) -> None:
         """End a mapping and all connections by it, those included that were never answered."""
@@ -277,6 +286,15 @@ class Changes:
         tables.settle_bridging()
         tables.invalidate()
         tables.bridged.review(partial(within.refuse_flow, tables))
+
+    def _withdraw(self, publication: Publication) -> None:
+        """Let nobody else in by it."""
+        tables = self._tables
+        tables.publications.remove(publication)
+        tables.precedents.forget()
+        tables.mappings.unreserve(
+            publication.protocol, publication.host_address, publication.host_ports
+        )
 
     def _forget_endpoint(self, network: int, address: IpAddress, now: Nanoseconds) -> None:
         account = self._tables.accounts.find(network, address)

@@ -66,6 +66,10 @@ class DropReason(Enum):
     PORT_ZERO = "TCP or UDP destination port 0, which nothing can listen on"
     NO_CONNECTION = "an answer, or a segment of TCP, in a connection that is not known here"
     NOT_PUBLISHED = "from outside, and neither part of a connection nor to a published port"
+    SOURCE_NOT_ALLOWED = "to a published port, from an address that may not come in by it"
+    PUBLICATION_EXPIRED = "to a published port whose time is over"
+    PUBLICATION_USED_UP = "to a port that was published for one connection, which it has had"
+    PUBLICATION_RATE = "to a published port, by which connections begin faster than they may"
     FOR_THE_HOST = (
         "to the address that the switch shares with the host, and nothing of the switch's"
     )

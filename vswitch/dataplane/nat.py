@@ -7,8 +7,8 @@ to an inside address that policy lets it reach. Each answers with the tuple of t
 with the original tuple says all there is to know (see `conntrack`), and with what let it happen.
 
 Read first: RFC 4787 (mapping, filtering, hairpinning), RFC 5382, RFC 5508. Mapping is
-endpoint-independent. From outside three things lead in: a publication, an address that stands for
-one endpoint, and a mapping whose network's filtering lets the sender pass. A hairpinned flow
+endpoint-independent. From outside three things lead in: a publication whose terms let the sender
+pass, an address that stands for one endpoint, and a mapping whose network's filtering does. A hairpinned flow
 carries the external address and port of the side that began (REQ-9a), so that the answers come back
 this way; it is not filtered within its own network, where the endpoints reach each other anyway.
 Nothing is written to a table here; a new mapping is returned as part of the answer.
@@ -29,7 +29,7 @@ from vswitch.dataplane.transport import PORTLESS
 from vswitch.dataplane.verdict import Stage
 from vswitch.dataplane.walk import Walk
 from vswitch.policy import GatewayMode
-from vswitch.translation import Filtering
+from vswitch.translation import OPEN_TO_ALL, Filtering
 from vswitch.wire.values import IpAddress, Protocol
 
 
@@ -85,6 +85,9 @@ def inbound(walk: Walk, tables: Tables, original: FlowTuple) -> Translation | Dr
     target = _target(walk, tables, original)
     if target is None:
         return DropReason.NOT_PUBLISHED
+    refused = _refused_by_terms(walk, tables, original, target)
+    if refused is not None:
+        return refused
     if not _lets_in(target, original):
         filtering = target.network.translation.filtering.value
         walk.found(Stage.NAT, "filtered: {} for {}", filtering, target.network.name)
@@ -107,6 +110,9 @@ def hairpin(walk: Walk, tables: Tables, original: FlowTuple) -> Translation | Dr
     target = _target(walk, tables, original)
     if target is None:
         return None
+    refused = _refused_by_terms(walk, tables, original, target)
+    if refused is not None:
+        return refused
     account = tables.account_of(walk.network, original.source)
     source = _source(walk, tables, original, account, uplink)
     if isinstance(source, DropReason):
@@ -180,6 +186,22 @@ def _target(walk: Walk, tables: Tables, original: FlowTuple) -> _Target | None:
     walk.found(Stage.NAT, words, port, address, internal.address, internal.port)
     network = tables.networks[internal.network]
     return _Target(network, internal.address, internal.port, mapping)
+
+
+def _refused_by_terms(
+    walk: Walk, tables: Tables, original: FlowTuple, target: _Target
+) -> DropReason | None:
+    """Why a published port does not let a new sender in: it is held against the address that it has
+    of itself, whichever side it comes from."""
+    publication = target.publication
+    if publication is None or publication.terms is OPEN_TO_ALL:
+        return None
+    refused = tables.publications.refuse(publication, original.source, walk.now)
+    if refused is None:
+        walk.detail(Stage.NAT, "its terms let {} in", original.source)
+    else:
+        walk.found(Stage.NAT, "its terms do not let {} in: {}", original.source, refused.value)
+    return refused
 
 
 def _lets_in(target: _Target, original: FlowTuple) -> bool:

@@ -121,8 +121,7 @@ def _from_outside(walk: Walk, tables: Tables, datagram: Datagram, message: Trans
     translation = nat.inbound(walk, tables, message.tuple)
     if isinstance(translation, nat.Translation):
         return _through(walk, tables, datagram, message, translation, nat.inbound)
-    interface = walk.network.interface
-    if interface is not None and interface.is_shared and not _is_ours(walk.network, message):
+    if translation is DropReason.NOT_PUBLISHED and _is_the_hosts(walk.network, message):
         return walk.drop(DropReason.FOR_THE_HOST)
     if isinstance(message.header, Icmp):
         return local.answer(walk, tables, datagram.packet, message.header)
@@ -131,11 +130,13 @@ def _from_outside(walk: Walk, tables: Tables, datagram: Datagram, message: Trans
     return walk.drop(translation)
 
 
-def _is_ours(network: Network, message: Transport) -> bool:
-    """Whether a port of an address that is shared with the host is the switch's to speak for."""
-    if message.header is None or isinstance(message.header, Icmp):
+def _is_the_hosts(network: Network, message: Transport) -> bool:
+    """Whether the host, not the switch, speaks for a port that nobody has of a shared address."""
+    if network.interface is None or not network.interface.is_shared:
         return False
-    return any(message.tuple.destination_port in ports for ports in network.outside.ports)
+    if message.header is None or isinstance(message.header, Icmp):
+        return True
+    return all(message.tuple.destination_port not in ports for ports in network.outside.ports)
 
 
 def _hold(walk: Walk, tables: Tables, message: Transport) -> None:

@@ -36,6 +36,7 @@ from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.neighbours import Tick
 from vswitch.dataplane.observer import DecisionObserver, Observer
 from vswitch.dataplane.pipeline import decide
+from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.reassembly import Expired
 from vswitch.dataplane.responders import arp as arp_responder
 from vswitch.dataplane.responders import icmp as icmp_responder
@@ -193,6 +194,11 @@ class Switch:
         news, self.tables.news = list(self.tables.news), deque()
         return news
 
+    def take_ended_publications(self) -> list[Publication]:
+        """What has come to its end by itself since the last call: it is published no longer."""
+        ended, self.changes.ended_publications = self.changes.ended_publications, []
+        return ended
+
     # Frames
 
     def serve(self, port: int, now: Nanoseconds) -> Served:
@@ -280,6 +286,7 @@ class Switch:
         deadlines = [
             tables.connections.next_deadline(),
             tables.mappings.next_deadline(),
+            tables.publications.next_deadline(),
             tables.held_syns.next_deadline(),
             tables.reassembly.next_deadline(),
             *(client.next_deadline() for client in tables.dhcp_clients.values()),
@@ -296,6 +303,7 @@ class Switch:
             self.changes.close(connection)
         for mapping in list(self.tables.mappings.due(now)):
             self._end_idle(mapping, now)
+        self.changes.expire_publications(now)
         sent: list[Egress] = []
         for network in list(self._awake.values()):
             self._turn_fdb(network, now)

@@ -71,6 +71,8 @@ def state_after(tables: Tables, message: Transport, found: Found) -> State:
 def _begin(tables: Tables, connection: Connection, now: Nanoseconds) -> None:
     tables.begin(connection)
     connection.account.arrivals.take(now)
+    if connection.publication is not None:
+        tables.publications.note(connection.publication, now)
     for arriving in (connection.original, connection.reply):
         tables.held_syns.forget(arriving)
 
