@@ -208,19 +208,24 @@ def test_publications_lead_to_the_endpoint() -> None:
 
 
 class Told:
-    """Stands for a switch's changes, and writes down what it is told."""
+    """Stands before a switch's changes, and writes down what they are told."""
 
-    def __init__(self) -> None:
+    def __init__(self, changes: Changes) -> None:
         self.told: list[tuple[object, ...]] = []
+        self._changes = changes
 
     def __getattr__(self, change: str) -> Callable[..., None]:
-        return lambda *what: self.told.append((change, *what))
+        def tell(*what: object) -> None:
+            self.told.append((change, *what))
+            getattr(self._changes, change)(*what)
+
+        return tell
 
 
 def exposed(name: str) -> tuple[list[tuple[object, ...]], int, IpAddress]:
     """What a switch is told when an endpoint comes and goes, its network and its address."""
     lab = Lab().assemble()
-    told = Told()
+    told = Told(lab.switch.changes)
     lab.switch.changes = cast(Changes, told)
     endpoint = lab.inventory.endpoint(name)
     network = lab.inside[endpoint.network].number

@@ -155,7 +155,7 @@ def conceal(switch: Switch, endpoint: model.Endpoint, network: int, now: Nanosec
         switch.changes.forget_one_to_one(endpoint.external, now)
     for mapping in _static_mappings(switch, endpoint, network):
         switch.changes.unmap_statically(mapping.external, now)
-    for publication in publications(endpoint, network):
+    for publication in switch.tables.publications.of(network, endpoint.address):
         switch.changes.unpublish(publication, now)
 
 
@@ -167,17 +167,20 @@ def map_ports(switch: Switch, endpoint: model.Endpoint, network: int, now: Nanos
 
 def publications(endpoint: model.Endpoint, network: int) -> list[Publication]:
     """What `Changes.publish` wants for an endpoint, whose network it knows by number."""
-    return [
-        Publication(
-            protocol=each.protocol,
-            host_address=each.host_address,
-            host_ports=range(each.host_ports.first, each.host_ports.last + 1),
-            network=network,
-            endpoint=endpoint.address,
-            first_endpoint_port=each.endpoint_ports.first,
-        )
-        for each in endpoint.publications
-    ]
+    return [publication(each, endpoint, network) for each in endpoint.publications]
+
+
+def publication(of: model.Publication, endpoint: model.Endpoint, network: int) -> Publication:
+    """The same for one of its publications."""
+    return Publication(
+        protocol=of.protocol,
+        host_address=of.host_address,
+        host_ports=range(of.host_ports.first, of.host_ports.last + 1),
+        network=network,
+        endpoint=endpoint.address,
+        first_endpoint_port=of.endpoint_ports.first,
+        terms=of.terms,
+    )
 
 
 def _learnt_interface(

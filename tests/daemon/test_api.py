@@ -57,9 +57,10 @@ class Answer:
 class Served:
     """A daemon's control socket, served by a loop in another thread."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, further: str = "") -> None:
+        """`further` tables stand in the configuration behind the others."""
         file = directory / "lab.toml"
-        file.write_text(f'state_directory = "{directory / "state"}"\n{CONFIGURATION}')
+        file.write_text(f'state_directory = "{directory / "state"}"\n{CONFIGURATION}{further}')
         self.socket = directory / "socket"
         self.daemon: Daemon | None = None
         self._journal = Journal.open("lab", directory / "run")

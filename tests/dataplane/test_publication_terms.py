@@ -1,4 +1,4 @@
-"""The terms of published ports: who is let in, until when, how often, and what is said of others."""
+"""The terms of published ports: who is let in, until when, how often, and what others hear."""
 
 from __future__ import annotations
 

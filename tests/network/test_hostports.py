@@ -4,8 +4,9 @@ import pytest
 
 from vswitch.network import publish
 from vswitch.network.errors import NetworkError
-from vswitch.network.hostports import ANY_HOST_PORT, HostPorts
-from vswitch.network.model import LearntAddress, Uplink
+from vswitch.network.hostports import AnyPort, HostPorts
+from vswitch.network.model import LearntAddress, PortRange, Uplink
+from vswitch.translation import OPEN_TO_ALL, Terms
 from vswitch.wire.values import IpAddress, IpInterface, Protocol
 
 UPLINK = Uplink("up0", IpInterface.parse("198.51.100.2/24"))
@@ -105,7 +106,7 @@ def test_port_that_nobody_chose_follows_the_last_one_given(host_ports: HostPorts
 
 
 def test_search_for_a_port_starts_over_at_the_end_of_the_range(host_ports: HostPorts) -> None:
-    take(host_ports, f"{ANY_HOST_PORT.first + 1}-65534:49154-65534", holder="most")
+    take(host_ports, f"{AnyPort().ports.first + 1}-65534:49154-65534", holder="most")
     assert choose(host_ports, "80", holder="one") == ["0.0.0.0:49153->80/tcp"]
     assert choose(host_ports, "80", holder="two") == ["0.0.0.0:65535->80/tcp"]
     with pytest.raises(NetworkError) as refused:
@@ -262,3 +263,75 @@ def test_address_of_which_a_port_is_taken_is_not_whole() -> None:
     ports.release("db")
     take(ports, "80:80", holder="app")
     ports.take_address(FURTHER, "web")
+
+
+# Which port somebody gets who asks for any
+
+
+def test_any_port_is_one_of_the_hosts_range_that_it_does_not_keep_back() -> None:
+    given = HostPorts((UPLINK,), AnyPort(PortRange(40000, 40003), frozenset({40001, 40003})))
+    assert choose(given, "80-81") == ["0.0.0.0:40000->80/tcp", "0.0.0.0:40002->81/tcp"]
+    with pytest.raises(NetworkError) as refused:
+        choose(given, "82")
+    assert refused.value.explained == "all ports are allocated (40000-40003/tcp)"
+
+
+def test_what_the_host_keeps_back_may_be_asked_for_by_number() -> None:
+    given = HostPorts((UPLINK,), AnyPort(kept_back=frozenset({8080})))
+    assert take(given, "8080:80") == "0.0.0.0:8080->80/tcp"
+    assert choose(given, "8080-8081:80", holder="app") == ["0.0.0.0:8081->80/tcp"]
+
+
+@pytest.mark.parametrize(
+    ("uplink", "first"), [(UPLINK, 8080), (Uplink("up0", LearntAddress.HOST), 8081)]
+)
+def test_port_of_a_hosts_program_is_passed_over_where_the_address_is_shared(
+    uplink: Uplink, first: int
+) -> None:
+    def is_in_use(protocol: Protocol, port: int) -> bool:
+        return (protocol, port) == (Protocol.TCP, 8080)
+
+    given = HostPorts((uplink,), AnyPort(is_in_use=is_in_use))
+    assert choose(given, "8080-8082:80") == [f"0.0.0.0:{first}->80/tcp"]
+    assert choose(given, "8080-8082:80/udp") == ["0.0.0.0:8080->80/udp"]
+
+
+# Several at once, and back again
+
+
+def test_several_are_published_together_in_their_order(host_ports: HostPorts) -> None:
+    requests = [publish.parse(spec) for spec in ("8080-8081:80", "8080:90", "100-101:1-2")]
+    assert [str(each) for each in host_ports.publish(requests, "web")] == [
+        "0.0.0.0:8081->80/tcp",
+        "0.0.0.0:8080->90/tcp",
+        "0.0.0.0:100-101->1-2/tcp",
+    ]
+
+
+@pytest.mark.parametrize("last", ["8080:80", "8080-8080:80-80", "70-80", "192.0.2.1:1:1"])
+def test_all_are_published_or_none(last: str) -> None:
+    ports = HostPorts((UPLINK,), AnyPort(PortRange(60000, 60005)))
+    take(ports, "8080:80", holder="db")
+    before = ports.published()
+    with pytest.raises(NetworkError):
+        ports.publish([publish.parse(spec) for spec in ("81:81", "82", last)], "web")
+    assert ports.published() == before
+
+
+def test_withdrawn_ports_are_free_and_the_others_are_not(host_ports: HostPorts) -> None:
+    requests = [publish.parse(spec) for spec in ("8080:80", "9000-9009:1-10/udp")]
+    _, run = host_ports.publish(requests, "web")
+    host_ports.withdraw([run])
+    assert take(host_ports, "9005:80/udp", holder="db") == "0.0.0.0:9005->80/udp"
+    with pytest.raises(NetworkError, match="port is already allocated"):
+        take(host_ports, "8080:80", holder="db")
+
+
+def test_terms_are_those_that_were_asked_for(host_ports: HostPorts) -> None:
+    requests = [publish.parse(spec) for spec in ("8080:80 once", "81 rate=5/s", "82:82")]
+    made = host_ports.publish(requests, "web")
+    assert [each.terms for each in made] == [
+        Terms(is_for_one=True),
+        Terms(per_second=5),
+        OPEN_TO_ALL,
+    ]

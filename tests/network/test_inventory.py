@@ -20,6 +20,7 @@ from vswitch.network.model import (
     LearntAddress,
     Network,
     NetworkRequest,
+    PublicationRequest,
     Uplink,
 )
 from vswitch.translation import Translation
@@ -569,3 +570,52 @@ def test_outside_address_of_an_endpoint_is_no_networks() -> None:
         added(inventory, NetworkRequest("late", translation=Translation(external=SPARE)))
     assert refused.value.explained == "Address already in use (by endpoint web)"
     added(inventory, NetworkRequest("late", translation=Translation(external=OTHER)))
+
+
+# Ports that are published later
+
+
+def asked(*specs: str) -> list[PublicationRequest]:
+    return [publish.parse(spec) for spec in specs]
+
+
+def test_endpoint_publishes_further_ports(inventory: Inventory) -> None:
+    inventory.add_endpoint(wanted("web", "front", "8080:80"))
+    made = inventory.publish("web", asked("8443:443", "90"))
+    assert [str(each) for each in made] == ["0.0.0.0:8443->443/tcp", "0.0.0.0:49153->90/tcp"]
+    assert inventory.endpoint("web").publications[1:] == made
+    assert inventory.endpoints == (inventory.endpoint("web"),)
+
+
+def test_port_of_another_endpoint_is_refused_and_nothing_is_published(inventory: Inventory) -> None:
+    inventory.add_endpoint(wanted("db", "front", "5432:5432"))
+    web = inventory.add_endpoint(wanted("web"))
+    before = inventory.published_host_ports()
+    with pytest.raises(NetworkError) as refused:
+        inventory.publish("web", asked("8080:80", "5000-6000:5000-6000"))
+    text = "Bind for 0.0.0.0:5432 failed: port is already allocated"
+    assert refused.value.explained == f"{text} (by endpoint db)"
+    assert inventory.endpoint("web") is web
+    assert inventory.published_host_ports() == before
+
+
+def test_withdrawn_port_may_be_another_endpoints(inventory: Inventory) -> None:
+    web = inventory.add_endpoint(wanted("web", "front", "8080:80", "81:81"))
+    inventory.add_endpoint(wanted("app"))
+    inventory.unpublish("web", web.publications[:1])
+    assert inventory.endpoint("web").publications == web.publications[1:]
+    assert str(inventory.publish("app", asked("8080:80"))[0]) == "0.0.0.0:8080->80/tcp"
+
+
+def test_removed_endpoint_gives_back_what_it_published_later(inventory: Inventory) -> None:
+    inventory.add_endpoint(wanted("web"))
+    inventory.publish("web", asked("8080:80"))
+    inventory.remove_endpoint("web")
+    assert inventory.published_host_ports() == frozenset()
+
+
+def test_nothing_is_published_for_who_is_not_there(inventory: Inventory) -> None:
+    with pytest.raises(NetworkError, match=r"^endpoint web not found$"):
+        inventory.publish("web", asked("8080:80"))
+    with pytest.raises(NetworkError, match=r"^endpoint web not found$"):
+        inventory.unpublish("web", ())

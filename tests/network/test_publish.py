@@ -6,8 +6,15 @@ from hypothesis import strategies as st
 
 from vswitch.network import publish
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import PortRange, PublicationRequest, StaticMapping
-from vswitch.wire.values import IpAddress, Protocol
+from vswitch.network.model import (
+    Endpoint,
+    EndpointKind,
+    PortRange,
+    Publication,
+    PublicationRequest,
+    StaticMapping,
+)
+from vswitch.wire.values import IpAddress, MacAddress, Protocol
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 
@@ -194,3 +201,55 @@ def test_any_text_is_understood_or_refused(spec: str) -> None:
     if request.host_ports is not None:
         assert 1 <= request.host_ports.first <= request.host_ports.last <= 65535
         assert len(request.endpoint_ports) in (1, len(request.host_ports))
+
+
+WEB = Endpoint(
+    "web",
+    "front",
+    EndpointKind.TAP,
+    None,
+    IpAddress.parse("172.18.0.2"),
+    MacAddress.parse("02:00:00:00:00:02"),
+    publications=(
+        Publication(TCP, None, PortRange(8080, 8080), PortRange(80, 80)),
+        Publication(UDP, None, PortRange(8080, 8080), PortRange(80, 80)),
+        Publication(TCP, IpAddress.parse("192.0.2.1"), PortRange(90, 99), PortRange(1, 10)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "at"),
+    [
+        ("8080", 0),
+        ("8080/tcp", 0),
+        ("0.0.0.0:8080", 0),
+        ("8080/UDP", 1),
+        ("90-99", 2),
+        ("192.0.2.1:90-99/tcp", 2),
+    ],
+)
+def test_what_is_published_is_named_by_its_host_ports(spec: str, at: int) -> None:
+    assert publish.published(WEB, spec) == (WEB.publications[at],)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("80", "no public port '80/tcp' published for web"),
+        ("90/udp", "no public port '90/udp' published for web"),
+        ("90", "no public port '90/tcp' published for web"),
+        ("192.0.2.2:90-99", "no public port '90-99/tcp' published for web"),
+        ("http", "invalid hostPort: http"),
+        ("0", "invalid hostPort: 0"),
+        ("", "invalid hostPort: "),
+        ("8080:80", "invalid IP address: 8080"),
+        ("80/icmp", "invalid proto: icmp"),
+    ],
+)
+def test_what_is_not_published_is_told_with_what_is(spec: str, text: str) -> None:
+    with pytest.raises(NetworkError) as refused:
+        publish.published(WEB, spec)
+    assert str(refused.value) == text
+    if "no public port" in text:
+        assert refused.value.hint.startswith("published is 0.0.0.0:8080->80/tcp, ")

@@ -15,6 +15,7 @@ from vswitch.cli import complete, exits, filters
 from vswitch.cli.graph import Format
 from vswitch.cli.network_app import network_app
 from vswitch.cli.options import JsonOption, SwitchOption
+from vswitch.cli.publish import app as publish_app
 from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
 from vswitch.debug.explain.times import Times
 
@@ -37,6 +38,7 @@ recorder_app = typer.Typer(
 app.add_typer(recorder_app, name="recorder")
 app.add_typer(network_app, name="network")
 app.add_typer(filters.app, name="filter")
+app.add_typer(publish_app, name="publish")
 
 
 @app.command()
@@ -71,7 +73,7 @@ def run(
         str | None,
         typer.Option(help="The endpoint's name, which others on its network can resolve."),
     ] = None,
-    publish: Annotated[
+    published: Annotated[
         list[str] | None,
         typer.Option("-p", "--publish", help="Publish a port, as docker run does.", metavar="SPEC"),
     ] = None,
@@ -86,7 +88,7 @@ def run(
     """
     from vswitch.cli import run as verb
 
-    raise typer.Exit(verb.run(command, network, name, tuple(publish or ()), switch))
+    raise typer.Exit(verb.run(command, network, name, tuple(published or ()), switch))
 
 
 @app.command()

@@ -52,9 +52,11 @@ class Client:
             raise Problem(f"several switches are running: say --switch NAME ({_named(running)})")
         return cls(next(iter(running.values())), timeout)
 
-    def rows(self, table: str, kind: type[Row]) -> list[Row]:
-        """The rows of a table."""
-        content = self._call("GET", table)
+    def rows(
+        self, table: str, kind: type[Row], method: str = "GET", body: BaseModel | None = None
+    ) -> list[Row]:
+        """The rows of a table, or of what a call has added to one."""
+        content = self._call(method, table, body)
         try:
             return TypeAdapter(list[kind]).validate_json(content)  # type: ignore[valid-type]
         except ValidationError:
@@ -72,9 +74,9 @@ class Client:
         """A call whose answer says nothing."""
         self._call(method, path, body)
 
-    def text(self, table: str) -> str:
-        """A table as the JSON text that the switch sent."""
-        return self._call("GET", table).decode()
+    def text(self, table: str, method: str = "GET", body: BaseModel | None = None) -> str:
+        """The same as the JSON text that the switch sent."""
+        return self._call(method, table, body).decode()
 
     @contextmanager
     def stream(self, path: str, query: BaseModel | None = None) -> Iterator[Stream]:

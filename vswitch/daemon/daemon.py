@@ -29,6 +29,7 @@ from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
 from vswitch.daemon.networks import Networks, identified
+from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import DIRECTORY, Recordings
 from vswitch.daemon.resolver import Resolver, ResolverError, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
@@ -78,8 +79,13 @@ class Daemon:
         host_resolv_conf = _read_host_resolv_conf()
         upstreams = configuration.dns.upstreams or host_upstreams(host_resolv_conf)
         self.configuration = configuration
-        inside = identified(configuration.networks, random)
-        self.inventory = Inventory(inside, configuration.uplinks, random, configuration.pools)
+        self.inventory = Inventory(
+            identified(configuration.networks, random),
+            configuration.uplinks,
+            random,
+            configuration.pools,
+            any_port(),
+        )
         self.switch = Switch(random, configuration.limits, fast_path)
         self.events = Events()
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
@@ -102,6 +108,9 @@ class Daemon:
             events=self.events,
         )
         self.filters = Filters(self.switch, self.runtime, self.inventory, configuration)
+        self.publishing = Publishing(
+            self.switch, self.runtime, self.inventory, self._uplinks, self.networks
+        )
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
@@ -410,6 +419,7 @@ class Daemon:
     def _take_news(self) -> None:
         self._uplinks.take_news()
         self.filters.write_down()
+        self.publishing.take_ended()
 
     def _device_gone(self, port: Port) -> None:
         for name, attachment in list(self._attachments.items()):

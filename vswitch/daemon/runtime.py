@@ -35,7 +35,8 @@ class Runtime:
     """A switch on an event loop.
 
     `on_gone` is called with a port whose device has vanished, `on_news` when the switch has learnt
-    something about its own addresses, or a filter has something to be written down.
+    something about its own addresses, a filter has something to be written down, or something that
+    was published has come to its end by itself.
     """
 
     def __init__(
@@ -171,8 +172,7 @@ class Runtime:
         self.rearm()
 
     def _tell_news(self) -> None:
-        tables = self._switch.tables
-        if tables.news or tables.filters.has_logged:
+        if self._switch.has_news:
             self._on_news()
 
     def _report_unsendable(self) -> None:

@@ -203,7 +203,30 @@ class Uplinks:
             yield
         finally:
             del self._exposed[endpoint.name]
-            self._release_holds(exposed)
+            self._release_holds(exposed.held)
+
+    def exposes(self, endpoint: Endpoint) -> bool:
+        """Whether what an endpoint publishes is held at the moment, as far as it has to be."""
+        return endpoint.name in self._exposed
+
+    def follow(self, endpoint: Endpoint) -> None:
+        """Hold what an endpoint publishes now, in place of what it has published before.
+
+        Raises PortTakenError, and then it holds what it did.
+        """
+        exposed = self._exposed[endpoint.name]
+        wanted = list(self._wanted_holds(endpoint))
+        fresh: list[_Hold] = []
+        try:
+            for each in wanted:
+                if each not in exposed.held:
+                    self._hold(each)
+                    fresh.append(each)
+        except PortTakenError:
+            self._release_holds(fresh)
+            raise
+        self._release_holds([each for each in exposed.held if each not in wanted])
+        exposed.endpoint, exposed.held = endpoint, wanted
 
     def _address_for(self, endpoint: Endpoint) -> IpAddress | None:
         """The first address of the uplink that an endpoint's network has."""
@@ -245,9 +268,9 @@ class Uplinks:
         except TooManyHolds as error:
             raise PortTakenError(str(error)) from error
 
-    def _release_holds(self, exposed: _Exposed) -> None:
-        while exposed.held:
-            protocol, _, address, ports = exposed.held.pop()
+    def _release_holds(self, held: list[_Hold]) -> None:
+        while held:
+            protocol, _, address, ports = held.pop()
             self._holds.release(protocol, address, ports)
 
     # How an uplink is made
@@ -420,7 +443,7 @@ class Uplinks:
         """Hold at the address that there is now what an endpoint has there."""
         if exposed.held == list(self._wanted_holds(exposed.endpoint)):
             return
-        self._release_holds(exposed)
+        self._release_holds(exposed.held)
         try:
             self._take_holds(exposed)
         except PortTakenError as error:

@@ -8,9 +8,10 @@ with the original tuple says all there is to know (see `conntrack`), and with wh
 
 Read first: RFC 4787 (mapping, filtering, hairpinning), RFC 5382, RFC 5508. Mapping is
 endpoint-independent. From outside three things lead in: a publication whose terms let the sender
-pass, an address that stands for one endpoint, and a mapping whose network's filtering does. A hairpinned flow
-carries the external address and port of the side that began (REQ-9a), so that the answers come back
-this way; it is not filtered within its own network, where the endpoints reach each other anyway.
+pass, an address that stands for one endpoint, and a mapping whose network's filtering does. A
+hairpinned flow carries the external address and port of the side that began (REQ-9a), so that the
+answers come back this way; it is not filtered within its own network, where the endpoints reach
+each other anyway.
 Nothing is written to a table here; a new mapping is returned as part of the answer.
 """
 

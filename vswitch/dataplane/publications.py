@@ -6,10 +6,10 @@ entry: the table keeps the runs of a protocol sorted by their first port and fin
 holds a port by bisection. Runs that could both claim a port are refused where they are made
 (`vswitch.network`).
 
-A publication has terms: who may come in, until when, how often, and whether more than once. `refuse`
-asks whether a new connection may be let in, and changes nothing; `note` counts one that was. What
-has come to its end by itself, as its time is over or its one connection has ended, is handed out by
-`due` and `has_served`, for the caller to withdraw. Connections that are known do not come by here.
+A publication has terms: who may come in, until when, how often, and whether more than once. What
+asks whether a new connection may be let in, `refuse`, changes nothing; `note` counts one that was.
+`due` and `has_served` tell what has come to its end by itself, as its time is over or its one
+connection has ended, for the caller to withdraw. Connections that are known do not come by here.
 """
 
 from __future__ import annotations

@@ -189,6 +189,13 @@ class Switch:
         frames = self.tables.dhcp_clients.pop(network).release()
         self._deliver(dhcp_stage.say(self.tables.networks[network], frames), now)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something waits to be taken note of: what DHCP clients have learnt, what filters
+        have to say, what is published no longer."""
+        tables = self.tables
+        return bool(tables.news or self.changes.ended_publications or tables.filters.has_logged)
+
     def take_news(self) -> list[tuple[int, News]]:
         """What the DHCP clients have learnt since the last call, by number of the network."""
         news, self.tables.news = list(self.tables.news), deque()

@@ -3,11 +3,13 @@
 Theory of operation. A publication without a host address answers on every address there is, one
 with an address on that alone. So two of them conflict where protocol and port are the same, and
 the addresses too, or either is every address. A static mapping takes its ports in the same way, and
-an endpoint with an external address of its own takes all of them at once.
+an endpoint with an external address of its own takes all of them at once. A run of ports is one
+entry, however long it is (`portruns`).
 
 A request that names its host ports gets those or nothing (`take`); one that leaves the choice gets
 the first free port of its range, or, without a range, the one after the last that was given that
-way (`choose`), so that a port which was just given back is not at once somebody else's.
+way (`choose`), so that a port which was just given back is not at once somebody else's. Where the
+switch shares an address with the host, ports that a program of the host has are passed over, too.
 
 An uplink that learns its address has none until then (`learn`). As long as one has not, any address
 may turn out to be the switch's, and none is refused.
@@ -17,10 +19,12 @@ Ports that NAPT uses for mappings are not known here: `published` is what it mus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import (
+    LearntAddress,
     PortRange,
     Publication,
     PublicationRequest,
@@ -28,25 +32,62 @@ from vswitch.network.model import (
     Uplink,
     socket_text,
 )
+from vswitch.network.portruns import PortRuns
 from vswitch.wire.values import IpAddress, Protocol
 
-ANY_HOST_PORT = PortRange(49153, 65535)
-"""Docker's range for host ports that nobody chose (IANA's dynamic ports, RFC 6335, without the
-first)."""
+DYNAMIC_PORTS = PortRange(49153, 65535)
+"""Docker's range where the host does not say: IANA's (RFC 6335) without the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyPort:
+    """Which host port somebody gets who asks for any."""
+
+    ports: PortRange = DYNAMIC_PORTS
+    """The host's own (net.ipv4.ip_local_port_range)."""
+    kept_back: frozenset[int] = frozenset()
+    """What the host keeps for who asks by number (net.ipv4.ip_local_reserved_ports)."""
+    is_in_use: Callable[[Protocol, int], bool] = lambda _protocol, _port: False
+    """Whether a program of the host has a port."""
 
 
 class HostPorts:
     """Host ports of one switch and the names of the endpoints that hold them."""
 
-    def __init__(self, uplinks: Iterable[Uplink]) -> None:
-        self._addresses = {uplink.name: uplink.addresses for uplink in uplinks}
-        self._holders: dict[tuple[Protocol, IpAddress | None], dict[int, str]] = {}
+    def __init__(self, uplinks: Iterable[Uplink], any_port: AnyPort | None = None) -> None:
+        everything = tuple(uplinks)
+        self._any = any_port or AnyPort()
+        self._addresses = {uplink.name: uplink.addresses for uplink in everything}
+        self._is_shared = any(uplink.address is LearntAddress.HOST for uplink in everything)
+        self._holders: dict[tuple[Protocol, IpAddress | None], PortRuns] = {}
         self._holders_of_all: dict[IpAddress, str] = {}
         self._last_given: dict[Protocol, int] = {}
 
     def learn(self, uplink: str, address: IpAddress | None) -> None:
         """From now on that is the address of an uplink which learns it; None: it has none."""
         self._addresses[uplink] = () if address is None else (address,)
+
+    def publish(
+        self, requests: Iterable[PublicationRequest], holder: str
+    ) -> tuple[Publication, ...]:
+        """Publish all of `requests` or none; what names its host ports goes first.
+
+        Raises:
+            NetworkError: the first reason against it.
+        """
+        wanted = list(enumerate(requests))
+        made: dict[int, list[Publication]] = {}
+        try:
+            for i, request in sorted(wanted, key=lambda each: each[1].chooses_host_port):
+                if request.chooses_host_port:
+                    made[i] = self.choose(request, holder)
+                else:
+                    made[i] = [self.take(request, holder)]
+        except NetworkError:
+            for publications in made.values():
+                self.withdraw(publications)
+            raise
+        return tuple(publication for i, _ in wanted for publication in made[i])
 
     def take(self, request: PublicationRequest, holder: str) -> Publication:
         """Publish the host ports that `request` names, all or none.
@@ -59,28 +100,32 @@ class HostPorts:
             raise ValueError(f"no host ports are named by {request}")
         address = self._outside_address(request)
         self._take(request.protocol, address, ports, holder)
-        return Publication(request.protocol, address, ports, request.endpoint_ports)
+        return Publication(request.protocol, address, ports, request.endpoint_ports, request.terms)
 
     def choose(self, request: PublicationRequest, holder: str) -> list[Publication]:
-        """Publish every endpoint port of `request` at a host port of the switch's choice.
+        """Publish every endpoint port of `request` at a host port of the switch's choice, all or
+        none.
 
         Raises:
             NetworkError: none is left, or the host address is not the switch's.
         """
         address = self._outside_address(request)
         publications: list[Publication] = []
-        for endpoint_port in request.endpoint_ports:
-            port = self._first_free(request, address)
-            self._hold(request.protocol, address, port, holder)
-            publications.append(
-                Publication(
-                    request.protocol,
-                    address,
-                    PortRange(port, port),
-                    PortRange(endpoint_port, endpoint_port),
-                )
-            )
+        try:
+            for endpoint_port in request.endpoint_ports:
+                port = self._first_free(request, address)
+                host, to = PortRange(port, port), PortRange(endpoint_port, endpoint_port)
+                self._runs(request.protocol, address).add(host, holder)
+                publications.append(Publication(request.protocol, address, host, to, request.terms))
+        except NetworkError:
+            self.withdraw(publications)
+            raise
         return publications
+
+    def withdraw(self, publications: Iterable[Publication]) -> None:
+        """Give the host ports of publications back."""
+        for each in publications:
+            self._runs(each.protocol, each.host_address).remove(each.host_ports)
 
     def take_mapping(self, mapping: StaticMapping, address: IpAddress | None, holder: str) -> None:
         """Take the external ports of `mapping`, all or none, on `address` or on every one.
@@ -99,20 +144,16 @@ class HostPorts:
         other = self._holders_of_all.get(address)
         if other is not None:
             raise NetworkError("Address already in use", hint=f"by endpoint {other}")
-        for (_, bound), holders in self._holders.items():
-            if bound == address:
-                hint = f"by a published or mapped port of endpoint {next(iter(holders.values()))}"
+        for (_, bound), runs in self._holders.items():
+            if bound == address and (first := runs.first_holder()) is not None:
+                hint = f"by a published or mapped port of endpoint {first}"
                 raise NetworkError("Address already in use", hint=hint)
         self._holders_of_all[address] = holder
 
     def release(self, holder: str) -> None:
         """Give back every port and address that `holder` has."""
-        for key, holders in list(self._holders.items()):
-            left = {port: name for port, name in holders.items() if name != holder}
-            if left:
-                self._holders[key] = left
-            else:
-                del self._holders[key]
+        for runs in self._holders.values():
+            runs.release(holder)
         self._holders_of_all = {
             address: name for address, name in self._holders_of_all.items() if name != holder
         }
@@ -120,7 +161,10 @@ class HostPorts:
     def published(self) -> frozenset[tuple[Protocol, int]]:
         """Every port that is spoken for on some address."""
         return frozenset(
-            (protocol, port) for (protocol, _), holders in self._holders.items() for port in holders
+            (protocol, port)
+            for (protocol, _), runs in self._holders.items()
+            for ports in runs
+            for port in ports
         )
 
     def _outside_address(self, request: PublicationRequest) -> IpAddress | None:
@@ -155,42 +199,48 @@ class HostPorts:
     def _take(
         self, protocol: Protocol, address: IpAddress | None, ports: PortRange, holder: str
     ) -> None:
-        for port in ports:
-            other = self._holder(protocol, address, port)
-            if other is not None:
-                raise NetworkError(
-                    f"Bind for {socket_text(address, port)} failed: port is already allocated",
-                    hint=f"by endpoint {other}",
-                )
-        for port in ports:
-            self._hold(protocol, address, port, holder)
+        taken = self._taken(protocol, address, ports)
+        if taken is not None:
+            port, other = taken
+            raise NetworkError(
+                f"Bind for {socket_text(address, port)} failed: port is already allocated",
+                hint=f"by endpoint {other}",
+            )
+        self._runs(protocol, address).add(ports, holder)
 
-    def _hold(self, protocol: Protocol, address: IpAddress | None, port: int, holder: str) -> None:
-        self._holders.setdefault((protocol, address), {})[port] = holder
+    def _runs(self, protocol: Protocol, address: IpAddress | None) -> PortRuns:
+        return self._holders.setdefault((protocol, address), PortRuns())
 
-    def _holder(self, protocol: Protocol, address: IpAddress | None, port: int) -> str | None:
-        """Who has a port of `address`, or of any where that is None."""
+    def _taken(
+        self, protocol: Protocol, address: IpAddress | None, ports: PortRange
+    ) -> tuple[int, str] | None:
+        """The lowest of `ports` that somebody has on `address`, or on any where that is None, and
+        who has it."""
         if address is not None and address in self._holders_of_all:
-            return self._holders_of_all[address]
-        for (of, bound), holders in self._holders.items():
-            if of == protocol and (address is None or bound is None or bound == address):
-                holder = holders.get(port)
-                if holder is not None:
-                    return holder
-        return None
+            return ports.first, self._holders_of_all[address]
+        found = [
+            runs.first_within(ports)
+            for (of, bound), runs in self._holders.items()
+            if of == protocol and (address is None or bound is None or bound == address)
+        ]
+        return min((each for each in found if each is not None), default=None)
 
     def _first_free(self, request: PublicationRequest, address: IpAddress | None) -> int:
-        candidates = iter(request.host_ports or self._after_last_given(request.protocol))
-        for port in candidates:
-            if self._holder(request.protocol, address, port) is None:
-                if request.host_ports is None:
-                    self._last_given[request.protocol] = port
-                return port
-        hint = f"{request.host_ports or ANY_HOST_PORT}/{request.protocol.name.lower()}"
+        for port in request.host_ports or self._after_last_given(request.protocol):
+            if self._taken(request.protocol, address, PortRange(port, port)) is not None:
+                continue
+            if self._is_shared and self._any.is_in_use(request.protocol, port):
+                continue
+            if request.host_ports is None:
+                self._last_given[request.protocol] = port
+            return port
+        hint = f"{request.host_ports or self._any.ports}/{request.protocol.name.lower()}"
         raise NetworkError("all ports are allocated", hint=hint)
 
     def _after_last_given(self, protocol: Protocol) -> Iterator[int]:
-        """All of `ANY_HOST_PORT` once, beginning behind the last one given."""
-        last = self._last_given.get(protocol, ANY_HOST_PORT.last)
-        yield from range(last + 1, ANY_HOST_PORT.last + 1)
-        yield from range(ANY_HOST_PORT.first, last + 1)
+        """All of the ports for who asks for any once, beginning behind the last one given."""
+        every = self._any.ports
+        last = self._last_given.get(protocol, every.last)
+        for port in (*range(last + 1, every.last + 1), *range(every.first, last + 1)):
+            if port not in self._any.kept_back:
+                yield port

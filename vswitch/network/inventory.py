@@ -25,7 +25,7 @@ from types import MappingProxyType
 
 from vswitch.network import ids, networks, uplinks
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
-from vswitch.network.hostports import HostPorts
+from vswitch.network.hostports import AnyPort, HostPorts
 from vswitch.network.ids import Identity
 from vswitch.network.ipam import PREDEFINED_POOLS, AddressPool, Pool, choose_subnet
 from vswitch.network.macs import MacPool
@@ -55,16 +55,18 @@ class Inventory:
         outside: Iterable[Uplink],
         random: Random,
         pools: Sequence[Pool] = PREDEFINED_POOLS,
+        any_port: AnyPort | None = None,
     ) -> None:
         """Begin with networks and uplinks, whose subnets do not overlap, and no endpoint.
 
-        Subnets of further networks that nobody chooses come from `pools`.
+        Subnets of further networks that nobody chooses come from `pools`, host ports for who asks
+        for any from `any_port`.
         """
         self._networks = {network.name: network for network in inside}
         self._subnet_pools = pools
         self._pools: dict[str, AddressPool] = {}
         self._uplinks = {uplink.name: uplink for uplink in outside}
-        self._host_ports = HostPorts(self._uplinks.values())
+        self._host_ports = HostPorts(self._uplinks.values(), any_port)
         self._macs = MacPool(random)
         self._claims: dict[str, _Claim] = {}
         self._endpoints: dict[str, Endpoint] = {}
@@ -264,6 +266,29 @@ class Inventory:
         endpoint = self.endpoint(name)
         self._withdraw(self._claims[name])
         return endpoint
+
+    def publish(self, name: str, requests: Iterable[PublicationRequest]) -> tuple[Publication, ...]:
+        """Publish further ports of the endpoint called `name`, all or none.
+
+        Raises:
+            NetworkError: the first reason against it. Nothing has changed then.
+        """
+        endpoint = self.endpoint(name)
+        made = self._host_ports.publish(requests, name)
+        publications = (*endpoint.publications, *made)
+        self._endpoints[name] = replace(endpoint, publications=publications)
+        return made
+
+    def unpublish(self, name: str, publications: Iterable[Publication]) -> None:
+        """Publish some of what the endpoint called `name` publishes no longer.
+
+        Raises:
+            NetworkError: there is no such endpoint.
+        """
+        endpoint, gone = self.endpoint(name), tuple(publications)
+        self._host_ports.withdraw(gone)
+        left = tuple(each for each in endpoint.publications if each not in gone)
+        self._endpoints[name] = replace(endpoint, publications=left)
 
     def _claim(self, request: EndpointRequest) -> _Claim:
         """First round: take what the request names."""

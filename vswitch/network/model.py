@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 from vswitch.impairment import UNIMPAIRED, Impairments
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
 from vswitch.policy import Filter, NetworkPolicy
-from vswitch.translation import Limits, Outside, Translation, Unsolicited
+from vswitch.translation import OPEN_TO_ALL, Limits, Outside, Terms, Translation, Unsolicited
 from vswitch.units import MEBIBYTE, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
 
@@ -103,6 +103,7 @@ class PublicationRequest:
     host_address: IpAddress | None
     host_ports: PortRange | None
     endpoint_ports: PortRange
+    terms: Terms = OPEN_TO_ALL
 
     @property
     def chooses_host_port(self) -> bool:
@@ -131,6 +132,7 @@ class Publication:
     host_address: IpAddress | None
     host_ports: PortRange
     endpoint_ports: PortRange
+    terms: Terms = OPEN_TO_ALL
 
     def __str__(self) -> str:
         host = socket_text(self.host_address, self.host_ports)

@@ -22,6 +22,7 @@ from vswitch.daemon.api import (
     metrics,
     networks,
     openapi,
+    publications,
     tables,
     topology,
 )
@@ -37,7 +38,10 @@ _GRACE_SECONDS = 1.0
 """For requests that are being answered when the switch stops. One whose client never ends it must
 not keep the switch up."""
 
-_TOPICS = (tables, networks, endpoints, filters, captures, events, topology, metrics, openapi)
+_TOPICS = (
+    *(tables, networks, endpoints, publications, filters, captures),
+    *(events, topology, metrics, openapi),
+)
 
 
 class Api:

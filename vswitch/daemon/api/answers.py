@@ -20,6 +20,7 @@ from vswitch.daemon.daemon import AttachError
 from vswitch.daemon.filters import FilterRuleError
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.store import StoreError
+from vswitch.daemon.uplinks import PortTakenError
 from vswitch.debug.explain.describing import DescriptionError
 from vswitch.debug.files.bpf import FilterError
 from vswitch.impairment import ImpairmentError
@@ -35,10 +36,10 @@ JSON_LINES = "application/x-ndjson"
 """The media types of what is streamed."""
 
 
-def rows(each: Sequence[BaseModel]) -> web.Response:
+def rows(each: Sequence[BaseModel], status: int = 200) -> web.Response:
     """A list of rows."""
     text = ",\n".join(row.model_dump_json() for row in each)
-    return web.Response(text=f"[{text}]", content_type="application/json")
+    return web.Response(text=f"[{text}]", status=status, content_type="application/json")
 
 
 def json(row: BaseModel, status: int = 200) -> web.Response:
@@ -97,7 +98,7 @@ async def in_one_line(request: web.Request, handler: Handler) -> web.StreamRespo
         return problem(400, error.explained)
     except NetworkError as error:
         return problem(404 if "not found" in str(error) else 409, error.explained)
-    except (AttachError, LinkError, TooManyReadersError) as error:
+    except (AttachError, LinkError, PortTakenError, TooManyReadersError) as error:
         return problem(409, str(error))
     except StoreError as error:
         log.error("%s %s: %s", request.method, request.path, error)

@@ -1,0 +1,178 @@
+"""Ports that are published and withdrawn while the switch runs.
+
+Theory of operation. A publication exists three times: in the inventory, which knows whose host
+ports are whose; as holds, where the host has the address too (`uplinks`); and in the dataplane,
+which lets clients in. `publish` makes all three or none, in this order, so that nobody is let in
+by a port that somebody else has. What comes to its end by itself (its time is over, its one
+connection has ended) is gone from the dataplane already when `take_ended` hears of it.
+
+What an endpoint publishes when it is attached is made by `attachment`, in the same order.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+
+from vswitch import assembly
+from vswitch.daemon.guard import ports as host_ports
+from vswitch.daemon.messages.publications import PublicationRow
+from vswitch.daemon.networks import Networks
+from vswitch.daemon.runtime import Runtime
+from vswitch.daemon.uplinks import PortTakenError, Uplinks
+from vswitch.dataplane.switch import Switch
+from vswitch.network import publish, terms
+from vswitch.network.errors import NetworkError
+from vswitch.network.hostports import AnyPort
+from vswitch.network.inventory import Inventory
+from vswitch.network.model import Endpoint, PortRange, Publication, PublicationRequest
+from vswitch.units import SECOND
+from vswitch.wire.values import Protocol
+
+log = logging.getLogger(__name__)
+
+_KINDS = {Protocol.TCP: socket.SOCK_STREAM, Protocol.UDP: socket.SOCK_DGRAM}
+
+
+class Publishing:
+    """The published ports of one switch."""
+
+    def __init__(
+        self,
+        switch: Switch,
+        runtime: Runtime,
+        inventory: Inventory,
+        uplinks: Uplinks,
+        networks: Networks,
+    ) -> None:
+        self._switch = switch
+        self._runtime = runtime
+        self._inventory = inventory
+        self._uplinks = uplinks
+        self._networks = networks
+
+    def publish(
+        self, name: str, requests: Sequence[PublicationRequest]
+    ) -> tuple[PublicationRow, ...]:
+        """Publish further ports of an endpoint, all or none.
+
+        Raises NetworkError, or PortTakenError where a program of the host has one.
+        """
+        before = self._attached(name)
+        made = self._inventory.publish(name, requests)
+        endpoint = self._inventory.endpoint(name)
+        try:
+            self._uplinks.follow(endpoint)
+        except PortTakenError:
+            self._inventory.unpublish(name, made)
+            raise
+        number, now = self._number(before), self._runtime.now()
+        for each in made:
+            published = assembly.publication(each, endpoint, number)
+            self._switch.changes.publish(published, now)
+            log.info("endpoint %s publishes %s", name, _words(each))
+        self._runtime.rearm()
+        return tuple(self._row(endpoint, each) for each in made)
+
+    def withdraw(self, name: str, spec: str) -> None:
+        """Publish what `spec` names (`publish.published`) no longer. Raises NetworkError."""
+        endpoint = self._attached(name)
+        gone = publish.published(endpoint, spec)
+        number, now = self._number(endpoint), self._runtime.now()
+        for each in gone:
+            self._switch.changes.unpublish(assembly.publication(each, endpoint, number), now)
+        self._forget(endpoint, gone, "withdrawn")
+        self._runtime.rearm()
+
+    def take_ended(self) -> None:
+        """Forget what the dataplane publishes no longer."""
+        ended = self._switch.take_ended_publications()
+        for endpoint in self._inventory.endpoints if ended else ():
+            number = self._number(endpoint)
+            gone = [
+                each
+                for each in endpoint.publications
+                if assembly.publication(each, endpoint, number) in ended
+            ]
+            if gone:
+                self._forget(endpoint, gone, "it has come to its end")
+
+    def rows(self) -> tuple[PublicationRow, ...]:
+        """All that is published, for people."""
+        return tuple(
+            self._row(endpoint, each)
+            for endpoint in self._inventory.endpoints
+            for each in endpoint.publications
+        )
+
+    def _number(self, endpoint: Endpoint) -> int:
+        return self._networks.number(self._inventory.network(endpoint.network))
+
+    def _attached(self, name: str) -> Endpoint:
+        endpoint = self._inventory.endpoint(name)
+        if not self._uplinks.exposes(endpoint):
+            raise NetworkError(f"endpoint {name} is not attached yet, or not any more")
+        return endpoint
+
+    def _forget(self, endpoint: Endpoint, gone: Sequence[Publication], why: str) -> None:
+        self._inventory.unpublish(endpoint.name, gone)
+        left = self._inventory.endpoint(endpoint.name)
+        if self._uplinks.exposes(left):
+            self._uplinks.follow(left)
+        for each in gone:
+            log.info("endpoint %s no longer publishes %s: %s", endpoint.name, each, why)
+
+    def _row(self, endpoint: Endpoint, each: Publication) -> PublicationRow:
+        number, table = self._number(endpoint), self._switch.tables.publications
+        published = assembly.publication(each, endpoint, number)
+        closes_at = table.closes_at(published)
+        return PublicationRow(
+            endpoint=endpoint.name,
+            network=endpoint.network,
+            published=str(each),
+            protocol=each.protocol.name.lower(),
+            host_address=str(each.host_address or publish.EVERY_ADDRESS),
+            host_ports=_pair(each.host_ports),
+            endpoint_ports=_pair(each.endpoint_ports),
+            sources=tuple(map(str, each.terms.sources)),
+            is_for_one=each.terms.is_for_one,
+            is_used_up=table.has_served(published),
+            per_second=each.terms.per_second,
+            expires_in_seconds=closes_at and (closes_at - self._runtime.now()) / SECOND,
+        )
+
+
+def any_port() -> AnyPort:
+    """Which host ports somebody gets who asks for any, as the host's settings say."""
+    try:
+        host = host_ports.host_ports()
+    except OSError as error:
+        log.warning("which ports the host gives away can not be read: %s", error)
+        return AnyPort(is_in_use=_is_in_use)
+    ephemeral = PortRange(host.ephemeral.start, host.ephemeral.stop - 1)
+    return AnyPort(ephemeral, host.reserved, _is_in_use)
+
+
+def _is_in_use(protocol: Protocol, port: int) -> bool:
+    """Whether a program of the host has a port: asked by trying to have it."""
+    with socket.socket(socket.AF_INET, _KINDS[protocol]) as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return True
+    return False
+
+
+def _pair(ports: PortRange) -> tuple[int, int]:
+    return ports.first, ports.last
+
+
+def _words(of: Publication) -> str:
+    return " ".join(_told(of))
+
+
+def _told(of: Publication) -> Iterator[str]:
+    yield str(of)
+    if said := terms.text(of.terms):
+        yield said
