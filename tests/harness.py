@@ -98,6 +98,18 @@ class Lab:
         self.hosts[name] = host
         return host
 
+    def add_host_port(self, network: str) -> Host:
+        """The host itself on an inside network: it has the gateway's address there."""
+        name = f"vs-{network}"
+        device, domain = MemoryDevice(name, self._offloads), self._networks[network]
+        mac = f"02:00:00:00:{domain.number:02x}:fe"
+        station = MacAddress.parse(mac)
+        port = self.switch.add_host_port(name, domain.number, device, station)
+        assert domain.interface is not None
+        host = Host(name, mac, GATEWAYS[network], port.number, device, str(domain.interface.mac))
+        self.hosts[name] = host
+        return host
+
     def network(self, name: str) -> Network:
         return self._networks[name]
 

@@ -33,7 +33,7 @@ from vswitch.wire.adapt import adapt
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import HEADER_LENGTH, Offloads
-from vswitch.wire.values import IpAddress, Protocol
+from vswitch.wire.values import IpAddress, MacAddress, Protocol
 
 _WITH_PORTS = (Protocol.TCP, Protocol.UDP, Protocol.UDP_LITE, Protocol.DCCP, Protocol.SCTP)
 _QUERIES = (0, 8, 13, 14, 15, 16, 17, 18)
@@ -41,19 +41,27 @@ _QUERIES = (0, 8, 13, 14, 15, 16, 17, 18)
 
 def watch(switch: Switch) -> None:
     """Let every frame be held against both invariants that leaves by a port added from now on."""
-    add_port = switch.add_port
+    add_port, add_host_port = switch.add_port, switch.add_host_port
 
     def add_watched_port(name: str, network: int, device: Device) -> Port:
-        send = device.send
+        return add_port(name, network, _watched(switch, network, device))
 
-        def checked(frame: Buffer) -> Sent:
-            check(switch, switch.tables.networks[network], bytes(frame))
-            return send(frame)
-
-        device.send = checked  # type: ignore[method-assign]
-        return add_port(name, network, device)
+    def add_watched_host_port(name: str, network: int, device: Device, mac: MacAddress) -> Port:
+        return add_host_port(name, network, _watched(switch, network, device), mac)
 
     switch.add_port = add_watched_port  # type: ignore[method-assign]
+    switch.add_host_port = add_watched_host_port  # type: ignore[method-assign]
+
+
+def _watched(switch: Switch, network: int, device: Device) -> Device:
+    send = device.send
+
+    def checked(frame: Buffer) -> Sent:
+        check(switch, switch.tables.networks[network], bytes(frame))
+        return send(frame)
+
+    device.send = checked  # type: ignore[method-assign]
+    return device
 
 
 def check(switch: Switch, network: Network, raw: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -36,6 +37,13 @@ def test_host_that_is_elsewhere_is_no_collision(
     collisions: Collisions, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert told(collisions, caplog, "198.51.100.0/24", "172.20.1.0/24") == []
+
+
+def test_route_of_the_hosts_own_port_is_no_collision(caplog: pytest.LogCaptureFixture) -> None:
+    network = replace(DEFAULT_NETWORK, host=True)
+    collisions = Collisions(Inventory((network,), (UPLINK,), Random(1)))
+    assert told(collisions, caplog, str(network.subnet)) == []
+    assert len(told(collisions, caplog, "172.17.3.0/24")) == 1
 
 
 def test_collision_is_told_with_a_subnet_of_that_size_that_is_free(

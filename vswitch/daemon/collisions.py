@@ -72,7 +72,7 @@ class Collisions:
             (network.name, subnet): network
             for network in self._inventory.networks
             for subnet in there
-            if network.subnet.overlaps(subnet)
+            if network.subnet.overlaps(subnet) and not _is_ours(network, subnet)
         }
         for (name, subnet), network in found.items():
             if (name, subnet) not in self._told:
@@ -105,6 +105,11 @@ class Collisions:
             self.tell(await asyncio.to_thread(links.on_link_subnets))
         except LinkError as error:
             log.warning("collisions with the host's routes are not seen: %s", error)
+
+
+def _is_ours(network: Network, subnet: IpNetwork) -> bool:
+    """Whether a subnet is on a link of the host's because the host is on the network itself."""
+    return network.host and subnet == network.subnet
 
 
 def _route_events() -> socket.socket:

@@ -24,6 +24,7 @@ from vswitch.daemon.carryover import Carryover
 from vswitch.daemon.collisions import Collisions
 from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
+from vswitch.daemon.hostports import HostPorts
 from vswitch.daemon.journal import Journal, Undone
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
@@ -98,11 +99,13 @@ class Daemon:
         self._attacher = Attacher(
             self.switch, self.runtime, self._uplinks, self._resolver, journal, self.resolv_conf
         )
+        self._host_ports = HostPorts(self.switch, self.runtime, self.inventory)
         self._attachments: dict[str, Attachment] = {}
         self._outside: dict[str, int] = {}
         """The networks behind the uplinks, by the names of these."""
         self.networks = Networks(
-            *(self.switch, self.runtime, self.inventory, self._uplinks, self._outside),
+            *(self.switch, self.runtime, self.inventory, self._uplinks, self._host_ports),
+            outside=self._outside,
             name_servers=[address for address, _ in configuration.dns.upstreams],
             random=random,
             events=self.events,
@@ -135,7 +138,10 @@ class Daemon:
                 raise StartError(str(error)) from error
         assembly.rule(self.switch, self.configuration, self.runtime.now())
         for network in self.inventory.networks:
-            self.networks.begin(network)
+            try:
+                self.networks.begin(network)
+            except LinkError as error:
+                raise StartError(str(error)) from error
         self._resume_networks()
         try:
             self._collisions.watch()
@@ -163,6 +169,7 @@ class Daemon:
         if self._recordings is not None:
             await self._recordings.close()
         await self._collisions.close()
+        self._host_ports.close()
         await self._resolver.close()
         self._uplinks.close()
         self.runtime.close()
@@ -426,7 +433,8 @@ class Daemon:
             if attachment.port.number == port.number:
                 self._detach_soon(name, "its device is gone")
                 return
-        self._uplinks.gone(port)
+        if not self._uplinks.gone(port):
+            self._host_ports.gone(port)
 
     def _detach_soon(self, name: str, why: str) -> None:
         task = asyncio.get_running_loop().create_task(self.detach(name, why))

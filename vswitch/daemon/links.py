@@ -198,20 +198,11 @@ def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None
     """
 
     def work(kernel: _Kernel) -> None:
-        name, address = link.name, link.address
+        name = link.name
         index = kernel.get(interface_from).index
         if interface_from != name:
             kernel.set(index, f"{interface_from} to the name {name}", ifname=name)
-        kernel.set(index, f"{name} to MAC {link.mac}", address=str(link.mac))
-        kernel.set(index, f"{name} to MTU {link.mtu}", mtu=link.mtu)
-        kernel.ask(
-            f"give {name} the address {address}",
-            "addr",
-            "add",
-            index=index,
-            address=str(address.address),
-            prefixlen=address.network.prefix_length,
-        )
+        _dress(kernel, index, link)
         kernel.set(LOOPBACK_INDEX, "lo up", state="up")
         kernel.set(index, f"{name} up", state="up")
         if link.gateway is not None:
@@ -226,6 +217,19 @@ def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None
             )
 
     _with_netlink(work, namespace)
+
+
+def equip_host(link: EndpointLink) -> None:
+    """The same for an interface that stays the host's own, without a default route: it is down, and
+    has its name already. IPv6 is off. Raises LinkError."""
+
+    def work(kernel: _Kernel) -> None:
+        index = kernel.get(link.name).index
+        _disable_ipv6(link.name)
+        _dress(kernel, index, link)
+        kernel.set(index, f"{link.name} up", state="up")
+
+    _with_netlink(work, None)
 
 
 class _Kernel:
@@ -277,6 +281,21 @@ def _with_netlink(work: Callable[[_Kernel], Result], namespace: Namespace | None
     except OSError as error:
         where = "" if namespace is None else f" in {namespace}"
         raise LinkError(f"cannot work on links{where}: {error}") from error
+
+
+def _dress(kernel: _Kernel, index: int, link: EndpointLink) -> None:
+    """Give a link that is down its MAC, MTU and address."""
+    name, address = link.name, link.address
+    kernel.set(index, f"{name} to MAC {link.mac}", address=str(link.mac))
+    kernel.set(index, f"{name} to MTU {link.mtu}", mtu=link.mtu)
+    kernel.ask(
+        f"give {name} the address {address}",
+        "addr",
+        "add",
+        index=index,
+        address=str(address.address),
+        prefixlen=address.network.prefix_length,
+    )
 
 
 def _silenced(kernel: _Kernel, name: str) -> Link:

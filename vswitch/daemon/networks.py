@@ -2,9 +2,9 @@
 
 Theory of operation. A network is in the `Inventory`, which says whether it may be and where, and in
 the dataplane, which knows it by number. Both have it or neither has: what fails halfway is undone.
-Nothing of a network is in the kernel, so a network without endpoints costs a few objects. What is
-made or removed while the switch runs is written down before it is answered, and the next daemon
-resumes it.
+Nothing of a network is in the kernel but the host's own port, where the host is on it, so a network
+without endpoints costs a few objects. What is made or removed while the switch runs is written down
+before it is answered, and the next daemon resumes it.
 
 A subnet that the switch chooses is one that the host itself has no route to on a link, and in which
 none of its name servers is: whoever is there would be out of the endpoints' reach. The host is
@@ -26,6 +26,8 @@ from random import Random
 from vswitch import assembly
 from vswitch.daemon import links, netns
 from vswitch.daemon.events import Events
+from vswitch.daemon.hostports import HostPorts
+from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.networks import Ipam, IpamConfig, Member, NetworkObject
 from vswitch.daemon.resolver import host_upstreams
@@ -80,6 +82,7 @@ class Networks:
         runtime: Runtime,
         inventory: Inventory,
         uplinks: Uplinks,
+        host_ports: HostPorts,
         outside: Mapping[str, int],
         name_servers: Iterable[IpAddress],
         random: Random,
@@ -92,6 +95,7 @@ class Networks:
         self._runtime = runtime
         self._inventory = inventory
         self._uplinks = uplinks
+        self._host_ports = host_ports
         self._outside = outside
         self._name_servers = tuple(name_servers)
         self._random = random
@@ -120,13 +124,17 @@ class Networks:
         for kept in self._store.networks.all().values():
             try:
                 self._admit(kept.request, ids.Identity(kept.id, kept.created))
-            except NetworkError as error:
+            except (NetworkError, LinkError) as error:
+                why = error.explained if isinstance(error, NetworkError) else str(error)
                 words = "network %s, %s, is not made again: %s"
-                log.warning(words, kept.name, kept.subnet, error.explained)
+                log.warning(words, kept.name, kept.subnet, why)
                 self._store.networks.remove(kept.id)
 
     def begin(self, network: Network) -> None:
-        """Let a network of the configuration, which the inventory has, exist."""
+        """Let a network of the configuration, which the inventory has, exist.
+
+        Raises LinkError.
+        """
         self._configured.add(network.name)
         self._carry(network)
 
@@ -147,7 +155,7 @@ class Networks:
         self, request: NetworkRequest, identity: ids.Identity, keep_clear: Iterable[IpNetwork] = ()
     ) -> Network:
         """Let a network exist; a subnet that nobody chose does not overlap `keep_clear`. Raises
-        NetworkError."""
+        NetworkError or LinkError."""
         network = self._inventory.add_network(
             *(request, *identity),
             learnt=self._uplinks.learnt_subnets(),
@@ -196,6 +204,7 @@ class Networks:
     def _take_out(self, network: Network) -> None:
         """Raises NetworkError."""
         self._inventory.remove_network(network.id)
+        self._host_ports.remove(network)
         number = self._numbers.pop(network.name)
         self._switch.remove_network(number, self._runtime.now())
         self._runtime.rearm()
@@ -204,6 +213,12 @@ class Networks:
 
     def _carry(self, network: Network) -> None:
         domain = assembly.add_inside(self._switch, self._inventory, network, self._outside)
+        try:
+            if network.host:
+                self._host_ports.add(network, domain.number)
+        except LinkError:
+            self._switch.remove_network(domain.number, self._runtime.now())
+            raise
         self._numbers[network.name] = domain.number
         log.info("network %s: %s, gateway %s", network.name, network.subnet, network.gateway)
         self._events.tell(

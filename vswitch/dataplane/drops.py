@@ -28,7 +28,9 @@ class DropReason(Enum):
     TAG_IN_TAG = "a second tag hides from a guard or a filter what the frame carries"
 
     ARP_CLAIMS_OUR_ADDRESS = "somebody else says that it has an address of the switch"
-    NOT_FOR_US = "on an outside port, and neither for the switch's own station nor for its address"
+    NOT_FOR_US = (
+        "on an outside port or the host's, and neither for the switch's own station nor its address"
+    )
     NOT_ROUTED = "sent to the gateway's station, but not IPv4, the only protocol that is routed"
 
     MARTIAN_SOURCE = "the IPv4 source can not be that of a host on this network (RFC 1812, 5.3.7)"

@@ -187,11 +187,11 @@ def forward(walk: Walk, tables: Tables, onward: Onward) -> Verdict:
     interface = network.interface
     if interface is None:
         return walk.drop(DropReason.NO_ROUTE)
-    mac = network.neighbours.station(onward.next_hop)
+    mac = network.station(onward.next_hop)
     if mac is not None:
         walk.found(Stage.NEIGHBOUR, "{} is at {}", onward.next_hop, mac)
         if not walk.commit:
-            _tell_ports(walk, network, mac)
+            _tell_ports(walk, tables, network, mac)
         return walk.conclude(Fate.FORWARDED, complete(onward, network, mac, interface))
     walk.found(Stage.NEIGHBOUR, "the station of {} is not known yet", onward.next_hop)
     if walk.commit:
@@ -212,7 +212,7 @@ def deliver_own(network: Network, to: IpAddress, packet: bytes) -> Iterator[Deli
     nothing where it is not."""
     interface = network.interface
     next_hop = network.hop_towards(to)
-    mac = network.neighbours.station(next_hop) if next_hop is not None else None
+    mac = network.station(next_hop) if next_hop is not None else None
     if interface is None or mac is None:
         return
     outputs, certain = _ports_towards(network, mac)
@@ -248,9 +248,9 @@ def _onward(
     )
 
 
-def _tell_ports(walk: Walk, network: Network, mac: MacAddress) -> None:
+def _tell_ports(walk: Walk, tables: Tables, network: Network, mac: MacAddress) -> None:
     outputs, certain = _ports_towards(network, mac)
-    names = ", ".join(network.ports[number].name for number in outputs)
+    names = ", ".join(tables.ports[number].name for number in outputs)
     words = "{} is behind port {}" if certain else "the port of {} is not known: flooded to {}"
     walk.found(Stage.BRIDGE, words, mac, names)
 
@@ -268,5 +268,7 @@ def _ports_towards(network: Network, mac: MacAddress) -> tuple[tuple[int, ...], 
     """The ports that lead to a station, and whether that is certain enough for a program."""
     if network.side is Side.OUTSIDE:
         return tuple(network.ports), True
+    if network.host is not None and mac == network.host.mac:
+        return (network.host.port,), True
     port = network.fdb.where(Station(0, mac))
     return (tuple(network.ports), False) if port is None else ((port,), True)

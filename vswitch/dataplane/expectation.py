@@ -16,6 +16,7 @@ from vswitch.dataplane import egress, policy
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.tables import Tables
+from vswitch.dataplane.topology import Network
 from vswitch.dataplane.verdict import Delivery, Expected, Kept, Onward
 from vswitch.fastpath.program import Track
 from vswitch.fastpath.states import Direction
@@ -40,7 +41,7 @@ def expect(tables: Tables, connection: Connection, begun: Delivery) -> Expected 
     answer, original = connection.reply, connection.original
     arrives, leaves = tables.networks[answer.network], tables.networks[original.network]
     next_hop = leaves.hop_towards(original.source)
-    way_back = leaves.neighbours.station(next_hop) if next_hop is not None else None
+    way_back = leaves.station(next_hop) if next_hop is not None else None
     ports = begun.routine.outputs
     if (
         begun.kept is None
@@ -50,7 +51,7 @@ def expect(tables: Tables, connection: Connection, begun: Delivery) -> Expected 
         or arrives.interface is None
         or leaves.interface is None
         or answer == original
-        or policy.refuse_ends(answer.source, answer.destination, arrives, tables)
+        or _is_refused(tables, answer, arrives, ports[0])
     ):
         return None
     payload = _payload(answer)
@@ -75,6 +76,13 @@ def expect(tables: Tables, connection: Connection, begun: Delivery) -> Expected 
     )
     made_up = egress.complete(onward, leaves, way_back, leaves.interface)
     return None if made_up.kept is None else Expected(made_up.routine, made_up.kept)
+
+
+def _is_refused(tables: Tables, answer: FlowTuple, arrives: Network, port: int) -> bool:
+    """Whether an answer that comes in by a port would be dropped for its addresses."""
+    if arrives.is_host(port):
+        return policy.refuse_ends_of_host(answer.source, answer.destination, arrives) is not None
+    return policy.refuse_ends(answer.source, answer.destination, arrives, tables) is not None
 
 
 def _next_hop(begun: Delivery) -> MacAddress:

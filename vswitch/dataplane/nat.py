@@ -3,8 +3,9 @@
 Theory of operation. There is one function per direction of origin: `outbound` for a flow from the
 inside to the outside, `inbound` for one from the outside to an address of the switch, `hairpin` for
 one from the inside to such an address, `straight` for one that is not translated at all, as it goes
-to an inside address that policy lets it reach. Each answers with the tuple of the replies, which
-with the original tuple says all there is to know (see `conntrack`), and with what let it happen.
+to an inside address that policy lets it reach, or from or to the host. Each answers with the tuple
+of the replies, which with the original tuple says all there is to know (see `conntrack`), and with
+what let it happen.
 
 Read first: RFC 4787 (mapping, filtering, hairpinning), RFC 5382, RFC 5508. Mapping is
 endpoint-independent. From outside three things lead in: a publication whose terms let the sender

@@ -5,7 +5,7 @@
     learn    the sender's port (inside; the outside has one port and nothing to learn)
     dhcp     for the client of an uplink that learns its address
     arp      teach the neighbour table, answer for the switch's own address
-    route    to the switch's own station: another network, or the switch itself
+    route    to the switch's own station: another network, the host, or the switch itself
     bridge   to any other station
 
 Each stage either ends the walk with a `Verdict` or lets the frame go on. `decide` is called for
@@ -59,6 +59,8 @@ def decide(
     if refused is not None:
         return walk.drop(refused)
     walk.detail(Stage.ADMIT, "no address that bridges refuse")
+    if network.is_host(port_number):
+        return _from_host(walk, tables)
     if port.policy.is_guarded:
         spoofed = guard.refuse(walk)
         if spoofed is not None:
@@ -82,6 +84,16 @@ def decide(
         walk.detail(Stage.BRIDGE, "nothing is bridged on {}", network.name)
         return walk.drop(DropReason.NOT_FOR_US)
     return bridge.bridge(walk, tables)
+
+
+def _from_host(walk: Walk, tables: Tables) -> Verdict:
+    """Decide about a frame of the host's own: it speaks to the switch alone."""
+    if walk.ethernet.ethertype == EtherType.ARP:
+        return arp_stage.hear_host(walk)
+    interface = walk.network.interface
+    if interface is not None and walk.ethernet.destination == interface.mac:
+        return router.route(walk, tables)
+    return walk.drop(DropReason.NOT_FOR_US)
 
 
 def _is_for_ourselves(ethernet: Ethernet, network: Network) -> bool:

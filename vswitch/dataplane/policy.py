@@ -9,6 +9,9 @@ Each inside network reaches the outside; inside networks are isolated from each 
 outside no connection is begun to an inside address, as published ports and answers are addressed to
 the switch. A network's `NetworkPolicy` says otherwise. What is said about a new flow is said about
 a live one by the same words when rules change (`refuse_connection`).
+
+The host has the gateway's address on a network where it has a port: in that name it reaches what is
+on that network, internal or not, and nothing beyond.
 """
 
 from __future__ import annotations
@@ -79,6 +82,28 @@ def refuse_ends(
     if _is_no_host(destination) or _is_broadcast(destination, tables.connected(destination)):
         return DropReason.MARTIAN_DESTINATION
     return None
+
+
+def refuse_host_packet(packet: Ipv4, network: Network, tables: Tables) -> DropReason | None:
+    """The same as `refuse_packet` for one that the host itself has sent into `network`."""
+    refused = refuse_ends_of_host(packet.source, packet.destination, network)
+    if refused or packet.header_length == HEADER_LENGTH:
+        return refused
+    return _refuse_options(packet.options, network, tables)
+
+
+def refuse_ends_of_host(
+    source: IpAddress, destination: IpAddress, network: Network
+) -> DropReason | None:
+    """The host has the gateway's address on a network and no other, and reaches by its port there
+    what is on that network alone."""
+    if source == destination:
+        return DropReason.LAND
+    if not network.owns(source):
+        return DropReason.MARTIAN_SOURCE
+    if _is_no_host(destination) or _is_broadcast(destination, network):
+        return DropReason.MARTIAN_DESTINATION
+    return None if network.holds(destination) else DropReason.NO_ROUTE
 
 
 class Way(Enum):
@@ -182,6 +207,8 @@ def _refuse_flow(
     accepted: bool = False,
 ) -> DropReason | None:
     """The switch's own policy about a flow that a filter may have accepted."""
+    if way is Way.STRAIGHT and arrives is leaves and _is_of_host(original, arrives):
+        return None
     if arrives.policy.internal or leaves.policy.internal:
         return DropReason.NETWORK_INTERNAL
     if leaves.side is _OUTSIDE and arrives.side is _OUTSIDE:
@@ -201,6 +228,13 @@ def _refuse_flow(
         may_open = accepted and leaves.policy.shows_addresses
         return None if may_open else DropReason.NOT_PUBLISHED
     return None if accepted else DropReason.NETWORKS_ISOLATED
+
+
+def _is_of_host(original: FlowTuple, network: Network) -> bool:
+    """Whether the host itself is one of a flow's ends."""
+    if network.host is None:
+        return False
+    return network.owns(original.source) or network.owns(original.destination)
 
 
 def _refuse_neighbour(network: Network, way: Way, *, accepted: bool) -> DropReason | None:

@@ -60,7 +60,7 @@ def set_precedent(
     if connection is None or not key or connection.original.protocol not in _WITH_PRECEDENTS:
         return
     original, reply = connection.original, connection.reply
-    is_learnt = walk.network.side is Side.INSIDE
+    is_learnt = walk.network.side is Side.INSIDE and not walk.network.is_host(walk.port.number)
     tables.precedents.keep(
         _without_source_port(key),
         Precedent(

@@ -5,7 +5,8 @@ Theory of operation. In this order: is the packet sound and may it be here (`pol
 flow known (`conntrack`). A known flow leaves as its connection says (`egress`). A new one is for
 the switch itself (`local`), or it is translated (`nat`) where filters and policy let it
 (`policy.judge`), becomes a connection where the limits allow it (`admission`) and leaves. Who can
-do something about a refusal is told (`refusal`).
+do something about a refusal is told (`refusal`). Between the host and the endpoints of a network
+that it has a port on, all of this holds as well, but that nothing is translated.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def route(walk: Walk, tables: Tables) -> Verdict:
         return walk.drop(packet)
     if not packet.has_valid_checksum():
         return walk.drop(Malformed.IPV4_BAD_CHECKSUM)
-    refused = policy.refuse_packet(packet, walk.network, tables)
+    is_from_host = walk.network.is_host(walk.port.number)
+    refuse = policy.refuse_host_packet if is_from_host else policy.refuse_packet
+    refused = refuse(packet, walk.network, tables)
     if refused:
         return walk.drop(refused)
     walk.detail(Stage.POLICY, "the source may be on {}", walk.network.name)
@@ -108,6 +111,8 @@ def _route_whole(walk: Walk, tables: Tables, datagram: Datagram) -> Verdict:
         )
         return egress.send(walk, tables, datagram, message, found)
     walk.detail(Stage.CONNTRACK, "no connection has {}", message.tuple)
+    if walk.network.is_host(walk.port.number):
+        return _with_host(walk, tables, datagram, message)
     owner, from_outside = tables.owner(packet.destination), walk.network.side is Side.OUTSIDE
     if owner is None or (from_outside and owner is not walk.network):
         return _elsewhere(walk, tables, datagram, message)
@@ -157,10 +162,22 @@ def _to_ourselves(walk: Walk, tables: Tables, datagram: Datagram, message: Trans
     """To an address of the switch, from the inside."""
     translation = nat.hairpin(walk, tables, message.tuple)
     if translation is None:
+        if walk.network.host is not None and walk.network.owns(datagram.packet.destination):
+            walk.found(Stage.LOCAL, "{} is the host's address, too", datagram.packet.destination)
+            return _with_host(walk, tables, datagram, message)
         return local.answer(walk, tables, datagram.packet, message.header)
     if isinstance(translation, DropReason):
         return _refuse(walk, tables, datagram.packet, translation)
     return _through(walk, tables, datagram, message, translation, nat.hairpin)
+
+
+def _with_host(walk: Walk, tables: Tables, datagram: Datagram, message: Transport) -> Verdict:
+    """Between the host and an endpoint of its network."""
+    translate = partial(nat.straight, leaves=walk.network)
+    translation = translate(walk, tables, message.tuple)
+    if isinstance(translation, DropReason):
+        return _refuse(walk, tables, datagram.packet, translation)
+    return _through(walk, tables, datagram, message, translation, translate)
 
 
 def _through(

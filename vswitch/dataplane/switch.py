@@ -41,7 +41,7 @@ from vswitch.dataplane.reassembly import Expired
 from vswitch.dataplane.responders import arp as arp_responder
 from vswitch.dataplane.responders import icmp as icmp_responder
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.topology import Network, Port
+from vswitch.dataplane.topology import HostPort, Network, Port
 from vswitch.dataplane.verdict import Delivery, Fate, Onward, Verdict
 from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
@@ -60,7 +60,7 @@ from vswitch.wire.icmp import TimeExceeded, Type, Unreachable
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import Offloads
-from vswitch.wire.values import IpAddress
+from vswitch.wire.values import IpAddress, MacAddress
 
 HIGHEST_NUMBER = 0xFFFF
 """Of a port or a network: keys and tuples have two bytes for it."""
@@ -127,21 +127,35 @@ class Switch:
 
     def add_port(self, name: str, network: int, device: Device) -> Port:
         """Connect a device to a network."""
+        port = self._new_port(name, network, device)
+        self.tables.networks[network].ports[port.number] = port
+        return port
+
+    def add_host_port(self, name: str, network: int, device: Device, mac: MacAddress) -> Port:
+        """Connect the host itself to a network inside that has a gateway: it has the gateway's
+        address there, and the station `mac`."""
+        port = self._new_port(name, network, device)
+        self.tables.networks[network].host = HostPort(port.number, mac)
+        self.tables.precedents.forget()
+        return port
+
+    def _new_port(self, name: str, network: int, device: Device) -> Port:
         self._last_port = _next_number(self._last_port, self.tables.ports)
         port = Port(self._last_port, name, network)
-        domain = self.tables.networks[network]
-        interface = domain.interface
+        interface = self.tables.networks[network].interface
         self.fastpath.attach(port.number, device, interface.mac if interface else None)
         self.tables.ports[port.number] = port
-        self._awake[network] = domain
-        domain.ports[port.number] = port
+        self._awake[network] = self.tables.networks[network]
         return port
 
     def remove_port(self, number: int) -> None:
         """Take a port away, with all that was learned on it."""
         port = self.tables.ports.pop(number)
         network = self.tables.networks[port.network]
-        del network.ports[number]
+        if network.is_host(number):
+            network.host = None
+        else:
+            del network.ports[number]
         network.fdb.forget_port(number)
         self.fastpath.detach(number)
         self.impaired.pop(number, None)
@@ -315,7 +329,7 @@ class Switch:
         for network in list(self._awake.values()):
             self._turn_fdb(network, now)
             sent += self._tick_neighbours(network, network.neighbours.tick(now), now)
-            if not network.ports:
+            if not network.ports and network.host is None:
                 self._let_sleep(network)
         sent += self._refuse_held_syns(now)
         sent += self._expire_fragments(now)

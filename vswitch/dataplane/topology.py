@@ -5,6 +5,10 @@ it. The networks that endpoints are on and the network behind the uplink are the
 thing; what differs is their `Side`: addresses of the inside are hidden from the outside, and
 nothing comes in from the outside but what a table lets in. A `Port` is a device's place on a
 network.
+
+The host itself may be on a network inside, by a port of its own (`HostPort`). It has the gateway's
+address there, and is behind the gateway, not beside the endpoints: its port is none of the
+broadcast domain, so nobody but the switch speaks to its station.
 """
 
 from __future__ import annotations
@@ -60,6 +64,14 @@ class Port:
     policy: PortPolicy = _PLAIN
 
 
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """Where the host itself is on a network: the number of its port, and its station there."""
+
+    port: int
+    mac: MacAddress
+
+
 @dataclass(slots=True, eq=False)
 class Network:
     """A broadcast domain with its tables."""
@@ -88,6 +100,8 @@ class Network:
     bridges_freely: bool = field(kw_only=True, default=True)
     """Whether nothing but stations decides what is bridged here: no policy, no port's, no filter.
     `Changes` keeps it true to these."""
+    host: HostPort | None = field(kw_only=True, default=None)
+    """Where the host is, which has the gateway's address: what no table claims there is its own."""
 
     def owns(self, address: IpAddress) -> bool:
         """Whether the switch itself has `address` here."""
@@ -96,6 +110,17 @@ class Network:
     def holds(self, address: IpAddress) -> bool:
         """Whether `address` is in the network's subnet."""
         return self.interface is not None and address in self.interface.address.network
+
+    def is_host(self, port: int) -> bool:
+        """Whether a port, by number, is the host's."""
+        return self.host is not None and self.host.port == port
+
+    def station(self, address: IpAddress) -> MacAddress | None:
+        """The station to send to for an address in the subnet; None where it has to be asked for.
+        The host is asked for nothing."""
+        if self.host is not None and self.owns(address):
+            return self.host.mac
+        return self.neighbours.station(address)
 
     def hop_towards(self, address: IpAddress) -> IpAddress | None:
         """Whose station a packet to `address` goes to; None where nobody leads there."""

@@ -332,6 +332,7 @@ def _network_requests(document: dict[str, Any], sound: Document) -> list[Network
             auxiliary=tuple(AuxiliaryAddress(*each) for each in table.aux_addresses.items()),
             labels=tuple(table.labels.items()),
             policy=policies.policy(table),
+            host=table.host,
         )
         for name, table in sound.networks.items()
     ]

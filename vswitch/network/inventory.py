@@ -41,7 +41,7 @@ from vswitch.network.model import (
     PublicationRequest,
     Uplink,
 )
-from vswitch.network.names import require_name
+from vswitch.network.names import host_interface, require_name
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress, Protocol
 
@@ -399,11 +399,16 @@ class Inventory:
         self._check_namespace_is_free(claim)
 
     def _check_port_name_is_free(self, claim: _Claim) -> None:
-        """The ports of uplinks and endpoints have their names from one and the same space."""
+        """All ports have their names from one and the same space."""
         uplink = self._uplinks.get(claim.request.name)
         if uplink is not None:
             message = f"{uplink.name} is the name of {uplink}'s port: allowed is another one"
             claim.errors.append(NetworkError(message))
+        for network in self._networks.values():
+            if network.host and claim.request.name == host_interface(network.name):
+                whose = f"the host's port on network {network.name}"
+                message = f"{claim.request.name} is the name of {whose}: allowed is another one"
+                claim.errors.append(NetworkError(message))
 
     def _check_namespace_is_free(self, claim: _Claim) -> None:
         """Every endpoint is its namespace's eth0, so a namespace holds one."""

@@ -187,6 +187,7 @@ class NetworkRequest:
     """What `--opt` said. What the switch understands of it is in the other fields already."""
     labels: Settings = ()
     policy: NetworkPolicy = DEFAULT_POLICY
+    host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,8 @@ class Network:
     id: str = ""
     created: Nanoseconds = 0
     policy: NetworkPolicy = DEFAULT_POLICY
+    host: bool = False
+    """Whether the host itself is on it, with the gateway's address."""
 
     @property
     def default_route(self) -> IpAddress | None:
@@ -243,6 +246,7 @@ class Network:
             options=self.options,
             labels=self.labels,
             policy=self.policy,
+            host=self.host,
         )
 
 

@@ -7,6 +7,7 @@ the length of a DNS label.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -55,6 +56,16 @@ def require_name(what: str, text: str, *key: str | int) -> None:
     hint = f"at most {LONGEST_NAME} characters" if len(text) > LONGEST_NAME else ""
     message = f"Invalid {what} name ({text}), only {CHARACTERS} are allowed"
     raise NetworkError(message, hint=hint, key=key)
+
+
+def host_interface(network: str) -> str:
+    """What the host's own interface on a network is called: `vs-front`, shortened where that is too
+    long, and still another one for each network."""
+    name = f"vs-{network}"
+    if len(name) <= LONGEST_INTERFACE_NAME:
+        return name
+    mark = hashlib.sha256(network.encode()).hexdigest()[:4]
+    return f"{name[: LONGEST_INTERFACE_NAME - 1 - len(mark)]}-{mark}"
 
 
 def did_you_mean(found: str, allowed: Iterable[str]) -> str:

@@ -200,6 +200,7 @@ def _judge(request: NetworkRequest, ground: _Ground) -> tuple[Network | None, li
         auxiliary=request.auxiliary,
         options=request.options,
         labels=request.labels,
+        host=request.host,
     )
     return network, errors
 

@@ -212,6 +212,7 @@ class NetworkTable(Table):
     uplink: Annotated[str | None, PlainValidator(fields.string)] = Field(
         default=None, description="the name of an uplink"
     )
+    host: _Flag = False
     external: Annotated[IpAddress | None, PlainValidator(fields.ipv4)] = Field(
         default=None, description="one of the uplink's addresses"
     )

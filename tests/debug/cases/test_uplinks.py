@@ -7,9 +7,10 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import ARP, Ether
 
-from tests.debug.replaying import CASE, EVERYBODY, ROUTER, SWITCH_FILE
+from tests.debug.replaying import APP, CASE, EVERYBODY, GATEWAY, ROUTER, SWITCH_FILE
 from vswitch.debug.cases import case
 from vswitch.debug.cases.arrivals import arrivals
 from vswitch.debug.cases.making import Script, built
@@ -46,6 +47,22 @@ def test_every_uplink_is_a_port_under_its_name() -> None:
         ("uplink", "uplink on uplink"),
         ("wan", "wan on wan"),
     ]
+
+
+def test_host_that_is_on_a_network_is_a_port_of_its_own() -> None:
+    text = SWITCH_FILE.replace("[networks.front]", "[networks.front]\nhost = true")
+    setup = Setup(config.parse(text, "lab.toml"))
+    assert setup.ports == ("vs-front", "app", "db", "uplink")
+    replay = Replay(setup)
+    assert replay.ports[0] == ("vs-front", "the host on front")
+
+    def build(script: Script) -> None:
+        packet = IP(src="10.0.0.2", dst="10.0.0.1") / UDP(sport=5000, dport=22)
+        script.send(0.0, "app", Ether(src=APP, dst=GATEWAY) / packet)
+
+    reader = CaptureReader(BytesIO(built(build)), "in")
+    (sent,) = replay.run(arrivals(reader, lambda interface: interface.name, Counter(), None))
+    assert (sent.port, Ether(sent.frame[HEADER_LENGTH:])[IP].src) == ("vs-front", "10.0.0.2")
 
 
 @pytest.mark.parametrize(

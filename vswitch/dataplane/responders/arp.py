@@ -28,6 +28,12 @@ def request(address: IpAddress, interface: Interface) -> bytearray:
     return _frame(interface, own, BROADCAST, Operation.REQUEST, _UNKNOWN, address)
 
 
+def told(address: IpAddress, interface: Interface, to: MacAddress) -> bytearray:
+    """The answer to who has asked for `address` in the interface's name: it is behind it."""
+    own = interface.address.address
+    return _frame(interface, address, to, Operation.REPLY, to, own)
+
+
 def announcements(interface: Interface) -> list[bytearray]:
     """RFC 5227, 2.3: requests for one's own addresses, which correct stale caches."""
     return [

@@ -33,10 +33,12 @@ from vswitch.devices.memory import MemoryDevice
 from vswitch.impairment import Impairments
 from vswitch.network.inventory import Inventory
 from vswitch.network.mistakes import ConfigurationError
-from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress
+from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress, Network
+from vswitch.network.names import host_interface
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.offload import Offloads
+from vswitch.wire.values import MacAddress
 
 DEFAULT_SEED = 1
 
@@ -73,7 +75,10 @@ class Setup:
     def ports(self) -> tuple[str, ...]:
         """The names of its ports: every endpoint, and every uplink."""
         endpoints = tuple(endpoint.name for endpoint in self.configuration.endpoints)
-        return endpoints + tuple(uplink.name for uplink in self.configuration.uplinks)
+        hosts = tuple(
+            host_interface(each.name) for each in self.configuration.networks if each.host
+        )
+        return hosts + endpoints + tuple(uplink.name for uplink in self.configuration.uplinks)
 
     def __post_init__(self) -> None:
         for uplink in self.configuration.uplinks:
@@ -174,6 +179,8 @@ class Replay:
         for network in inventory.networks:
             domain = assembly.add_inside(switch, inventory, network, outside)
             numbers[network.name] = domain.number
+            if network.host:
+                self._add_host_port(network, domain.number, inventory.allocate_mac())
         for endpoint in inventory.endpoints:
             number, line = numbers[endpoint.network], endpoint.impairments
             self._add_port(endpoint.name, number, endpoint.network, line)
@@ -186,11 +193,21 @@ class Replay:
     def _add_port(
         self, name: str, network: int, network_name: str, impairments: Impairments
     ) -> None:
-        takes = self._setup.offloads.get(name, Offloads.NONE)
-        device = self._devices[name] = _Device(name, takes, self._leave)
+        device = self._new_device(name)
         number = self._ports[name] = self._switch.add_port(name, network, device).number
         self._switch.impair(number, impairments, self._now or 0)
         self._descriptions.append((name, f"{name} on {network_name}"))
+
+    def _add_host_port(self, network: Network, number: int, mac: MacAddress) -> None:
+        name = host_interface(network.name)
+        port = self._switch.add_host_port(name, number, self._new_device(name), mac)
+        self._ports[name] = port.number
+        self._descriptions.append((name, f"the host on {network.name}"))
+
+    def _new_device(self, name: str) -> _Device:
+        takes = self._setup.offloads.get(name, Offloads.NONE)
+        device = self._devices[name] = _Device(name, takes, self._leave)
+        return device
 
     def _pass_time(self, end: Nanoseconds) -> Iterator[Departure]:
         self._cause = None

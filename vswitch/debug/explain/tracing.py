@@ -148,6 +148,8 @@ def stations(
     hosts = [host for host in hosts if host.network == network.name]
     known = {entry.address: entry.mac for entry in network.neighbours if entry.mac}
     known |= {host.address: host.mac for host in hosts}
+    if network.host is not None and network.is_host(port.number):
+        return _stations_of_host(switch, network, interface, network.host.mac, description)
     own = next((host for host in hosts if host.port == port.name), None)
     source, destination = own.mac if own else _someone(network, port, known), interface.mac
     message, options = description.message, description.options
@@ -159,6 +161,16 @@ def stations(
     address = own.address if own else _UNSPECIFIED
     numbers = _numbers(switch, network, message) if isinstance(message, Segment) else (1, 0)
     return Stations(source, destination, address, interface.address.address, *numbers)
+
+
+def _stations_of_host(
+    switch: Switch, network: Network, interface: Interface, mac: MacAddress, of: Description
+) -> Stations:
+    """The host speaks to the switch alone, in the gateway's name."""
+    gateway = interface.address.address
+    numbers = _numbers(switch, network, of.message) if isinstance(of.message, Segment) else (1, 0)
+    destination = of.options.destination_mac or interface.mac
+    return Stations(mac, destination, gateway, gateway, *numbers)
 
 
 def _numbers(switch: Switch, network: Network, segment: Segment) -> tuple[int, int]:

@@ -217,7 +217,7 @@ def _next_hop_words(network: Network, leaving: FlowTuple) -> str:
     hop = network.hop_towards(leaving.destination)
     if hop is None:
         return f"{network.name} has no gateway that leads there"
-    mac = network.neighbours.station(hop)
+    mac = network.station(hop)
     return f"next hop {hop} is at {mac}" if mac else f"the station of next hop {hop} is not known"
 
 
