@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,3 +98,25 @@ def test_bisection_finds_what_looking_at_every_run_finds(
     for port in range(205):
         naive = next((run for run in kept if port in run.host_ports), None)
         assert table.find(Protocol.TCP, HOST, port) == naive
+
+
+def test_all_that_leads_to_an_endpoint_is_found_until_it_is_withdrawn() -> None:
+    table = PublicationTable()
+    first, second = publication(8000), publication(9000, count=10, protocol=Protocol.UDP)
+    table.add(first, now=0)
+    table.add(second, now=0)
+    assert table.of(1, WEB) == [first, second]
+    assert table.of(2, WEB) == []
+    table.remove(first)
+    assert table.of(1, WEB) == [second]
+    table.remove(second)
+    assert table.of(1, WEB) == []
+
+
+def test_what_is_not_published_can_not_be_withdrawn() -> None:
+    table = PublicationTable()
+    table.add(publication(8000, count=10), now=0)
+    for other in (publication(8000), publication(8001), publication(7000)):
+        with pytest.raises(ValueError, match="is not published"):
+            table.remove(other)
+    assert table.find(Protocol.TCP, HOST, 8000) is not None

@@ -62,7 +62,7 @@ class PublicationTable:
 
     def __init__(self) -> None:
         self._sorted: dict[tuple[int, IpAddress | None], list[Publication]] = {}
-        self._of_endpoint: dict[tuple[int, IpAddress], list[Publication]] = {}
+        self._by_endpoint: dict[tuple[int, IpAddress], dict[Publication, None]] = {}
         self._openings: dict[Publication, _Opening] = {}
         """Of those that are not open to all for good."""
         self._timers: Timers[Publication] = Timers()
@@ -71,8 +71,8 @@ class PublicationTable:
         """Publish: from `now` on its time runs."""
         runs = self._sorted.setdefault((publication.protocol, publication.host_address), [])
         insort(runs, publication, key=_FIRST_PORT)
-        of_endpoint = publication.network, publication.endpoint
-        self._of_endpoint.setdefault(of_endpoint, []).append(publication)
+        there = publication.network, publication.endpoint
+        self._by_endpoint.setdefault(there, {})[publication] = None
         terms = publication.terms
         if terms != OPEN_TO_ALL:
             closes_at = None if terms.lasts is None else now + terms.lasts
@@ -81,12 +81,16 @@ class PublicationTable:
                 self._timers.schedule(publication, closes_at)
 
     def remove(self, publication: Publication) -> None:
-        """Publish no longer."""
-        self._sorted[publication.protocol, publication.host_address].remove(publication)
-        of_endpoint = publication.network, publication.endpoint
-        self._of_endpoint[of_endpoint].remove(publication)
-        if not self._of_endpoint[of_endpoint]:
-            del self._of_endpoint[of_endpoint]
+        """Publish no longer. Raises ValueError where it is not published."""
+        runs = self._sorted.get((publication.protocol, publication.host_address), [])
+        at = bisect_right(runs, publication.host_ports.start, key=_FIRST_PORT) - 1
+        if at < 0 or runs[at] != publication:
+            raise ValueError(f"{publication} is not published")
+        del runs[at]
+        there = publication.network, publication.endpoint
+        del self._by_endpoint[there][publication]
+        if not self._by_endpoint[there]:
+            del self._by_endpoint[there]
         self._openings.pop(publication, None)
         self._timers.cancel(publication)
 
@@ -104,7 +108,7 @@ class PublicationTable:
         return any(
             each.protocol == protocol
             and 0 <= port - each.first_endpoint_port < len(each.host_ports)
-            for each in self._of_endpoint.get((network, endpoint), ())
+            for each in self._by_endpoint.get((network, endpoint), ())
         )
 
     def on(self, protocol: int, address: IpAddress) -> Iterator[Publication]:
@@ -114,7 +118,7 @@ class PublicationTable:
 
     def of(self, network: int, endpoint: IpAddress) -> list[Publication]:
         """All that leads to one endpoint."""
-        return [each for each in self if (each.network, each.endpoint) == (network, endpoint)]
+        return list(self._by_endpoint.get((network, endpoint), ()))
 
     # Terms
 
