@@ -211,6 +211,14 @@ def test_service_of_the_host_is_reached_at_the_gateways_address() -> None:
     assert lab.hits() == before + 2
 
 
+def test_first_answer_of_the_host_is_expected_by_the_fast_path() -> None:
+    lab, host = lab_with_host()
+    lab.exchange(lab.a, udp(lab.a.ip, 5000, GATEWAY, 22))
+    before = lab.hits()
+    assert len(lab.exchange(host, udp(GATEWAY, 22, lab.a.ip, 5000))["a"]) == 1
+    assert lab.hits() == before + 1
+
+
 def test_refusal_of_the_host_reaches_the_endpoint() -> None:
     lab, host = lab_with_host()
     client = End(lab.a, (lab.a.ip, 5000), (GATEWAY, 23))

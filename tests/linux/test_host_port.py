@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.linux import services
-from tests.linux.lab import APP, GATEWAY, HOST, OUTSIDE, SUBNET, WEB, Lab, eventually
+from tests.linux.lab import APP, GATEWAY, HOST, OUTSIDE, SUBNET, VSWITCH, WEB, Done, Lab, eventually
 
 pytestmark = pytest.mark.linux
 
@@ -112,6 +112,67 @@ def test_what_is_published_is_reached_from_outside_as_ever(lab: Lab) -> None:
     assert fetch(lab, "app", GATEWAY, 8080) != ""
 
 
+def publish(lab: Lab, verb: str, *words: str, check: bool = True) -> Done:
+    return lab.run("host", VSWITCH, "publish", verb, "--switch", lab.name, *words, check=check)
+
+
+def test_published_port_is_at_the_loopback_of_the_host(lab: Lab) -> None:
+    assert fetch(lab, "host", "127.0.0.1", 8080) == GATEWAY
+    assert fetch(lab, "host", "localhost", 8080) == GATEWAY
+
+
+def test_port_that_is_published_live_is_at_the_loopback_as_long_as_it_is(lab: Lab) -> None:
+    assert fetch(lab, "host", "127.0.0.1", 8081) == ""
+    publish(lab, "add", "app", "8081:80", "6003:5003/udp")
+    assert fetch(lab, "host", "127.0.0.1", 8081) == GATEWAY
+    publish(lab, "rm", "app", "8081", "6003/udp")
+    with pytest.raises(ConnectionRefusedError):
+        lab.connect("host", "127.0.0.1", 8081)
+
+
+def test_datagrams_come_back_from_the_loopback(lab: Lab) -> None:
+    publish(lab, "add", "web", "6003:5003/udp")
+    asking = lab.open_socket("host", socket.SOCK_DGRAM)
+    asking.connect(("127.0.0.1", 6003))
+    asking.send(b"hello")
+    assert asking.recv(100) == f"{GATEWAY} hello".encode()
+    publish(lab, "rm", "web", "6003/udp")
+
+
+def test_bulk_by_the_loopback_arrives_whole(lab: Lab) -> None:
+    publish(lab, "add", "web", "6002:5002")
+    received = bytearray()
+    with lab.connect("host", "127.0.0.1", 6002) as download:
+        while data := download.recv(services.CHUNK):
+            received += data
+    assert received == BULK
+    publish(lab, "rm", "web", "6002")
+
+
+def test_service_that_refuses_resets_who_comes_by_the_loopback(lab: Lab) -> None:
+    publish(lab, "add", "web", f"8082:{NOBODY}")
+    with lab.connect("host", "127.0.0.1", 8082) as client, pytest.raises(ConnectionResetError):
+        client.recv(10)
+    publish(lab, "rm", "web", "8082")
+
+
+def test_port_of_a_program_at_the_loopback_is_not_published(lab: Lab) -> None:
+    lab.listen("host", "127.0.0.1", 8083)
+    refused = publish(lab, "add", "web", "8084:80", "8083:80", check=False)
+    text = "failed to bind host port 0.0.0.0:8083/tcp: address already in use"
+    assert refused.stderr == f"vswitch: {text}\n"
+    assert [row["published"] for row in lab.table("publications")] == ["0.0.0.0:8080->80/tcp"]
+    assert fetch(lab, "host", "127.0.0.1", 8084) == ""
+    assert fetch(lab, "out", "198.51.100.2", 8084) == ""
+
+
+def test_endpoint_of_a_network_without_the_host_is_not_at_the_loopback(lab: Lab) -> None:
+    publish(lab, "add", "db", "8085:80")
+    assert fetch(lab, "host", "127.0.0.1", 8085) == ""
+    assert fetch(lab, "out", "198.51.100.2", 8085) == OUTSIDE
+    publish(lab, "rm", "db", "8085")
+
+
 def test_flows_of_the_host_are_explained(lab: Lab) -> None:
     with lab.connect("host", WEB, 80):
         rows = lab.table("flows")
@@ -163,6 +224,15 @@ def test_interface_of_somebody_else_is_not_taken(small: Lab) -> None:
     assert said.endswith(f"network front: host port {LINK}: there is an interface of that name")
     assert addresses(small, LINK) == []
     assert LINK in small.run("host", "ip", "link").stdout
+
+
+def test_endpoint_whose_port_a_program_has_is_not_attached_and_nothing_is_left(small: Lab) -> None:
+    small.add_endpoint("db", publish=["8080:80"])
+    small.listen("host", "127.0.0.1", 8080)
+    said = small.fail_to_start()
+    text = "failed to bind host port 0.0.0.0:8080/tcp: address already in use"
+    assert said.endswith(f"endpoint db: {text}")
+    assert small.leftovers() == []
 
 
 def test_interface_that_is_deleted_is_missed_and_the_switch_goes_on(small: Lab) -> None:

@@ -24,6 +24,7 @@ from vswitch.daemon.carryover import Carryover
 from vswitch.daemon.collisions import Collisions
 from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
+from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
 from vswitch.daemon.journal import Journal, Undone
 from vswitch.daemon.links import LinkError
@@ -111,8 +112,11 @@ class Daemon:
             events=self.events,
         )
         self.filters = Filters(self.switch, self.runtime, self.inventory, configuration)
+        self._listeners = HostListeners()
         self.publishing = Publishing(
-            self.switch, self.runtime, self.inventory, self._uplinks, self.networks
+            *(self.switch, self.runtime, self.inventory, self._uplinks),
+            listeners=self._listeners,
+            networks=self.networks,
         )
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
@@ -224,6 +228,8 @@ class Daemon:
                 namespace,
                 lambda: self._names_for(endpoint),
             )
+            if network.host:
+                await self._listen(attachment)
         except (
             NamespaceError,
             LinkError,
@@ -257,6 +263,15 @@ class Daemon:
                 endpoint=endpoint.name,
                 network=network,
             )
+
+    async def _listen(self, attachment: Attachment) -> None:
+        """Raises PortTakenError, and then the endpoint is detached."""
+        present = self.inventory.endpoint(attachment.endpoint.name)
+        try:
+            attachment.undo.enter_context(self._listeners.listening(present))
+        except PortTakenError:
+            await attachment.undo.aclose()
+            raise
 
     def _names_for(self, endpoint: Endpoint) -> Names:
         """The names that an endpoint may ask for: Docker resolves none on the default network."""

@@ -1,9 +1,10 @@
 """Ports that are published and withdrawn while the switch runs.
 
-Theory of operation. A publication exists three times: in the inventory, which knows whose host
-ports are whose; as holds, where the host has the address too (`uplinks`); and in the dataplane,
-which lets clients in. `publish` makes all three or none, in this order, so that nobody is let in
-by a port that somebody else has. What comes to its end by itself (its time is over, its one
+Theory of operation. A publication exists four times: in the inventory, which knows whose host
+ports are whose; as holds, where the host has the address too (`uplinks`); on the host's loopback,
+where the host is on the network (`hostlistener`); and in the dataplane, which lets clients in.
+`publish` makes all of these or none, in this order, so that nobody is let in by a port that
+somebody else has. What comes to its end by itself (its time is over, its one
 connection has ended) is gone from the dataplane already when `take_ended` hears of it.
 
 What an endpoint publishes when it is attached is made by `attachment`, in the same order.
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from vswitch import assembly
 from vswitch.daemon.guard import ports as host_ports
+from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.messages.publications import PublicationRow
 from vswitch.daemon.networks import Networks
 from vswitch.daemon.runtime import Runtime
@@ -44,12 +46,14 @@ class Publishing:
         runtime: Runtime,
         inventory: Inventory,
         uplinks: Uplinks,
+        listeners: HostListeners,
         networks: Networks,
     ) -> None:
         self._switch = switch
         self._runtime = runtime
         self._inventory = inventory
         self._uplinks = uplinks
+        self._listeners = listeners
         self._networks = networks
 
     def publish(
@@ -64,8 +68,10 @@ class Publishing:
         endpoint = self._inventory.endpoint(name)
         try:
             self._uplinks.follow(endpoint)
+            self._listeners.follow(endpoint)
         except PortTakenError:
             self._inventory.unpublish(name, made)
+            self._uplinks.follow(before)
             raise
         number, now = self._number(before), self._runtime.now()
         for each in made:
@@ -120,6 +126,7 @@ class Publishing:
         left = self._inventory.endpoint(endpoint.name)
         if self._uplinks.exposes(left):
             self._uplinks.follow(left)
+            self._listeners.follow(left)
         for each in gone:
             log.info("endpoint %s no longer publishes %s: %s", endpoint.name, each, why)
 

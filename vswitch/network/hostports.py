@@ -8,8 +8,8 @@ entry, however long it is (`portruns`).
 
 A request that names its host ports gets those or nothing (`take`); one that leaves the choice gets
 the first free port of its range, or, without a range, the one after the last that was given that
-way (`choose`), so that a port which was just given back is not at once somebody else's. Where the
-switch shares an address with the host, ports that a program of the host has are passed over, too.
+way (`choose`), so that a port which was just given back is not at once somebody else's. What a
+program of the host has is passed over, too: the host may be a client, or have the same address.
 
 An uplink that learns its address has none until then (`learn`). As long as one has not, any address
 may turn out to be the switch's, and none is refused.
@@ -24,7 +24,6 @@ from dataclasses import dataclass
 
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import (
-    LearntAddress,
     PortRange,
     Publication,
     PublicationRequest,
@@ -55,10 +54,8 @@ class HostPorts:
     """Host ports of one switch and the names of the endpoints that hold them."""
 
     def __init__(self, uplinks: Iterable[Uplink], any_port: AnyPort | None = None) -> None:
-        everything = tuple(uplinks)
         self._any = any_port or AnyPort()
-        self._addresses = {uplink.name: uplink.addresses for uplink in everything}
-        self._is_shared = any(uplink.address is LearntAddress.HOST for uplink in everything)
+        self._addresses = {uplink.name: uplink.addresses for uplink in uplinks}
         self._holders: dict[tuple[Protocol, IpAddress | None], PortRuns] = {}
         self._holders_of_all: dict[IpAddress, str] = {}
         self._last_given: dict[Protocol, int] = {}
@@ -229,7 +226,7 @@ class HostPorts:
         for port in request.host_ports or self._after_last_given(request.protocol):
             if self._taken(request.protocol, address, PortRange(port, port)) is not None:
                 continue
-            if self._is_shared and self._any.is_in_use(request.protocol, port):
+            if self._any.is_in_use(request.protocol, port):
                 continue
             if request.host_ports is None:
                 self._last_given[request.protocol] = port
