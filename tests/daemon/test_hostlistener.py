@@ -121,13 +121,18 @@ def test_service_that_has_ended_its_side_still_hears_the_client() -> None:
 def test_client_of_a_service_that_refuses_is_reset() -> None:
     async def story() -> None:
         port = free_port(TCP)
-        with HostListeners().listening(endpoint(at(port, free_port(TCP)))):
-            reader, writer = await asyncio.open_connection(LOOPBACK, port)
-            with pytest.raises(ConnectionResetError):
-                await reader.read()
-            writer.close()
+        listening = HostListeners().listening(endpoint(at(port, free_port(TCP))))
+        with listening, pytest.raises(ConnectionResetError):
+            await read_from(port)
 
     play(story)
+
+
+async def read_from(port: int) -> bytes:
+    """All that is said at a port. How far a client comes before it is reset, is the kernel's."""
+    reader, writer = await asyncio.open_connection(LOOPBACK, port)
+    with closing(writer):
+        return await reader.read()
 
 
 def test_connections_end_with_the_publication() -> None:
@@ -264,6 +269,21 @@ def test_what_is_published_on_one_address_is_not_at_the_loopback() -> None:
         listening = HostListeners().listening(endpoint(at(port, 80, address="198.51.100.2")))
         with listening, pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(LOOPBACK, port)
+
+    play(story)
+
+
+def test_what_is_published_on_a_loopback_address_is_there_alone() -> None:
+    async def story() -> None:
+        port = free_port(TCP)
+        async with service(digest) as to:
+            with HostListeners().listening(endpoint(at(port, to, address="127.0.0.3"))):
+                reader, writer = await asyncio.open_connection("127.0.0.3", port)
+                writer.write_eof()
+                assert await reader.read() == b""
+                writer.close()
+                with pytest.raises(ConnectionRefusedError):
+                    await asyncio.open_connection(LOOPBACK, port)
 
     play(story)
 

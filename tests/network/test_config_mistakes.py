@@ -396,7 +396,7 @@ MISTAKES = [
         '"8080:80"',
         '"127.0.0.1:8080:80"',
         'endpoints.web.publish[0]: found "127.0.0.1:8080:80": failed to bind host port '
-        f"127.0.0.1:8080/tcp: {CANNOT_BIND} (the uplink's address is 198.51.100.2)",
+        f"127.0.0.1:8080/tcp: {CANNOT_BIND} (the host is not on network front)",
     ),
     (
         "[endpoints.app]",

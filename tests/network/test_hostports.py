@@ -119,7 +119,7 @@ def test_search_for_a_port_starts_over_at_the_end_of_the_range(host_ports: HostP
 @pytest.mark.parametrize(
     ("spec", "where"),
     [
-        ("127.0.0.1:8080:80", "127.0.0.1:8080/tcp"),
+        ("[::1]:8080:80", "[::1]:8080/tcp"),
         ("198.51.100.3:8080-8082:80-82/udp", "198.51.100.3:8080/udp"),
         ("[::]:8080:80", "[::]:8080/tcp"),
     ],

@@ -572,6 +572,34 @@ def test_outside_address_of_an_endpoint_is_no_networks() -> None:
     added(inventory, NetworkRequest("late", translation=Translation(external=OTHER)))
 
 
+# Ports for the host alone
+
+
+@pytest.mark.parametrize("spec", ["127.0.0.1:8080:80", "127.0.0.1::80", "127.0.0.5:80-81:80-81"])
+def test_port_at_the_loopback_is_for_a_host_that_is_on_the_network(spec: str) -> None:
+    on_it = replace(FRONT, host=True)
+    inventory = Inventory((on_it, SMALL), (), Random(1))
+    address = IpAddress.parse(spec.split(":")[0])
+    web = inventory.add_endpoint(wanted("web", "front", spec))
+    assert {each.host_address for each in web.publications} == {address}
+    for refuse in (
+        lambda: inventory.add_endpoint(wanted("app", "small", spec)),
+        lambda: inventory.publish(inventory.add_endpoint(wanted("db", "small")).name, asked(spec)),
+    ):
+        with pytest.raises(NetworkError) as refused:
+            refuse()
+        assert str(refused.value).endswith("/tcp: cannot assign requested address")
+        assert refused.value.hint == "the host is not on network small"
+
+
+def test_port_at_the_loopback_is_also_one_of_every_address() -> None:
+    inventory = Inventory((replace(FRONT, host=True),), (UPLINK,), Random(1))
+    inventory.add_endpoint(wanted("web", "front", "127.0.0.1:8080:80"))
+    with pytest.raises(NetworkError, match=r"^Bind for 0\.0\.0\.0:8080 failed"):
+        inventory.add_endpoint(wanted("db", "front", "8080:80"))
+    inventory.add_endpoint(wanted("app", "front", "198.51.100.2:8080:80"))
+
+
 # Ports that are published later
 
 

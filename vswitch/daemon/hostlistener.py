@@ -53,6 +53,7 @@ class _Place(NamedTuple):
     """A port on the loopback, and where it leads."""
 
     protocol: Protocol
+    address: str
     port: int
     to: Address
 
@@ -101,11 +102,14 @@ class HostListeners:
 
 
 def _places(endpoint: Endpoint) -> Iterator[tuple[_Place, Publication]]:
-    """What is published on every address is published on the loopback, too."""
+    """What is published on every address is published on the loopback, too; and what is published
+    on a loopback address, there alone."""
     for each in endpoint.publications:
-        if each.host_address is None:
+        address = each.host_address
+        if address is None or address.is_loopback:
+            on = LOOPBACK if address is None else str(address)
             for outer, inner in zip(each.host_ports, each.endpoint_ports, strict=True):
-                yield _Place(each.protocol, outer, (str(endpoint.address), inner)), each
+                yield _Place(each.protocol, on, outer, (str(endpoint.address), inner)), each
 
 
 def _listening(place: _Place, published: Publication) -> ExitStack:
@@ -131,7 +135,7 @@ def _bound_socket(place: _Place) -> socket.socket:
     try:
         if is_tcp:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((LOOPBACK, place.port))
+        made.bind((place.address, place.port))
         if is_tcp:
             made.listen(_BACKLOG)
     except OSError:

@@ -93,7 +93,7 @@ class HostPorts:
             raise LinkError("there is an interface of that name")
         tap = TapDevice.open(name)
         undo.callback(tap.close)
-        mac, now = self._inventory.allocate_mac(), self._runtime.now
+        mac, now = self._inventory.allocate_mac(f"host on {network.name}"), self._runtime.now
         address = IpInterface(network.gateway, network.subnet)
         links.equip_host(links.EndpointLink(name, mac, address, None, network.mtu))
         port = self._switch.add_host_port(name, number, tap, mac)

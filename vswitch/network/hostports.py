@@ -1,10 +1,10 @@
 """Which external ports are spoken for, on which address, and by whom.
 
 Theory of operation. A publication without a host address answers on every address there is, one
-with an address on that alone. So two of them conflict where protocol and port are the same, and
-the addresses too, or either is every address. A static mapping takes its ports in the same way, and
-an endpoint with an external address of its own takes all of them at once. A run of ports is one
-entry, however long it is (`portruns`).
+with an address on that alone; a loopback address is the host's, for itself. So two of them conflict
+where protocol and port are the same, and the addresses too, or either is every address. A static
+mapping takes its ports in the same way, and an endpoint with an external address of its own takes
+all of them at once. A run of ports is one entry, however long it is (`portruns`).
 
 A request that names its host ports gets those or nothing (`take`); one that leaves the choice gets
 the first free port of its range, or, without a range, the one after the last that was given that
@@ -48,6 +48,20 @@ class AnyPort:
     """What the host keeps for who asks by number (net.ipv4.ip_local_reserved_ports)."""
     is_in_use: Callable[[Protocol, int], bool] = lambda _protocol, _port: False
     """Whether a program of the host has a port."""
+
+
+def is_for_host_alone(request: PublicationRequest) -> bool:
+    """Whether what is asked for is to be reached from the host's own loopback and nowhere else."""
+    asked = request.host_address
+    return asked is not None and asked.version == 4 and asked.is_loopback
+
+
+def can_not_assign(request: PublicationRequest, hint: str) -> NetworkError:
+    """The refusal of a request for an address that is not to be had, in Docker's words."""
+    first = request.host_ports.first if request.host_ports else 0
+    where = f"{socket_text(request.host_address, first)}/{request.protocol.name.lower()}"
+    text = f"failed to bind host port {where}: cannot assign requested address"
+    return NetworkError(text, hint=hint)
 
 
 class HostPorts:
@@ -169,14 +183,9 @@ class HostPorts:
         asked = request.host_address
         if self._addresses and (asked is None or (asked.is_unspecified and asked.version == 4)):
             return None
-        if asked is not None and self._may_be_ours(asked):
+        if asked is not None and (is_for_host_alone(request) or self._may_be_ours(asked)):
             return asked
-        first = request.host_ports.first if request.host_ports else 0
-        where = f"{socket_text(asked, first)}/{request.protocol.name.lower()}"
-        raise NetworkError(
-            f"failed to bind host port {where}: cannot assign requested address",
-            hint=self._our_addresses(),
-        )
+        raise can_not_assign(request, self._our_addresses())
 
     def _may_be_ours(self, address: IpAddress) -> bool:
         known = self._addresses.values()

@@ -25,7 +25,7 @@ from types import MappingProxyType
 
 from vswitch.network import ids, networks, uplinks
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
-from vswitch.network.hostports import AnyPort, HostPorts
+from vswitch.network.hostports import AnyPort, HostPorts, can_not_assign, is_for_host_alone
 from vswitch.network.ids import Identity
 from vswitch.network.ipam import PREDEFINED_POOLS, AddressPool, Pool, choose_subnet
 from vswitch.network.macs import MacPool
@@ -273,8 +273,10 @@ class Inventory:
         Raises:
             NetworkError: the first reason against it. Nothing has changed then.
         """
-        endpoint = self.endpoint(name)
-        made = self._host_ports.publish(requests, name)
+        endpoint, wanted = self.endpoint(name), tuple(requests)
+        for request in wanted:
+            self._require_host(self.network(endpoint.network), request)
+        made = self._host_ports.publish(wanted, name)
         publications = (*endpoint.publications, *made)
         self._endpoints[name] = replace(endpoint, publications=publications)
         return made
@@ -521,6 +523,7 @@ class Inventory:
         for i, publication in enumerate(claim.request.publish):
             if not publication.chooses_host_port:
                 try:
+                    self._require_host(claim.network, publication)
                     taken = self._host_ports.take(publication, claim.request.name)
                     claim.publications[i] = [taken]
                 except NetworkError as error:
@@ -530,6 +533,7 @@ class Inventory:
         for i, publication in enumerate(claim.request.publish):
             if publication.chooses_host_port:
                 try:
+                    self._require_host(claim.network, publication)
                     claim.publications[i] = [
                         chosen
                         for port in publication.endpoint_ports
@@ -547,6 +551,12 @@ class Inventory:
             return [kept]
         alone = replace(publication, endpoint_ports=PortRange(port, port))
         return self._host_ports.choose(alone, claim.request.name)
+
+    @staticmethod
+    def _require_host(network: Network | None, request: PublicationRequest) -> None:
+        """The host reaches its loopback's published ports by its own port on their network."""
+        if is_for_host_alone(request) and network is not None and not network.host:
+            raise can_not_assign(request, f"the host is not on network {network.name}")
 
     def _holder_of(self, network: Network, address: IpAddress) -> str:
         if address == network.gateway:
