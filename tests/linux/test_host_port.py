@@ -198,6 +198,31 @@ def test_host_hears_no_broadcast_of_endpoints(lab: Lab) -> None:
     assert lab.port(LINK)["sent_frames"] == before
 
 
+def create(lab: Lab, *words: str, check: bool = True) -> Done:
+    words = ("create", "--switch", lab.name, *words)
+    return lab.run("host", VSWITCH, "network", *words, check=check)
+
+
+def test_host_comes_and_goes_with_a_network(lab: Lab) -> None:
+    create(lab, "--opt", "vswitch.host=true", "--subnet", "172.21.0.0/24", "late")
+    assert addresses(lab, "vs-late") == ["172.21.0.1/24"]
+    lab.run("host", VSWITCH, "network", "rm", "--switch", lab.name, "late")
+    assert "vs-late" not in lab.run("host", "ip", "link").stdout
+    create(lab, "--opt", "vswitch.host=true", "late")
+    assert len(addresses(lab, "vs-late")) == 1
+    lab.run("host", VSWITCH, "network", "rm", "--switch", lab.name, "late")
+
+
+def test_network_that_the_host_can_not_be_on_is_not_made(lab: Lab) -> None:
+    lab.run("host", "ip", "tuntap", "add", "vs-taken", "mode", "tap")
+    refused = create(lab, "--opt", "vswitch.host=true", "taken", check=False)
+    text = "network taken: host port vs-taken: there is an interface of that name"
+    assert refused.stderr == f"vswitch: {text}\n"
+    assert [row["Name"] for row in lab.table("networks")].count("taken") == 0
+    create(lab, "taken")
+    lab.run("host", VSWITCH, "network", "rm", "--switch", lab.name, "taken")
+
+
 # Beginning and end, each with a switch of its own
 
 

@@ -11,7 +11,7 @@ from vswitch.wire.values import IpAddress
 
 MTU = "com.docker.network.driver.mtu"
 BRIDGE = "com.docker.network.bridge"
-NOTHING_SAID = Understood(1500, None, True, GatewayMode.NAT, ())
+NOTHING_SAID = Understood(1500, None, True, GatewayMode.NAT, False, ())
 
 
 def test_no_option_leaves_everything_as_it_is() -> None:
@@ -26,6 +26,11 @@ def test_mtu_is_honoured(text: str, mtu: int) -> None:
 def test_outside_address_is_honoured() -> None:
     understood = understand({"com.docker.network.host_ipv4": "198.51.100.7"})
     assert understood.external == IpAddress.parse("198.51.100.7")
+
+
+@pytest.mark.parametrize(("text", "host"), [("true", True), ("0", False)])
+def test_host_is_on_the_network_where_that_is_said(text: str, host: bool) -> None:
+    assert understand({"vswitch.host": text}).host is host
 
 
 @pytest.mark.parametrize(

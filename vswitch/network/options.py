@@ -1,4 +1,4 @@
-"""What `--opt KEY=VALUE` says about a network: Docker's driver options.
+"""What `--opt KEY=VALUE` says about a network: Docker's driver options, and one of ours.
 
 Theory of operation. An option that the switch honours becomes a part of the network. One that
 Docker knows and the switch does not honour yet is accepted where it says what the switch does
@@ -29,6 +29,8 @@ EXTERNAL = "com.docker.network.host_ipv4"
 ENABLE_ICC = f"{_BRIDGE}enable_icc"
 GATEWAY_MODE = f"{_BRIDGE}gateway_mode_ipv4"
 BRIDGE_NAME = f"{_BRIDGE}name"
+HOST = "vswitch.host"
+"""Ours alone: whether the host itself is on the network."""
 ENABLE_IPV4 = "com.docker.network.enable_ipv4"
 
 
@@ -40,6 +42,7 @@ class Understood(NamedTuple):
     """The address that its connections have outside."""
     icc: bool
     gateway_mode: GatewayMode
+    host: bool
     warnings: tuple[str, ...]
 
 
@@ -57,7 +60,7 @@ def understand(options: Mapping[str, str]) -> Understood:
     Raises:
         InvalidRequestError: the first that is not allowed, in Docker's words.
     """
-    mtu, external, warnings = DEFAULT_MTU, None, []
+    mtu, external, host, warnings = DEFAULT_MTU, None, False, []
     icc, mode = DEFAULT_POLICY.icc, DEFAULT_POLICY.gateway_mode
     for key, text in options.items():
         if key == MTU:
@@ -68,6 +71,8 @@ def understand(options: Mapping[str, str]) -> Understood:
             icc = _read(key, text, _flag)
         elif key == GATEWAY_MODE:
             mode = _read(key, text, _mode)
+        elif key == HOST:
+            host = _read(key, text, _flag)
         elif key == BRIDGE_NAME:
             warnings.append(f"option {key} has no effect: the switch makes no bridge")
         elif key in _FIXED:
@@ -75,7 +80,7 @@ def understand(options: Mapping[str, str]) -> Understood:
         else:
             hint = did_you_mean(key, _KNOWN)
             warnings.append(f"option {key} is unknown{f': {hint}' if hint else ''}")
-    return Understood(mtu, external, icc, mode, tuple(warnings))
+    return Understood(mtu, external, icc, mode, host, tuple(warnings))
 
 
 def _mtu(text: str) -> int:
@@ -153,4 +158,4 @@ _FIXED = {
     "com.docker.network.enable_ipv6": _OFF,
 }
 
-_KNOWN = (MTU, EXTERNAL, ENABLE_ICC, GATEWAY_MODE, BRIDGE_NAME, *_FIXED)
+_KNOWN = (MTU, EXTERNAL, ENABLE_ICC, GATEWAY_MODE, HOST, BRIDGE_NAME, *_FIXED)

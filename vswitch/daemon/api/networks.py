@@ -78,6 +78,7 @@ def _wish(body: NetworkBody, understood: options.Understood) -> NetworkRequest:
         uplink=body.uplink,
         translation=replace(DEFAULT_TRANSLATION, external=understood.external),
         options=tuple(body.options.items()),
+        host=understood.host,
         labels=tuple(body.labels.items()),
         policy=_policy(body, understood),
     )
