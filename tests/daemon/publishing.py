@@ -9,6 +9,7 @@ from types import TracebackType
 from tests.daemon.test_api import Answer, Served
 from vswitch import assembly
 from vswitch.daemon.daemon import Daemon
+from vswitch.daemon.messages.events import EventsQuery, EventType
 from vswitch.dataplane.switch import Switch
 from vswitch.network.model import EndpointRequest
 
@@ -56,6 +57,21 @@ class PublishingLab:
 
     def ask(self, method: str, path: str, body: object = b"") -> Answer:
         return self.served.ask(method, f"/v1/{path}", body)
+
+    def events(self) -> list[tuple[str, ...]]:
+        """What was told of publications: what became of them, of which, whose, and why."""
+        wish = EventsQuery(type=(EventType.PUBLICATION,), since_seconds=3600)
+        reader = self.daemon.events.begin(wish)
+        self.daemon.events.close(reader)
+        return [
+            (
+                row.event.value,
+                row.name,
+                row.attributes["endpoint"],
+                row.attributes.get("reason", ""),
+            )
+            for row in reader.take()
+        ]
 
     def stop_exposing(self) -> None:
         """What the end of an attachment does."""

@@ -162,3 +162,17 @@ def test_endpoint_that_is_just_coming_publishes_nothing_yet(lab: PublishingLab) 
         "endpoint web is not attached yet, or not any more",
     )
     assert lab.published() == []
+
+
+def test_what_comes_and_goes_is_told(lab: PublishingLab) -> None:
+    lab.publish("web", "8080:80", "81:81 for=1h")
+    lab.publish("web", "8080:80", "82:82")
+    lab.ask("DELETE", "endpoints/web/publications/8080")
+    lab.switch.changes.expire_publications(lab.daemon.runtime.now() + 3600 * SECOND)
+    lab.daemon.publishing.take_ended()
+    assert lab.events() == [
+        ("create", "0.0.0.0:8080->80/tcp", "web", ""),
+        ("create", "0.0.0.0:81->81/tcp", "web", ""),
+        ("destroy", "0.0.0.0:8080->80/tcp", "web", "withdrawn"),
+        ("destroy", "0.0.0.0:81->81/tcp", "web", "it has come to its end"),
+    ]

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
-from vswitch.daemon import impairments, messages, netns
+from vswitch.daemon import impairments, messages, netns, publishing
 from vswitch.daemon.attachment import Attacher, Attachment
 from vswitch.daemon.captures import Captures
 from vswitch.daemon.carryover import Carryover
@@ -117,6 +117,7 @@ class Daemon:
             *(self.switch, self.runtime, self.inventory, self._uplinks),
             listeners=self._listeners,
             networks=self.networks,
+            events=self.events,
         )
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
@@ -210,9 +211,9 @@ class Daemon:
             return
         await attachment.undo.aclose()
         self.runtime.rearm()
-        self.inventory.remove_endpoint(name)
+        endpoint = self.inventory.remove_endpoint(name)
         log.info("endpoint %s detached: %s", name, why)
-        self._tell_of(attachment.endpoint, Event.DETACH, Event.DESTROY, reason=why)
+        self._tell_of(endpoint, Event.DETACH, Event.DESTROY, reason=why)
 
     def network_of(self, endpoint: Endpoint) -> Network:
         """The network that an endpoint is on."""
@@ -258,11 +259,7 @@ class Daemon:
         network = endpoint.network
         self.events.tell(EventType.ENDPOINT, event, endpoint.name, network=network, **about)
         for publication in endpoint.publications:
-            self.events.tell(
-                *(EventType.PUBLICATION, of_publications, str(publication)),
-                endpoint=endpoint.name,
-                network=network,
-            )
+            publishing.tell(self.events, of_publications, publication, endpoint)
 
     async def _listen(self, attachment: Attachment) -> None:
         """Raises PortTakenError, and then the endpoint is detached."""

@@ -17,8 +17,10 @@ import socket
 from collections.abc import Iterator, Sequence
 
 from vswitch import assembly
+from vswitch.daemon.events import Events
 from vswitch.daemon.guard import ports as host_ports
 from vswitch.daemon.hostlistener import HostListeners
+from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.publications import PublicationRow
 from vswitch.daemon.networks import Networks
 from vswitch.daemon.runtime import Runtime
@@ -48,6 +50,7 @@ class Publishing:
         uplinks: Uplinks,
         listeners: HostListeners,
         networks: Networks,
+        events: Events,
     ) -> None:
         self._switch = switch
         self._runtime = runtime
@@ -55,6 +58,7 @@ class Publishing:
         self._uplinks = uplinks
         self._listeners = listeners
         self._networks = networks
+        self._events = events
 
     def publish(
         self, name: str, requests: Sequence[PublicationRequest]
@@ -78,6 +82,7 @@ class Publishing:
             published = assembly.publication(each, endpoint, number)
             self._switch.changes.publish(published, now)
             log.info("endpoint %s publishes %s", name, _words(each))
+            tell(self._events, Event.CREATE, each, endpoint)
         self._runtime.rearm()
         return tuple(self._row(endpoint, each) for each in made)
 
@@ -129,6 +134,7 @@ class Publishing:
             self._listeners.follow(left)
         for each in gone:
             log.info("endpoint %s no longer publishes %s: %s", endpoint.name, each, why)
+            tell(self._events, Event.DESTROY, each, endpoint, reason=why)
 
     def _row(self, endpoint: Endpoint, each: Publication) -> PublicationRow:
         number, table = self._number(endpoint), self._switch.tables.publications
@@ -148,6 +154,14 @@ class Publishing:
             per_second=each.terms.per_second,
             expires_in_seconds=closes_at and (closes_at - self._runtime.now()) / SECOND,
         )
+
+
+def tell(
+    events: Events, event: Event, of: Publication, endpoint: Endpoint, **about: object
+) -> None:
+    """Tell of a publication that comes or goes."""
+    where = {"endpoint": endpoint.name, "network": endpoint.network}
+    events.tell(EventType.PUBLICATION, event, str(of), **where, **about)
 
 
 def any_port() -> AnyPort:
