@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vswitch.cli import complete
 from vswitch.cli.options import JsonOption, SwitchOption
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-EndpointArgument = Annotated[str, typer.Argument(help="The endpoint's name.", metavar="ENDPOINT")]
+EndpointArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The endpoint's name.", metavar="ENDPOINT", autocompletion=complete.endpoints
+    ),
+]
 
 
 @app.command("add")
