@@ -11,6 +11,7 @@ from scapy.packet import Packet, Raw
 from tests.dataplane.conversation import S1, Conversation, End, forget_received, ip, quiet_lab
 from tests.harness import UPLINK_ADDRESS, Host, Lab, assert_checksums_right, only
 from vswitch.dataplane.drops import DropReason
+from vswitch.policy import NetworkPolicy
 from vswitch.translation import Quotas, Terms, Translation
 from vswitch.units import SECOND
 from vswitch.wire.offload import HEADER_LENGTH
@@ -195,6 +196,16 @@ def test_segment_of_no_connection_reaches_nobody() -> None:
     segment = IP(src=GATEWAY, dst=lab.a.ip) / TCP(sport=4000, dport=80, flags="A")
     assert not any(lab.exchange(host, segment).values())
     assert lab.drops == {DropReason.NO_CONNECTION: 1}
+
+
+@pytest.mark.parametrize("policy", [NetworkPolicy(internal=True), NetworkPolicy(icc=False)])
+def test_host_and_endpoints_reach_each_other_whatever_the_network_allows_its_own(
+    policy: NetworkPolicy,
+) -> None:
+    lab, host = lab_with_host()
+    lab.network("front").policy = policy
+    assert len(lab.exchange(host, udp(GATEWAY, 4000, lab.a.ip, 80))["a"]) == 1
+    assert len(lab.exchange(lab.a, udp(lab.a.ip, 5000, GATEWAY, 22))["vs-front"]) == 1
 
 
 # From endpoints to the host

@@ -104,9 +104,11 @@ class PublicationTable:
         return None
 
     def opens(self, protocol: int, network: int, endpoint: IpAddress, port: int) -> bool:
-        """Whether an endpoint's own `port` is published, by whatever port of the switch."""
+        """Whether an endpoint's own `port` is published, by whatever port of the switch; what is
+        published at a loopback address is so for the host alone."""
         return any(
             each.protocol == protocol
+            and not (each.host_address is not None and each.host_address.is_loopback)
             and 0 <= port - each.first_endpoint_port < len(each.host_ports)
             for each in self._by_endpoint.get((network, endpoint), ())
         )
