@@ -180,9 +180,8 @@ class Replay:
             domain = assembly.add_inside(switch, inventory, network, outside)
             numbers[network.name] = domain.number
             if network.host:
-                self._add_host_port(
-                    network, domain.number, inventory.allocate_mac(f"host on {network.name}")
-                )
+                mac = inventory.allocate_mac(f"host on {network.name}")
+                self._add_host_port(network, domain.number, mac)
         for endpoint in inventory.endpoints:
             number, line = numbers[endpoint.network], endpoint.impairments
             self._add_port(endpoint.name, number, endpoint.network, line)
