@@ -109,6 +109,8 @@ class Served:
     async def _run(self) -> None:
         self.daemon = Daemon(self._configuration, self._journal)
         self.daemon.open_store()
+        for network in self.daemon.inventory.networks:
+            self.daemon.networks.begin(network)
         with listening(self.socket) as control:
             api = Api(self.daemon, control)
             await api.start()
@@ -212,7 +214,6 @@ def test_body_that_is_no_json_object_is_refused(api: Served, body: bytes) -> Non
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("pid", None),
         ("pid", "init"),
         ("pid", 0),
         ("pid", -1),
@@ -259,7 +260,7 @@ def test_process_that_has_ended_gets_no_endpoint_and_keeps_no_name(api: Served) 
         wish = {"pid": ended.pid, "network": "front", "name": "late"}
         answer = api.ask("POST", "/v1/endpoints", wish)
         assert answer.status == 409
-        assert answer.problem == f"process {ended.pid}: No such process"
+        assert answer.problem == f"endpoint late: process {ended.pid}: No such process"
     assert api.ask("GET", "/v1/endpoints").body == []
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from vswitch.cli import complete, exits, filters
+from vswitch.cli import complete, endpoints, exits, filters
 from vswitch.cli.graph import Format
 from vswitch.cli.network_app import network_app
 from vswitch.cli.options import JsonOption, SwitchOption
@@ -39,6 +39,7 @@ app.add_typer(recorder_app, name="recorder")
 app.add_typer(network_app, name="network")
 app.add_typer(filters.app, name="filter")
 app.add_typer(publish_app, name="publish")
+endpoints.add_to(app)
 
 
 @app.command()
@@ -61,34 +62,6 @@ def up(
     from vswitch.cli import up as verb
 
     verb.check(config) if check else verb.up(config, fastpath)
-
-
-@app.command(context_settings={"ignore_unknown_options": True})
-def run(
-    command: Annotated[list[str], typer.Argument(help="What to run, after --.", metavar="CMD...")],
-    network: Annotated[
-        str, typer.Option(help="The network to attach to.", autocompletion=complete.networks)
-    ] = "bridge",
-    name: Annotated[
-        str | None,
-        typer.Option(help="The endpoint's name, which others on its network can resolve."),
-    ] = None,
-    published: Annotated[
-        list[str] | None,
-        typer.Option("-p", "--publish", help="Publish a port, as docker run does.", metavar="SPEC"),
-    ] = None,
-    switch: SwitchOption = None,
-) -> None:
-    """Run a command in a fresh namespace attached to the running switch.
-
-    The endpoint is gone when the command ends; its exit status is this command's.
-
-    Example:  [bold]vswitch run --network front --name web -p 8080:80 -- python3 -m http.server
-    80[/bold]
-    """
-    from vswitch.cli import run as verb
-
-    raise typer.Exit(verb.run(command, network, name, tuple(published or ()), switch))
 
 
 @app.command()

@@ -38,6 +38,11 @@ class Client:
         self._path = path
         self._timeout = timeout
 
+    @property
+    def directory(self) -> Path:
+        """The switch's own, with its socket in it."""
+        return self._path.parent
+
     @classmethod
     def of(cls, name: str | None, timeout: float = TIMEOUT_SECONDS) -> Client:
         """The switch called `name`, or the one that runs."""

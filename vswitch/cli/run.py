@@ -4,8 +4,13 @@ Theory of operation. The child enters a new network and mount namespace and wait
 process asks the switch to attach an endpoint to the child's namespace, by its process id; then the
 child lays the endpoint's resolv.conf over its own and becomes the command. The endpoint lives as
 long as the child: the switch watches the process and takes the endpoint away when it ends, however
-it ends. Signals that reach this process are passed on, its exit status is the command's, and where
-it is killed itself, the kernel kills the child.
+it ends. Whether the child has become the command is seen by a pipe that exec closes.
+
+In the foreground, signals that reach this process are passed on, its exit status is the command's,
+and where it is killed itself, the kernel kills the child. In the background the child is a session
+of its own with its output in a file, and this process ends when the command runs.
+
+On network `host` the child enters no network namespace, on `none` there is nothing to attach.
 """
 
 from __future__ import annotations
@@ -14,14 +19,19 @@ import ctypes
 import os
 import signal
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from vswitch.cli.client import Client
 from vswitch.cli.exits import Exit
 from vswitch.cli.problem import require_root
 from vswitch.daemon import netns
-from vswitch.daemon.messages import EndpointBody, EndpointRow
+from vswitch.daemon.messages.endpoints import EndpointBody, EndpointRow, EndpointWish
 from vswitch.daemon.netns import NamespaceError
+from vswitch.daemon.rundir import log_path
+from vswitch.network.unswitched import Unswitched
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
@@ -35,53 +45,117 @@ _PR_SET_PDEATHSIG = 1
 """prctl(2), <linux/prctl.h>: the signal that the kernel sends when the parent ends."""
 
 
-def run(
-    command: list[str], network: str, name: str | None, publish: tuple[str, ...], switch: str | None
-) -> int:
-    """Run `command` and return its exit status."""
+@dataclass(frozen=True, slots=True)
+class _Pipes:
+    """Between this process and the child; each end is closed where it is not used."""
+
+    ready: tuple[int, int]
+    """The child says that its namespace is there."""
+    go: tuple[int, int]
+    """It is told its endpoint, as JSON; the end without that means that there is none."""
+    failed: tuple[int, int]
+    """It says why it could not become the command: exit status, space, text."""
+
+    @classmethod
+    def open(cls) -> _Pipes:
+        return cls(os.pipe(), os.pipe(), os.pipe())
+
+
+def run(command: list[str], wish: EndpointWish, switch: str | None, *, in_background: bool) -> int:
+    """Run `command` and return its exit status; in the background, 0 when it runs."""
     require_root("vswitch run")
     client = Client.of(switch)
-    ready, go = os.pipe(), os.pipe()
+    _warn_of_what_is_discarded(wish)
+    pipes = _Pipes.open()
     child = os.fork()
     if child == 0:
-        os.close(ready[0])
-        os.close(go[1])
-        _become(command, ready[1], go[0])
-    os.close(ready[1])
-    os.close(go[0])
+        for ours in (pipes.ready[0], pipes.go[1], pipes.failed[0]):
+            os.close(ours)
+        _become(command, wish, pipes, client.directory if in_background else None)
+    for theirs in (pipes.ready[1], pipes.go[0], pipes.failed[1]):
+        os.close(theirs)
+    name = ""
     try:
-        if os.read(ready[0], 1):
-            body = EndpointBody(pid=child, name=name, network=network, publish=publish)
+        if os.read(pipes.ready[0], 1):
+            body = EndpointBody(pid=child, **wish.model_dump())
             endpoint = client.row("POST", "endpoints", EndpointRow, body)
+            name = endpoint.name
             _pass_signals_on(child)
-            os.write(go[1], endpoint.resolv_conf.encode())
+            os.write(pipes.go[1], endpoint.model_dump_json().encode())
     finally:
-        os.close(go[1])
-    _, status = os.waitpid(child, 0)
-    return _exit_status(status)
+        os.close(pipes.go[1])
+    with os.fdopen(pipes.failed[0]) as stream:
+        failure = stream.read()
+    if failure:
+        status, _, text = failure.partition(" ")
+        print(f"vswitch: {text}", file=sys.stderr)
+        os.waitpid(child, 0)
+        return int(status)
+    if in_background:
+        print(name)
+        return 0
+    _, status_word = os.waitpid(child, 0)
+    return _exit_status(status_word)
 
 
-def _become(command: list[str], ready: int, go: int) -> None:
-    """The child's part: never returns."""
-    _end_with_parent()
-    for number in _IGNORED_BY_PYTHON:
-        signal.signal(number, signal.SIG_DFL)
+def _warn_of_what_is_discarded(wish: EndpointWish) -> None:
+    if Unswitched.called(wish.network) and (wish.publish or wish.publish_all):
+        warning = f"Published ports are discarded when using {wish.network} network mode"
+        print(f"WARNING: {warning}", file=sys.stderr)
+
+
+def _become(
+    command: list[str], wish: EndpointWish, pipes: _Pipes, background: Path | None
+) -> NoReturn:
+    """The child's part. `background` is the switch's directory where its output goes to a file."""
     try:
-        netns.unshare_network()
-        os.write(ready, b"r")
-        with os.fdopen(go) as stream:
-            resolv_conf = stream.read()
-        if not resolv_conf:
-            os._exit(Exit.NOT_PREPARED)
-        netns.overlay_file(resolv_conf)
+        _prepare(wish, pipes, background)
     except (NamespaceError, OSError) as error:
-        print(f"vswitch: {error}", file=sys.stderr)
-        os._exit(Exit.NOT_PREPARED)
+        _fail(pipes, Exit.NOT_PREPARED, str(error))
     try:
         os.execvp(command[0], command)
     except OSError as error:
-        print(f"vswitch: {command[0]}: {error.strerror}", file=sys.stderr)
-        os._exit(Exit.NOT_FOUND if isinstance(error, FileNotFoundError) else Exit.NOT_EXECUTABLE)
+        status = Exit.NOT_FOUND if isinstance(error, FileNotFoundError) else Exit.NOT_EXECUTABLE
+        _fail(pipes, status, f"{command[0]}: {error.strerror}")
+
+
+def _prepare(wish: EndpointWish, pipes: _Pipes, background: Path | None) -> None:
+    """Enter what the command is to be in, and wait for the endpoint; without one, end."""
+    if background is None:
+        _end_with_parent()
+    for number in _IGNORED_BY_PYTHON:
+        signal.signal(number, signal.SIG_DFL)
+    if Unswitched.called(wish.network) is not Unswitched.HOST:
+        netns.unshare_network()
+    if wish.hostname is not None:
+        netns.take_hostname(wish.hostname)
+    os.write(pipes.ready[1], b"r")
+    with os.fdopen(pipes.go[0]) as stream:
+        told = stream.read()
+    if not told:
+        os._exit(Exit.NOT_PREPARED)
+    endpoint = EndpointRow.model_validate_json(told)
+    if endpoint.resolv_conf:
+        netns.overlay_file(endpoint.resolv_conf)
+    if background is not None:
+        _go_into_background(log_path(background, endpoint.name))
+
+
+def _go_into_background(log: Path) -> None:
+    """A session of its own, nothing to read, and its output in a file that begins anew."""
+    os.setsid()
+    log.parent.mkdir(mode=0o700, exist_ok=True)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, number in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, number)
+    os.close(output)
+    os.close(nothing)
+
+
+def _fail(pipes: _Pipes, status: int, text: str) -> NoReturn:
+    os.write(pipes.failed[1], f"{status} {text}".encode())
+    os._exit(status)
 
 
 def _end_with_parent() -> None:

@@ -7,7 +7,8 @@ is to run the same stack. What would outlive a killed daemon is written into the
 
 A `tap` endpoint is a TAP that is made in the namespace: its descriptor works from anywhere, and its
 network device vanishes with the daemon. A `veth` endpoint is a veth pair whose outer end is
-read by a packet socket.
+read by a packet socket. A `vm` endpoint has no namespace: its TAP is in the host's, persistent, for
+a virtual machine to open by its name, and a packet socket reads the kernel's side of it.
 
 The kernel takes up to tens of milliseconds to make or delete a link, so those steps run in a thread
 while the loop goes on to carry frames.
@@ -23,9 +24,11 @@ from dataclasses import dataclass
 
 from vswitch import assembly
 from vswitch.daemon import links, netns
+from vswitch.daemon.announcing import Announcement
 from vswitch.daemon.journal import Journal, MadeLink, MadeNamespace
 from vswitch.daemon.links import EndpointLink
 from vswitch.daemon.netns import Namespace, NamespaceError
+from vswitch.daemon.processes import Process
 from vswitch.daemon.resolver import Resolver, install_resolv_conf, remove_resolv_conf
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
@@ -47,7 +50,10 @@ class Attachment:
     """An endpoint that is up. `undo` takes it down again."""
 
     endpoint: Endpoint
-    namespace: Namespace
+    namespace: Namespace | None
+    """None for a virtual machine."""
+    process: Process | None
+    """What it ends with, where its namespace is known by that."""
     port: Port
     undo: AsyncExitStack
 
@@ -81,30 +87,54 @@ class Attacher:
     ) -> Attachment:
         """Bring `endpoint` up on `network`, which the dataplane knows by `number`.
 
-        `namespace` is None for the one that the endpoint names, which is made where it is missing.
-        Raises NamespaceError, LinkError, OpenError, PortTakenError, ResolverError or OSError.
+        `namespace` is None for the one that the endpoint names, which is made where it is missing,
+        and for a virtual machine. Raises NamespaceError, ProcessError, LinkError, OpenError,
+        PortTakenError, ResolverError or OSError.
         """
         async with AsyncExitStack() as undo:
-            namespace = namespace or await self._named_namespace(endpoint, undo)
-            _refuse_our_own(namespace)
-            device = await self._make_device(endpoint, network, namespace, undo)
+            process = _process_of(namespace, undo)
+            if endpoint.kind is EndpointKind.VM:
+                device = await self._make_vm_tap(endpoint, network, undo)
+            else:
+                namespace = await self._namespace(endpoint, namespace, undo)
+                device = await self._make_device(endpoint, network, namespace, undo)
             port = self._connect(endpoint, number, device, undo)
             self._expose(endpoint, number, undo)
-            await self._resolver.attach(namespace, names)
-            undo.push_async_callback(self._resolver.detach, namespace)
+            if namespace is not None:
+                await self._resolver.attach(namespace, names, endpoint.dns)
+                undo.push_async_callback(self._resolver.detach, namespace)
             self._runtime.watch(port)
             undo.callback(self._runtime.forget, port)
-            return Attachment(endpoint, namespace, port, undo.pop_all())
+            if namespace is not None:
+                announced = Announcement(self._switch, self._runtime, endpoint, network, port)
+                undo.callback(announced.end)
+            return Attachment(endpoint, namespace, process, port, undo.pop_all())
 
-    async def _named_namespace(self, endpoint: Endpoint, undo: AsyncExitStack) -> Namespace:
-        name = endpoint.namespace or endpoint.name
-        namespace = Namespace.named(name)
-        if not namespace.exists():
+    async def _namespace(
+        self, endpoint: Endpoint, given: Namespace | None, undo: AsyncExitStack
+    ) -> Namespace:
+        """The namespace that it lives in, with its resolv.conf where ip-netns(8) will look."""
+        namespace = given or Namespace.named(endpoint.namespace or endpoint.name)
+        name = namespace.name
+        if given is None and name is not None and not namespace.exists():
             await asyncio.to_thread(self._journal.make_namespace, name)
             undo.push_async_callback(asyncio.to_thread, self._journal.undo, MadeNamespace(name))
-        install_resolv_conf(name, self._resolv_conf, self._journal)
-        undo.callback(remove_resolv_conf, name, self._journal)
+        namespace.require()
+        _refuse_our_own(namespace)
+        if name is not None:
+            install_resolv_conf(name, self._resolv_conf, self._journal)
+            undo.callback(remove_resolv_conf, name, self._journal)
         return namespace
+
+    async def _make_vm_tap(
+        self, endpoint: Endpoint, network: Network, undo: AsyncExitStack
+    ) -> Device:
+        name = endpoint.name
+        await asyncio.to_thread(self._journal.make_vm_tap, name, endpoint.owner, mtu=network.mtu)
+        undo.push_async_callback(asyncio.to_thread, self._journal.undo, MadeLink(name))
+        device = PacketDevice.open(name)
+        undo.callback(device.close)
+        return device
 
     async def _make_device(
         self, endpoint: Endpoint, network: Network, namespace: Namespace, undo: AsyncExitStack
@@ -155,6 +185,14 @@ class Attacher:
 
     def _conceal(self, endpoint: Endpoint, number: int) -> None:
         assembly.conceal(self._switch, endpoint, number, self._runtime.now())
+
+
+def _process_of(namespace: Namespace | None, undo: AsyncExitStack) -> Process | None:
+    if namespace is None or namespace.pid is None:
+        return None
+    process = Process(namespace.pid)
+    undo.callback(process.close)
+    return process
 
 
 def _refuse_our_own(namespace: Namespace) -> None:

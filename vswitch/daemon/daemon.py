@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
-from vswitch.daemon import impairments, messages, netns, publishing
+from vswitch.daemon import impairments, messages, netns, publishing, rundir
 from vswitch.daemon.attachment import Attacher, Attachment
+from vswitch.daemon.bystanders import Bystanders
 from vswitch.daemon.captures import Captures
 from vswitch.daemon.carryover import Carryover
 from vswitch.daemon.collisions import Collisions
@@ -31,6 +33,7 @@ from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
 from vswitch.daemon.networks import Networks, identified
+from vswitch.daemon.processes import ProcessError
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import DIRECTORY, Recordings
 from vswitch.daemon.resolver import Resolver, ResolverError, host_upstreams, render_resolv_conf
@@ -44,6 +47,7 @@ from vswitch.debug.live import triggers
 from vswitch.debug.live.triggers import Counts, UnknownReasonError
 from vswitch.devices.base import OpenError
 from vswitch.impairment import UNIMPAIRED, Impairments
+from vswitch.network.errors import NetworkError
 from vswitch.network.ids import Identity
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
@@ -123,7 +127,10 @@ class Daemon:
         self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
         self._carryover: Carryover | None = None
+        self.bystanders = Bystanders(self.inventory)
         self._undo = ExitStack()
+        self._namespace_watch: NamespaceWatch
+        """From `start` on."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -169,6 +176,7 @@ class Daemon:
             self._carryover.leave()
         for name in list(self._attachments):
             await self.detach(name, "the switch stops")
+        self.bystanders.close()
         for task in list(self._tasks):
             await task
         if self._recordings is not None:
@@ -179,30 +187,37 @@ class Daemon:
         self._uplinks.close()
         self.runtime.close()
         self._undo.close()
+        rundir.remove_logs(self._journal.directory)
         for swept in self._journal.sweep():
             log.warning("%s: %s", swept.thing, swept.ending.value)
 
     # Endpoints
 
-    async def add_endpoint(self, request: EndpointRequest, pid: int) -> Endpoint:
-        """Attach a new endpoint in the namespace of a process, for as long as that lives.
+    async def add_endpoint(self, request: EndpointRequest, namespace: Namespace | None) -> Endpoint:
+        """Attach a new endpoint in a namespace that exists, or a virtual machine, which has none.
 
-        Raises NetworkError or AttachError.
+        In the namespace of a process it lives as long as that. Raises NetworkError or AttachError.
         """
         endpoint = self.inventory.add_endpoint(request)
         try:
-            watch = os.pidfd_open(pid)
-        except OSError as error:
-            self.inventory.remove_endpoint(endpoint.name)
-            raise AttachError(f"process {pid}: {error.strerror}") from error
-        try:
-            await self._attach(endpoint, Namespace.of_process(pid))
+            await self._attach(endpoint, namespace)
         except AttachError:
             self.inventory.remove_endpoint(endpoint.name)
-            os.close(watch)
             raise
-        self._watch_process(watch, endpoint.name)
         return endpoint
+
+    @property
+    def attachments(self) -> Mapping[str, Attachment]:
+        """The endpoints that are up, by name."""
+        return self._attachments
+
+    def attachment(self, name: str) -> Attachment:
+        """How the endpoint called `name` is attached. Raises NetworkError."""
+        attachment = self._attachments.get(name)
+        if attachment is None:
+            self.inventory.endpoint(name)
+            raise NetworkError(f"endpoint {name} is not attached yet")
+        return attachment
 
     async def detach(self, name: str, why: str) -> None:
         """Take an endpoint down and forget it; one that is not there is left alone."""
@@ -222,6 +237,8 @@ class Daemon:
     async def _attach(self, endpoint: Endpoint, namespace: Namespace | None) -> None:
         network = self.network_of(endpoint)
         try:
+            if namespace is not None and namespace.pid is None:
+                self._namespace_watch.add(namespace)
             attachment = await self._attacher.attach(
                 endpoint,
                 network,
@@ -233,6 +250,7 @@ class Daemon:
                 await self._listen(attachment)
         except (
             NamespaceError,
+            ProcessError,
             LinkError,
             OpenError,
             PortTakenError,
@@ -246,11 +264,12 @@ class Daemon:
         log.info(
             "endpoint %s attached: %s on %s by %s in %s%s",
             *(endpoint.name, where, network.name, endpoint.kind.value),
-            *(attachment.namespace, published),
+            *(attachment.namespace or "the host's namespace", published),
         )
         kind = endpoint.kind.value
         about = {"address": where, "mac": endpoint.mac, "kind": kind}
         self._tell_of(endpoint, Event.ATTACH, Event.CREATE, **about)
+        self._watch(attachment)
 
     def _tell_of(
         self, endpoint: Endpoint, event: Event, of_publications: Event, **about: object
@@ -275,7 +294,7 @@ class Daemon:
         if self.network_of(endpoint).predefined:
             return Names(())
         return Names(
-            Host((each.name, *each.aliases), each.network, (each.address,))
+            Host(_names_of(each), each.network, (each.address,))
             for each in self.inventory.endpoints
             if each.network == endpoint.network
         )
@@ -346,7 +365,7 @@ class Daemon:
             fastpath=self.switch.fastpath.name,
             uplinks=self._uplinks.rows(),
             networks=tuple(network.name for network in self.inventory.networks),
-            endpoints=tuple(self._attachments),
+            endpoints=(*self._attachments, *(each.name for each in self.bystanders.present)),
             connections=len(tables.connections),
             connections_at_most=tables.connections.capacity,
             mappings=len(tables.mappings),
@@ -410,30 +429,25 @@ class Daemon:
     # What goes away by itself
 
     def _watch_namespaces(self) -> None:
-        watch = NamespaceWatch()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(watch.fileno(), self._namespaces_gone, watch)
+        self._namespace_watch = watch = NamespaceWatch()
         self._undo.callback(watch.close)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(watch.fileno(), self._namespaces_gone)
         self._undo.callback(loop.remove_reader, watch.fileno())
 
-    def _namespaces_gone(self, watch: NamespaceWatch) -> None:
-        gone = watch.gone()
+    def _namespaces_gone(self) -> None:
+        gone = self._namespace_watch.gone()
         for name, attachment in list(self._attachments.items()):
-            if attachment.namespace.name in gone:
+            if attachment.namespace is not None and attachment.namespace.path in gone:
                 self._detach_soon(name, f"{attachment.namespace} is gone")
 
-    def _watch_process(self, watch: int, name: str) -> None:
-        loop = asyncio.get_running_loop()
-
-        def ended() -> None:
-            self._detach_soon(name, "its process has ended")
-
-        def forget() -> None:
-            loop.remove_reader(watch)
-            os.close(watch)
-
-        loop.add_reader(watch, ended)
-        self._attachments[name].undo.callback(forget)
+    def _watch(self, attachment: Attachment) -> None:
+        """Detach it when what it lives in goes, which may be so by now."""
+        name, namespace = attachment.endpoint.name, attachment.namespace
+        if attachment.process is not None:
+            attachment.process.watch(lambda: self._detach_soon(name, "its process has ended"))
+        elif namespace is not None and not namespace.exists():
+            self._detach_soon(name, f"{namespace} is gone")
 
     def _take_news(self) -> None:
         self._uplinks.take_news()
@@ -452,6 +466,12 @@ class Daemon:
         task = asyncio.get_running_loop().create_task(self.detach(name, why))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _names_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """What others may call it: its name, aliases and hostname."""
+    own = () if endpoint.hostname is None else (endpoint.hostname,)
+    return (endpoint.name, *endpoint.aliases, *own)
 
 
 def _read_host_resolv_conf() -> str:

@@ -225,6 +225,11 @@ class Journal:
         with self.making(MadeLink(name)):
             return links.make_macvtap(name, parent, mac)
 
+    def make_vm_tap(self, name: str, owner: int | None, *, mtu: int) -> Link:
+        """`links.make_vm_tap` in the daemon's namespace. Raises OpenError or LinkError."""
+        with self.making(MadeLink(name)):
+            return links.make_vm_tap(name, owner, mtu=mtu)
+
     def make_qdisc(self, index: int, interface: str) -> MadeQdisc:
         """`clsact.make_qdisc`, and the record of it. Raises QdiscExists, and LinkError.
 

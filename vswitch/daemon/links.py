@@ -34,6 +34,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from vswitch.daemon import netns
 from vswitch.daemon.netns import Namespace, NamespaceError
+from vswitch.devices import tap
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
 
 ETHERNET_MTU = 1500
@@ -132,12 +133,7 @@ def delete(name: str, namespace: Namespace | None = None) -> None:
     A link that is gone already is no error: veth ends go by themselves with the other's namespace.
     """
 
-    def work(kernel: _Kernel) -> None:
-        link = kernel.find(name)
-        if link is not None:
-            kernel.ask(f"delete {name}", "link", "del", tolerate=errno.ENODEV, index=link.index)
-
-    _with_netlink(work, namespace)
+    _with_netlink(lambda kernel: _delete(kernel, name), namespace)
 
 
 def make_veth(
@@ -187,6 +183,22 @@ def make_macvtap(
         return _silenced(kernel, name)
 
     return _with_netlink(work, namespace)
+
+
+def make_vm_tap(
+    name: str, owner: int | None, *, mtu: int = ETHERNET_MTU, host: Namespace | None = None
+) -> Link:
+    """Make a TAP in `host` that a virtual machine opens by its name: up and silent.
+
+    The user `owner` may open it, without one root alone. Raises OpenError or LinkError, and then
+    nothing is left of it.
+    """
+
+    def work(kernel: _Kernel) -> Link:
+        tap.make_for_another(name, owner)
+        return _silenced(kernel, name, mtu)
+
+    return _with_netlink(work, host)
 
 
 def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None:
@@ -298,16 +310,24 @@ def _dress(kernel: _Kernel, index: int, link: EndpointLink) -> None:
     )
 
 
-def _silenced(kernel: _Kernel, name: str) -> Link:
+def _silenced(kernel: _Kernel, name: str, mtu: int | None = None) -> Link:
     """Set a link up on which the host itself says nothing; where that fails, delete it."""
-    index = kernel.get(name).index
     try:
+        index = kernel.get(name).index
         _disable_ipv6(name)
+        if mtu is not None:
+            kernel.set(index, f"{name} to MTU {mtu}", mtu=mtu)
         kernel.set(index, f"{name} up without ARP", state="up", arp=False)
         return kernel.get(name)
     except BaseException:
-        kernel.ask(f"delete {name}", "link", "del", index=index)
+        _delete(kernel, name)
         raise
+
+
+def _delete(kernel: _Kernel, name: str) -> None:
+    link = kernel.find(name)
+    if link is not None:
+        kernel.ask(f"delete {name}", "link", "del", tolerate=errno.ENODEV, index=link.index)
 
 
 def _described(answer: Any) -> Link:

@@ -24,6 +24,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import socket
 import struct
 import tempfile
 import threading
@@ -38,6 +39,7 @@ NAMED = Path("/run/netns")
 """Where ip-netns(8) keeps the named namespaces."""
 
 CLONE_NEWNS = 0x0002_0000
+CLONE_NEWUTS = 0x0400_0000
 CLONE_NEWNET = 0x4000_0000
 """unshare(2) and setns(2), <linux/sched.h>."""
 
@@ -73,7 +75,8 @@ class NamespaceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A network namespace by the path that opens it. Two spellings of one path are two values."""
+    """A network namespace by the path that opens it. Two spellings of one path are two values,
+    unless made by `at`."""
 
     path: Path
 
@@ -89,6 +92,19 @@ class Namespace:
         """The namespace that process `pid` is in: right only while that process lives."""
         return cls(Path(f"/proc/{pid}/ns/net"))
 
+    @classmethod
+    def at(cls, path: Path) -> Namespace:
+        """The namespace at `path`, one spelling for all ways through symbolic links to it."""
+        return cls(path.parent.resolve() / path.name)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that it is known by, or None where it is known by name or path."""
+        match self.path.parts:
+            case ("/", "proc", number, "ns", "net") if number.isdecimal():
+                return int(number)
+        return None
+
     @property
     def name(self) -> str | None:
         """Its name under /run/netns, or None where it is known by process or path only."""
@@ -97,10 +113,20 @@ class Namespace:
     def exists(self) -> bool:
         """Is a network namespace there? A leftover file that nothing is bound over is none."""
         try:
-            with self.opened() as descriptor:
-                return fcntl.ioctl(descriptor, NS_GET_NSTYPE) == CLONE_NEWNET
-        except (NamespaceError, OSError):
+            self.require()
+        except NamespaceError:
             return False
+        return True
+
+    def require(self) -> None:
+        """Raises NamespaceError where no network namespace is there, and says what is instead."""
+        with self.opened() as descriptor:
+            try:
+                kind = fcntl.ioctl(descriptor, NS_GET_NSTYPE)
+            except OSError:
+                kind = None
+        if kind != CLONE_NEWNET:
+            raise NamespaceError(f"{self.path} is no network namespace")
 
     @contextmanager
     def opened(self) -> Iterator[int]:
@@ -182,18 +208,20 @@ def run(function: Callable[[], Result], namespace: Namespace | None) -> Result:
 
 
 class NamespaceWatch:
-    """Says which named namespaces went away. Its descriptor becomes readable when some did.
+    """Says which paths of namespaces went away. Its descriptor becomes readable when some did.
 
-    Only names are watched: a namespace that lost its name may live on in its processes, and one
-    that never had a name is watched by the pidfd of its process. The kernel queues 16384 events
-    (fs.inotify.max_queued_events), far more than anybody deletes between two rounds of a loop.
+    Only paths are watched, those under /run/netns always: a namespace that lost its path may live
+    on in its processes, and that of a process is watched by the pidfd of the process. The kernel
+    queues 16384 events (fs.inotify.max_queued_events), far more than anybody deletes between two
+    rounds of a loop.
     """
 
     def __init__(self) -> None:
         NAMED.mkdir(mode=0o755, exist_ok=True)
+        self._directories: dict[int, Path] = {}
         self._descriptor = _call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            _call("inotify_add_watch", self._descriptor, os.fsencode(NAMED), IN_DELETE)
+            self._watch(NAMED)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -202,15 +230,28 @@ class NamespaceWatch:
         """The descriptor for the event loop to wait on."""
         return self._descriptor
 
-    def gone(self) -> frozenset[str]:
-        """The names that went away since the last call, also those that are back by now."""
+    def add(self, namespace: Namespace) -> None:
+        """Tell of this one, too, which has its path elsewhere. Raises NamespaceError."""
+        directory = namespace.path.parent
+        try:
+            self._watch(directory)
+        except OSError as error:
+            raise NamespaceError(f"cannot watch {directory}: {error.strerror}") from error
+
+    def gone(self) -> frozenset[Path]:
+        """The paths that went away since the last call, also those that are back by now."""
         return frozenset(self._deleted())
 
     def close(self) -> None:
         """Stop watching."""
         os.close(self._descriptor)
 
-    def _deleted(self) -> Iterator[str]:
+    def _watch(self, directory: Path) -> None:
+        """The kernel has one watch for a directory, however often it is asked for."""
+        watch = _call("inotify_add_watch", self._descriptor, os.fsencode(directory), IN_DELETE)
+        self._directories[watch] = directory
+
+    def _deleted(self) -> Iterator[Path]:
         while True:
             try:
                 events = os.read(self._descriptor, INOTIFY_READ_BYTES)
@@ -218,10 +259,11 @@ class NamespaceWatch:
                 return
             position = 0
             while position < len(events):
-                _, mask, _, length = INOTIFY_EVENT.unpack_from(events, position)
+                watch, mask, _, length = INOTIFY_EVENT.unpack_from(events, position)
                 position += INOTIFY_EVENT.size
                 if mask & IN_DELETE:
-                    yield os.fsdecode(events[position : position + length].rstrip(b"\0"))
+                    name = os.fsdecode(events[position : position + length].rstrip(b"\0"))
+                    yield self._directories[watch] / name
                 position += length
 
 
@@ -237,6 +279,18 @@ def unshare_network() -> None:
         _mount(None, Path("/"), MS_REC | MS_SLAVE)
     except OSError as error:
         raise NamespaceError(f"cannot make a namespace: {error.strerror}") from error
+
+
+def take_hostname(name: str) -> None:
+    """Give the calling process a hostname that is its own and its children's alone.
+
+    For a process with one thread, between fork and exec. Raises NamespaceError.
+    """
+    try:
+        _call("unshare", CLONE_NEWUTS)
+        socket.sethostname(name)
+    except OSError as error:
+        raise NamespaceError(f"cannot be called {name}: {error.strerror}") from error
 
 
 def overlay_file(text: str, target: Path = RESOLV_CONF) -> None:

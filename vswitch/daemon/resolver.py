@@ -5,10 +5,11 @@ the event loop outside: a socket stays in the namespace where it was made. What 
 decided by `dataplane.responders.dns`; here its answer is carried.
 
 A forwarded query goes out from the daemon's own namespace, so that a server on the host's loopback
-can be asked. Each attempt has a socket of its own, connected to the server, with a source port of
-the kernel's choice and a fresh random identifier (RFC 5452): a forged reply has to guess both, and
-the kernel reports an unreachable server at once. Servers are asked in order; when none can say,
-the client gets SERVFAIL.
+can be asked. An endpoint may have servers of its own instead: those are asked from its namespace.
+Each attempt has a socket of its own, connected to the server, with a source port of the kernel's
+choice and a fresh random identifier (RFC 5452): a forged reply has to guess both, and the kernel
+reports an unreachable server at once. Servers are asked in order; when none can say, the client
+gets SERVFAIL.
 
 The listening socket keeps its namespace alive, so it has to be closed for the namespace to end:
 `detach` does that and returns when it is done.
@@ -25,7 +26,7 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import dns.rcode
 
@@ -66,6 +67,13 @@ Upstream: TypeAlias = tuple[IpAddress, int]
 Client: TypeAlias = tuple[str, int]
 
 
+class Asked(NamedTuple):
+    """Servers in the order in which they are asked, and from where: None is the daemon's own."""
+
+    servers: tuple[Upstream, ...]
+    origin: Namespace | None = None
+
+
 class ResolverError(Exception):
     """Listening in a namespace failed. The text is one line for the user."""
 
@@ -83,11 +91,17 @@ class Resolver:
         self.unresolved = 0
         """Queries for which no server had an answer."""
 
-    async def attach(self, namespace: Namespace, names: Callable[[], Names]) -> None:
+    async def attach(
+        self,
+        namespace: Namespace,
+        names: Callable[[], Names],
+        own_servers: Sequence[IpAddress] = (),
+    ) -> None:
         """Answer in `namespace` with what `names` returns at each query.
 
-        Clients in there reach the socket once `lo` is up; it is bound before as well.
-        Raises ResolverError, as where another program has the port in there.
+        With `own_servers`, these are asked instead of the upstreams, and from in there. Clients
+        in there reach the socket once `lo` is up; it is bound before as well. Raises
+        ResolverError, as where another program has the port in there.
         """
         try:
             listening = netns.run(_listening_socket, namespace)
@@ -97,7 +111,10 @@ class Resolver:
             raise ResolverError(
                 f"cannot listen at {ADDRESS}:{PORT} in {namespace}: {error.strerror}"
             ) from error
-        listener = _Listener(names, self._upstreams, self._timeout, self._count_unresolved)
+        asked = Asked(self._upstreams)
+        if own_servers:
+            asked = Asked(tuple((each, PORT) for each in own_servers[:SERVERS_ASKED]), namespace)
+        listener = _Listener(names, asked, self._timeout, self._count_unresolved)
         try:
             loop = asyncio.get_running_loop()
             await loop.create_datagram_endpoint(lambda: listener, sock=listening)
@@ -127,12 +144,12 @@ class _Listener(asyncio.DatagramProtocol):
     def __init__(
         self,
         names: Callable[[], Names],
-        upstreams: tuple[Upstream, ...],
+        asked: Asked,
         timeout: float,
         on_unresolved: Callable[[], None],
     ) -> None:
         self._names = names
-        self._upstreams = upstreams
+        self._asked = asked
         self._timeout = timeout
         self._on_unresolved = on_unresolved
         self._forwarding: set[asyncio.Task[None]] = set()
@@ -177,7 +194,7 @@ class _Listener(asyncio.DatagramProtocol):
         self._transport.sendto(responder.error(query, dns.rcode.REFUSED), client)
 
     async def _forward(self, query: bytes, question: bytes, client: Client) -> None:
-        for server in self._upstreams:
+        for server in self._asked.servers:
             reply = await self._ask(server, query, question)
             if reply is not None:
                 self._transport.sendto(query[:2] + reply[2:], client)
@@ -191,13 +208,22 @@ class _Listener(asyncio.DatagramProtocol):
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         identifier = secrets.token_bytes(2)
         try:
-            with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as asking:
+            with await self._asking_socket(family) as asking:
                 asking.connect((str(address), port))
                 asking.send(identifier + query[2:])
                 async with asyncio.timeout(self._timeout):
                     return await _reply_to(asking, identifier, question)
-        except OSError:
+        except (OSError, NamespaceError):
             return None
+
+    async def _asking_socket(self, family: socket.AddressFamily) -> socket.socket:
+        """One where the servers are asked from. Raises OSError or NamespaceError."""
+        origin = self._asked.origin
+
+        def make() -> socket.socket:
+            return socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+
+        return make() if origin is None else await asyncio.to_thread(netns.run, make, origin)
 
 
 def host_upstreams(resolv_conf: str) -> tuple[Upstream, ...]:

@@ -1,8 +1,12 @@
-"""Where running switches are found: one directory each, with the control socket in it."""
+"""Where running switches are found: one directory each, with the control socket in it.
+
+The output of commands that run in the background is there too, for as long as the switch runs.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +17,8 @@ RUN = Path("/run/vswitch")
 
 SOCKET = "socket"
 """The control socket's name in a switch's directory."""
+
+_LOGS = "logs"
 
 _OWNER_ONLY = 0o177
 
@@ -38,3 +44,13 @@ def listening(path: Path) -> Iterator[socket.socket]:
             yield control
         finally:
             path.unlink(missing_ok=True)
+
+
+def log_path(directory: Path, endpoint: str) -> Path:
+    """Where the output of an endpoint's command goes, given the switch's directory."""
+    return directory / _LOGS / f"{endpoint}.log"
+
+
+def remove_logs(directory: Path) -> None:
+    """Remove the output of all commands of a switch that stops."""
+    shutil.rmtree(directory / _LOGS, ignore_errors=True)

@@ -17,6 +17,7 @@ This module never configures the interface: addresses, names, namespaces and "up
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 
@@ -28,6 +29,7 @@ from vswitch.wire.offload import Offloads
 CONTROL = "/dev/net/tun"
 
 _TUNSETPERSIST = 0x400454CB  # linux/if_tun.h
+_TUNSETOWNER = 0x400454CC
 _LONGEST_NAME = 15  # IFNAMSIZ without its NUL
 
 
@@ -66,3 +68,23 @@ class TapDevice(TunDescriptor):
     def set_persistent(self, persistent: bool) -> None:
         """Whether the interface stays when this descriptor is closed. OSError where it is gone."""
         fcntl.ioctl(self._fd, _TUNSETPERSIST, int(persistent))
+
+
+def make_for_another(name: str, owner: int | None) -> None:
+    """Make the TAP `name` in the calling thread's namespace, for somebody else to open and serve.
+
+    It is persistent, and down. The user `owner` may open it, without one root alone. Raises
+    OpenError, as where there is an interface of that name.
+    """
+    try:
+        fd = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            tun.attach(fd, name, vnet_header=True, is_new=True)
+            if owner is not None:
+                fcntl.ioctl(fd, _TUNSETOWNER, owner)
+            fcntl.ioctl(fd, _TUNSETPERSIST, 1)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        reason = "there is one already" if error.errno == errno.EBUSY else error.strerror
+        raise OpenError(f"TAP {name}: {reason}") from error

@@ -37,6 +37,7 @@ _TUNSETVNETHDRSZ = 0x400454D8
 _IFF_TAP = 0x0002
 _IFF_NO_PI = 0x1000
 _IFF_VNET_HDR = 0x4000
+_IFF_TUN_EXCL = 0x8000
 _TUN_F_CSUM = 0x01
 _TUN_F_TSO4 = 0x02
 _TUN_F_TSO6 = 0x04
@@ -119,12 +120,14 @@ class TunDescriptor:
             self._fd = -1
 
 
-def attach(fd: int, name: str, *, vnet_header: bool) -> str:
+def attach(fd: int, name: str, *, vnet_header: bool, is_new: bool = False) -> str:
     """Say which interface `fd` serves, and how (TUNSETIFF); the kernel's name of it.
 
-    A macvtap's descriptor knows its interface, and passes over `name`. Raises OSError.
+    One that `is_new` is made, and EBUSY where it exists. A macvtap's descriptor knows its
+    interface, and passes over `name`. Raises OSError.
     """
-    flags = _IFF_TAP | _IFF_NO_PI | (_IFF_VNET_HDR if vnet_header else 0)
+    flags = _IFF_TAP | _IFF_NO_PI
+    flags |= (_IFF_VNET_HDR if vnet_header else 0) | (_IFF_TUN_EXCL if is_new else 0)
     answer = fcntl.ioctl(fd, _TUNSETIFF, _INTERFACE_REQUEST.pack(name.encode(), flags))
     return _name_in(answer)
 

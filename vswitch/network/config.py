@@ -38,6 +38,7 @@ from vswitch.network.model import (
     AuxiliaryAddress,
     Configuration,
     DnsSettings,
+    EndpointKind,
     EndpointRequest,
     LearntAddress,
     Network,
@@ -374,11 +375,12 @@ def _tables(document: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _request(name: str, table: EndpointTable) -> EndpointRequest:
+    own_namespace = None if table.kind is EndpointKind.VM else name
     return EndpointRequest(
         name=name,
         network=table.network,
         kind=table.kind,
-        namespace=name if table.namespace is None else table.namespace,
+        namespace=own_namespace if table.namespace is None else table.namespace,
         address=table.address,
         mac=table.mac,
         aliases=tuple(table.aliases),

@@ -17,7 +17,7 @@ Nothing is created here. The inventory knows no device, no namespace and no kern
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -33,6 +33,7 @@ from vswitch.network.model import (
     DEFAULT_NETWORK,
     Configuration,
     Endpoint,
+    EndpointKind,
     EndpointRequest,
     Network,
     NetworkRequest,
@@ -41,7 +42,12 @@ from vswitch.network.model import (
     PublicationRequest,
     Uplink,
 )
-from vswitch.network.names import host_interface, require_name
+from vswitch.network.names import (
+    ALLOWED_INTERFACE,
+    host_interface,
+    is_interface_name,
+    require_name,
+)
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress, Protocol
 
@@ -292,17 +298,29 @@ class Inventory:
         left = tuple(each for each in endpoint.publications if each not in gone)
         self._endpoints[name] = replace(endpoint, publications=left)
 
+    def reserve_name(self, name: str, network: str) -> None:
+        """Let no endpoint be called `name`: somebody is who takes no part in the switch.
+
+        `network` is what that one has instead of a network of the switch.
+
+        Raises:
+            NetworkError: it is no name, or somebody has it.
+        """
+        claim = self._claims.get(name)
+        if claim is not None:
+            raise _already_exists(claim)
+        require_name("endpoint", name)
+        self._claims[name] = _Claim(EndpointRequest(name, network), holds_name=True)
+
+    def free_name(self, name: str) -> None:
+        """The name that was reserved may be an endpoint's again."""
+        self._withdraw(self._claims[name])
+
     def _claim(self, request: EndpointRequest) -> _Claim:
         """First round: take what the request names."""
         claim = _Claim(request)
         if request.name in self._claims:
-            there = self._claims[request.name]
-            network = there.network.name if there.network else there.request.network
-            claim.errors.append(
-                NetworkError(
-                    f"endpoint with name {request.name} already exists in network {network}"
-                )
-            )
+            claim.errors.append(_already_exists(self._claims[request.name]))
             return claim
         self._claims[request.name] = claim
         claim.holds_name = True
@@ -371,6 +389,10 @@ class Inventory:
             impairments=request.impairments,
             external=request.external,
             mappings=request.mappings,
+            exposed=request.exposed,
+            dns=request.dns,
+            hostname=request.hostname,
+            owner=request.owner,
         )
 
     def _withdraw(self, claim: _Claim) -> None:
@@ -397,6 +419,8 @@ class Inventory:
                 require_name(what, name, *key)
             except NetworkError as error:
                 claim.errors.append(error)
+        if request.kind is EndpointKind.VM:
+            claim.errors += _mistakes_of_a_virtual_machine(request)
         self._check_port_name_is_free(claim)
         self._check_namespace_is_free(claim)
 
@@ -606,3 +630,20 @@ class _Claim:
         return tuple(
             publication for _, made in sorted(self.publications.items()) for publication in made
         )
+
+
+def _already_exists(holder: _Claim) -> NetworkError:
+    name, network = holder.request.name, holder.request.network
+    if holder.network is not None:
+        network = holder.network.name
+    return NetworkError(f"endpoint with name {name} already exists in network {network}")
+
+
+def _mistakes_of_a_virtual_machine(request: EndpointRequest) -> Iterator[NetworkError]:
+    """Its name is that of an interface, and there is no namespace for it to be in."""
+    if not is_interface_name(request.name):
+        message = f"{request.name} is no name for a TAP"
+        yield NetworkError(message, hint=f"allowed is {ALLOWED_INTERFACE}")
+    if request.namespace is not None:
+        message = "not allowed with kind vm: its TAP is in the host's own namespace"
+        yield NetworkError(message, key=("namespace",))

@@ -48,6 +48,9 @@ class EndpointKind(Enum):
     VETH = "veth"
     """A veth pair, whose outer end is read with AF_PACKET."""
 
+    VM = "vm"
+    """A TAP in the host's own namespace that a virtual machine opens by the endpoint's name."""
+
 
 class LearntAddress(Enum):
     """Where an uplink has its address from that the configuration does not say."""
@@ -166,6 +169,17 @@ class AuxiliaryAddress(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class ExposedPorts:
+    """Ports that an endpoint says it serves. Nothing is published by that alone."""
+
+    protocol: Protocol
+    ports: PortRange
+
+    def __str__(self) -> str:
+        return f"{self.ports}/{self.protocol.name.lower()}"
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkRequest:
     """A network as a user describes it: without a subnet one of Docker's pools is taken.
 
@@ -264,8 +278,9 @@ class EndpointRequest:
     """An endpoint as a user describes it.
 
     `namespace` is the name of the namespace it lives in, or None for one that has no name (the
-    fresh one of `vswitch run`). Without `address` it gets the lowest free one, without `mac` a
-    random one. An `external` address is the endpoint's alone, with all its ports.
+    fresh one of `vswitch run`) and for a virtual machine, which lives in none. Without `address` it
+    gets the lowest free one, without `mac` a random one. An `external` address is the endpoint's
+    alone, with all its ports.
     """
 
     name: str
@@ -279,6 +294,13 @@ class EndpointRequest:
     impairments: Impairments = UNIMPAIRED
     external: IpAddress | None = None
     mappings: tuple[StaticMapping, ...] = ()
+    exposed: tuple[ExposedPorts, ...] = ()
+    dns: tuple[IpAddress, ...] = ()
+    """Name servers that are asked for this endpoint alone; none: those of the switch."""
+    hostname: str | None = None
+    """A further name of its own, where it has one."""
+    owner: int | None = None
+    """The user who may open a virtual machine's TAP; None: root alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +318,10 @@ class Endpoint:
     impairments: Impairments = UNIMPAIRED
     external: IpAddress | None = None
     mappings: tuple[StaticMapping, ...] = ()
+    exposed: tuple[ExposedPorts, ...] = ()
+    dns: tuple[IpAddress, ...] = ()
+    hostname: str | None = None
+    owner: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

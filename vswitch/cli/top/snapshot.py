@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vswitch.cli.client import Client
-from vswitch.daemon.messages import EndpointRow, FlowRow, PortRow, StatusRow
+from vswitch.daemon.messages import FlowRow, PortRow, StatusRow
+from vswitch.daemon.messages.endpoints import EndpointRow
 from vswitch.units import Nanoseconds
 
 FLOWS_AT_MOST = 2_000

@@ -1,15 +1,21 @@
-"""Endpoints that come and go, and how bad their lines are."""
+"""Endpoints that come and go, the commands that some of them are, and how bad their lines are."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from vswitch.daemon import impairments, messages
+from vswitch.daemon import impairments, messages, wishes
 from vswitch.daemon.api import answers
 from vswitch.daemon.api.described import described
-from vswitch.daemon.daemon import Daemon
-from vswitch.network import publish
+from vswitch.daemon.bystanders import Bystander
+from vswitch.daemon.daemon import AttachError, Daemon
+from vswitch.daemon.links import LinkError
+from vswitch.daemon.messages.endpoints import EndpointBody, EndpointRow, StopBody, TapBody
+from vswitch.daemon.netns import Namespace
+from vswitch.daemon.processes import Process, ProcessError
+from vswitch.network.errors import NetworkError
 from vswitch.network.model import Endpoint, EndpointRequest
+from vswitch.network.unswitched import Unswitched
 
 
 def routes(daemon: Daemon) -> list[web.RouteDef]:
@@ -18,7 +24,10 @@ def routes(daemon: Daemon) -> list[web.RouteDef]:
     return [
         web.get("/v1/endpoints", endpoints.all),
         web.post("/v1/endpoints", endpoints.add),
+        web.get("/v1/endpoints/{name}", endpoints.one),
         web.delete("/v1/endpoints/{name}", endpoints.remove),
+        web.post("/v1/endpoints/{name}/stop", endpoints.stop),
+        web.post("/v1/taps", endpoints.add_tap),
         web.get("/v1/impairments", endpoints.impairments),
         web.put("/v1/impairments/{port}", endpoints.impair),
         web.delete("/v1/impairments/{port}", endpoints.end_impairment),
@@ -29,46 +38,98 @@ class _Endpoints:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
-    @described("Every endpoint.", rows=messages.EndpointRow)
+    @described("Every endpoint.", rows=EndpointRow)
     async def all(self, _: web.Request) -> web.Response:
-        return answers.rows([self._row(endpoint) for endpoint in self._daemon.inventory.endpoints])
+        endpoints = [self._row(each) for each in self._daemon.inventory.endpoints]
+        bystanders = [_row_beside(each) for each in self._daemon.bystanders.present]
+        return answers.rows([*endpoints, *bystanders])
+
+    @described("One endpoint.", row=EndpointRow)
+    async def one(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        bystander = self._daemon.bystanders.find(name)
+        if bystander is not None:
+            return answers.json(_row_beside(bystander))
+        return answers.json(self._row(self._daemon.inventory.endpoint(name)))
 
     @described(
-        "Attach an endpoint in the network namespace of a process, for as long as that lives.",
-        body=messages.EndpointBody,
-        row=messages.EndpointRow,
+        "Attach an endpoint in the namespace of a process, while that lives, or at a path.",
+        body=EndpointBody,
+        row=EndpointRow,
         status=201,
     )
     async def add(self, request: web.Request) -> web.Response:
-        body = await answers.body(request, messages.EndpointBody)
-        wish = EndpointRequest(
-            name=body.name or f"run-{body.pid}",
-            network=body.network,
-            kind=body.kind,
-            publish=tuple(publish.parse(spec) for spec in body.publish),
-        )
-        endpoint = await self._daemon.add_endpoint(wish, body.pid)
+        body = await answers.body(request, EndpointBody)
+        namespace = Namespace.at(body.namespace_path)
+        wish = wishes.of_endpoint(body, namespace)
+        beside = Unswitched.called(body.network)
+        if beside is None:
+            row = self._row(await self._daemon.add_endpoint(wish, namespace))
+        else:
+            row = _row_beside(await self._add_beside(wish, beside, namespace))
+        return answers.json(row, status=201)
+
+    async def _add_beside(
+        self, wish: EndpointRequest, network: Unswitched, namespace: Namespace
+    ) -> Bystander:
+        if namespace.pid is None:
+            raise _no_network_to_attach_to(network)
+        try:
+            return await self._daemon.bystanders.add(wish, network, namespace.pid)
+        except (ProcessError, LinkError) as error:
+            raise AttachError(f"endpoint {wish.name}: {error}") from error
+
+    @described("Make a TAP for a virtual machine.", body=TapBody, row=EndpointRow, status=201)
+    async def add_tap(self, request: web.Request) -> web.Response:
+        body = await answers.body(request, TapBody)
+        beside = Unswitched.called(body.network)
+        if beside is not None:
+            raise _no_network_to_attach_to(beside)
+        endpoint = await self._daemon.add_endpoint(wishes.of_tap(body), None)
         return answers.json(self._row(endpoint), status=201)
 
     @described("Detach an endpoint and forget it.")
     async def remove(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        self._daemon.inventory.endpoint(name)
-        await self._daemon.detach(name, "removed")
+        if not self._daemon.bystanders.remove(name, "removed"):
+            self._daemon.attachment(name)
+            await self._daemon.detach(name, "removed")
         return answers.nothing()
 
-    def _row(self, endpoint: Endpoint) -> messages.EndpointRow:
+    @described("End the command that an endpoint lives with.", body=StopBody)
+    async def stop(self, request: web.Request) -> web.Response:
+        body = await answers.body(request, StopBody)
+        await self._process(request.match_info["name"]).stop(body.seconds)
+        return answers.nothing()
+
+    def _process(self, name: str) -> Process:
+        bystander = self._daemon.bystanders.find(name)
+        process = bystander.process if bystander else self._daemon.attachment(name).process
+        if process is None:
+            raise NetworkError(
+                f"endpoint {name} runs no command", hint="it lives in a namespace of its own"
+            )
+        return process
+
+    def _row(self, endpoint: Endpoint) -> EndpointRow:
         network = self._daemon.network_of(endpoint)
-        return messages.EndpointRow(
+        attachment = self._daemon.attachments.get(endpoint.name)
+        namespace = attachment.namespace if attachment else None
+        process = attachment.process if attachment else None
+        return EndpointRow(
             name=endpoint.name,
             network=endpoint.network,
             kind=endpoint.kind,
-            namespace=endpoint.namespace or "",
+            namespace=_namespace_text(namespace),
+            pid=process.pid if process else None,
             address=f"{endpoint.address}/{network.subnet.prefix_length}",
             gateway=str(network.default_route),
             mac=str(endpoint.mac),
             aliases=endpoint.aliases,
+            hostname=endpoint.hostname,
             published=tuple(str(publication) for publication in endpoint.publications),
+            exposed=tuple(str(each) for each in endpoint.exposed),
+            dns=tuple(str(each) for each in endpoint.dns),
             resolv_conf=self._daemon.resolv_conf,
         )
 
@@ -88,3 +149,33 @@ class _Endpoints:
         if not self._daemon.end_impairment(name):
             return answers.problem(404, f"port {name} is not impaired")
         return answers.nothing()
+
+
+def _row_beside(bystander: Bystander) -> EndpointRow:
+    return EndpointRow(
+        name=bystander.name,
+        network=bystander.network.value,
+        kind=None,
+        namespace=_namespace_text(Namespace.of_process(bystander.process.pid)),
+        pid=bystander.process.pid,
+        address="",
+        gateway="",
+        mac="",
+        aliases=(),
+        hostname=bystander.hostname,
+        published=(),
+        exposed=(),
+        dns=(),
+        resolv_conf="",
+    )
+
+
+def _namespace_text(namespace: Namespace | None) -> str:
+    if namespace is None:
+        return ""
+    return namespace.name or str(namespace.path)
+
+
+def _no_network_to_attach_to(network: Unswitched) -> NetworkError:
+    hint = "allowed for vswitch run alone"
+    return NetworkError(f"nothing can be attached to network {network.value}", hint=hint)

@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 from vswitch.daemon.messages.base import Message as _Message
 from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
 from vswitch.impairment import LARGEST_SEED
-from vswitch.network.model import DEFAULT_NETWORK, EndpointKind
 
 CAPTURE_HEADER = "Vswitch-Capture"
 """The header of a capture's answer with the number that it can be ended by."""
@@ -28,39 +27,11 @@ LONGEST_FILTER = 4096
 NO_ADDRESS = "none"
 """Of an uplink that has not learnt one yet, or not any more."""
 
-HIGHEST_PID = 2**22
-"""proc(5), pid_max: the kernel gives no process a higher number."""
-
 
 class Problem(_Message):
     """The body of every answer that is not a success."""
 
     error: str
-
-
-class EndpointBody(_Message):
-    """A wish for an endpoint in the network namespace of a process."""
-
-    pid: int = Field(gt=0, le=HIGHEST_PID)
-    name: str | None = None
-    network: str = DEFAULT_NETWORK.name
-    kind: EndpointKind = EndpointKind.TAP
-    publish: tuple[str, ...] = ()
-
-
-class EndpointRow(_Message):
-    """An endpoint as it is."""
-
-    name: str
-    network: str
-    kind: EndpointKind
-    namespace: str
-    address: str
-    gateway: str
-    mac: str
-    aliases: tuple[str, ...]
-    published: tuple[str, ...]
-    resolv_conf: str
 
 
 class UplinkRow(_Message):

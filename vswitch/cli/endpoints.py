@@ -1,0 +1,355 @@
+"""The words of all that is about endpoints: run, attach, detach, ps, stop, logs, endpoint, tap.
+
+Names, options and help are here, and are docker run's wherever Docker has them; what a verb does is
+in `run`, `attach`, `background` and `show_endpoints`, which are imported when it is called.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vswitch.cli import complete
+from vswitch.cli.options import JsonOption, SwitchOption
+
+if TYPE_CHECKING:
+    from vswitch.daemon.messages.endpoints import EndpointWish
+
+
+class Kind(Enum):
+    """What carries the frames of an endpoint with a namespace."""
+
+    TAP = "tap"
+    VETH = "veth"
+
+
+endpoint_app = typer.Typer(
+    help="""Endpoints: what is attached to the switch's networks.
+
+    Example:  [bold]vswitch endpoint inspect web[/bold]
+    """,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+tap_app = typer.Typer(
+    help="""TAP devices for virtual machines, each a port on a network.
+
+    Example:  [bold]vswitch tap add vm1 --network front --owner 1000[/bold]
+    """,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+NetworkOption = Annotated[
+    str,
+    typer.Option(
+        *("--network", "--net"),
+        help="The network to attach to.",
+        metavar="NETWORK",
+        autocompletion=complete.networks,
+    ),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(help="The endpoint's name, which others on its network can resolve."),
+]
+IpOption = Annotated[
+    str | None, typer.Option("--ip", help="Its IPv4 address; the lowest free one if not said.")
+]
+MacOption = Annotated[
+    str | None, typer.Option("--mac-address", "--mac", help="Its MAC address.", metavar="MAC")
+]
+AliasOption = Annotated[
+    list[str] | None,
+    typer.Option("--network-alias", "--alias", help="A further name of it.", metavar="NAME"),
+]
+PublishOption = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--publish", help="Publish a port, as docker run does.", metavar="SPEC"),
+]
+ExposeOption = Annotated[
+    list[str] | None,
+    typer.Option("--expose", help="A port or range that it serves.", metavar="PORT"),
+]
+PublishAllOption = Annotated[
+    bool, typer.Option("-P", "--publish-all", help="Publish all exposed ports at random ports.")
+]
+KindOption = Annotated[
+    Kind, typer.Option("--kind", help="What carries its frames out of the namespace.")
+]
+DnsOption = Annotated[
+    list[str] | None,
+    typer.Option("--dns", help="A name server for it alone, asked from inside.", metavar="IP"),
+]
+NamesArgument = Annotated[
+    list[str],
+    typer.Argument(help="Endpoints.", metavar="NAME...", autocompletion=complete.endpoints),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put all of these into the command line."""
+    app.command(context_settings={"allow_interspersed_args": False})(run)
+    for verb in (attach, detach, ps, stop, logs):
+        app.command()(verb)
+    app.add_typer(endpoint_app, name="endpoint")
+    app.add_typer(tap_app, name="tap")
+
+
+def run(
+    command: Annotated[list[str], typer.Argument(help="What to run.", metavar="CMD...")],
+    network: NetworkOption = "bridge",
+    name: NameOption = None,
+    ip: IpOption = None,
+    mac: MacOption = None,
+    alias: AliasOption = None,
+    publish: PublishOption = None,
+    expose: ExposeOption = None,
+    publish_all: PublishAllOption = False,
+    kind: KindOption = Kind.TAP,
+    hostname: Annotated[
+        str | None, typer.Option("-h", "--hostname", help="A hostname of its own.", metavar="NAME")
+    ] = None,
+    dns: DnsOption = None,
+    detach: Annotated[
+        bool,
+        typer.Option("-d", "--detach", help="Run it in the background and print its name."),
+    ] = False,
+    rm: Annotated[  # noqa: ARG001
+        bool, typer.Option("--rm", help="Remove the endpoint when the command ends, as always.")
+    ] = True,
+    switch: SwitchOption = None,
+) -> None:
+    """Run a command in a fresh namespace attached to the running switch.
+
+    The endpoint is gone when the command ends; its exit status is this command's. On network host
+    the command stays in the host's namespace, on network none it has nothing but a loopback.
+
+    Example:  [bold]vswitch run --network front --name web -p 8080:80 -- python3 -m http.server
+    80[/bold]
+
+    Example:  [bold]vswitch run -d --network front --name db --expose 5432 -- ./database[/bold]
+    """
+    from vswitch.cli import run as verb
+
+    wish = _wish(network, name, ip, mac, alias, publish, expose, publish_all, kind, dns, hostname)
+    raise typer.Exit(verb.run(command, wish, switch, in_background=detach))
+
+
+def attach(
+    namespace: Annotated[
+        str,
+        typer.Argument(
+            help="A name that ip netns lists, a path with a / in it, or the id of a process.",
+            metavar="NAMESPACE",
+        ),
+    ],
+    network: NetworkOption = "bridge",
+    name: NameOption = None,
+    ip: IpOption = None,
+    mac: MacOption = None,
+    alias: AliasOption = None,
+    publish: PublishOption = None,
+    expose: ExposeOption = None,
+    publish_all: PublishAllOption = False,
+    kind: KindOption = Kind.TAP,
+    dns: DnsOption = None,
+    switch: SwitchOption = None,
+) -> None:
+    """Attach a network namespace that exists: it gets an eth0, a way out and names.
+
+    The endpoint is detached when the namespace loses its name or path, or the process ends; the
+    namespace itself is left as it was.
+
+    Example:  [bold]ip netns add lab && vswitch attach lab --network front --name web[/bold]
+
+    Example:  [bold]vswitch attach /proc/4711/ns/net --network front --ip 172.18.0.9[/bold]
+    """
+    from vswitch.cli import attach as verb
+
+    wish = _wish(network, name, ip, mac, alias, publish, expose, publish_all, kind, dns)
+    verb.attach(namespace, wish, switch)
+
+
+def detach(names: NamesArgument, switch: SwitchOption = None) -> None:
+    """Take endpoints off the switch; what lives in their namespaces goes on without them.
+
+    Example:  [bold]vswitch detach web[/bold]
+    """
+    from vswitch.cli import attach as verb
+
+    verb.detach(names, switch)
+
+
+def ps(
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only their names.")] = False,
+    json: JsonOption = False,
+    switch: SwitchOption = None,
+) -> None:
+    """List the endpoints: the same as vswitch endpoint ls.
+
+    Example:  [bold]vswitch ps[/bold]
+    """
+    from vswitch.cli import show_endpoints as verb
+
+    verb.ls(switch, quiet=quiet, json=json)
+
+
+def stop(
+    names: NamesArgument,
+    time: Annotated[
+        float, typer.Option("-t", "--time", help="Seconds before it is killed.", min=0, max=20)
+    ] = 10,
+    switch: SwitchOption = None,
+) -> None:
+    """End the commands of endpoints: SIGTERM, and SIGKILL where that has not helped in time.
+
+    Example:  [bold]vswitch stop web[/bold]
+    """
+    from vswitch.cli import background as verb
+
+    verb.stop(names, time, switch)
+
+
+def logs(
+    name: Annotated[str, typer.Argument(help="An endpoint.", metavar="NAME")],
+    switch: SwitchOption = None,
+) -> None:
+    """Print what a command in the background has said. It is kept while the switch runs.
+
+    Example:  [bold]vswitch logs web[/bold]
+    """
+    from vswitch.cli import background as verb
+
+    verb.logs(name, switch)
+
+
+@endpoint_app.command("ls")
+def endpoint_ls(
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only their names.")] = False,
+    json: JsonOption = False,
+    switch: SwitchOption = None,
+) -> None:
+    """List the endpoints, with those on networks host and none.
+
+    Example:  [bold]vswitch endpoint ls --json[/bold]
+    """
+    from vswitch.cli import show_endpoints as verb
+
+    verb.ls(switch, quiet=quiet, json=json)
+
+
+@endpoint_app.command("inspect")
+def endpoint_inspect(names: NamesArgument, switch: SwitchOption = None) -> None:
+    """Print all that is known of endpoints, as JSON.
+
+    Example:  [bold]vswitch endpoint inspect web[/bold]
+    """
+    from vswitch.cli import show_endpoints as verb
+
+    verb.inspect(names, switch)
+
+
+@endpoint_app.command("rm")
+def endpoint_rm(names: NamesArgument, switch: SwitchOption = None) -> None:
+    """Take endpoints off the switch: the same as vswitch detach.
+
+    Example:  [bold]vswitch endpoint rm web[/bold]
+    """
+    from vswitch.cli import attach as verb
+
+    verb.detach(names, switch)
+
+
+@tap_app.command("add")
+def tap_add(
+    name: Annotated[
+        str, typer.Argument(help="The TAP's name, and the endpoint's.", metavar="NAME")
+    ],
+    network: NetworkOption = "bridge",
+    ip: IpOption = None,
+    mac: MacOption = None,
+    alias: AliasOption = None,
+    publish: PublishOption = None,
+    expose: ExposeOption = None,
+    publish_all: PublishAllOption = False,
+    owner: Annotated[
+        str | None,
+        typer.Option(help="The user, by name or number, who may open it.", show_default="root"),
+    ] = None,
+    switch: SwitchOption = None,
+) -> None:
+    """Make a TAP for a virtual machine, and print the addresses that are reserved for its guest.
+
+    The guest gives itself its address; the host has none on the TAP. It lasts while the switch
+    runs. QEMU opens it by its name:
+
+    \b
+      -netdev tap,id=net,ifname=NAME,script=no,downscript=no
+      -device virtio-net-pci,netdev=net,mac=MAC
+
+    Example:  [bold]vswitch tap add vm1 --network front --owner 1000[/bold]
+    """
+    from vswitch.cli import attach as verb
+
+    common = _common(network, name, ip, mac, alias, publish, expose, publish_all)
+    verb.add_tap(common, owner, switch)
+
+
+@tap_app.command("rm")
+def tap_rm(names: NamesArgument, switch: SwitchOption = None) -> None:
+    """Remove TAPs, also from under a virtual machine that has them open.
+
+    Example:  [bold]vswitch tap rm vm1[/bold]
+    """
+    from vswitch.cli import attach as verb
+
+    verb.detach(names, switch)
+
+
+def _common(
+    network: str,
+    name: str | None,
+    ip: str | None,
+    mac: str | None,
+    alias: list[str] | None,
+    publish: list[str] | None,
+    expose: list[str] | None,
+    publish_all: bool,
+) -> dict[str, Any]:
+    """The fields of `messages.endpoints.Wish`."""
+    return {
+        "network": network,
+        "name": name,
+        "address": ip,
+        "mac": mac,
+        "aliases": tuple(alias or ()),
+        "publish": tuple(publish or ()),
+        "expose": tuple(expose or ()),
+        "publish_all": publish_all,
+    }
+
+
+def _wish(
+    network: str,
+    name: str | None,
+    ip: str | None,
+    mac: str | None,
+    alias: list[str] | None,
+    publish: list[str] | None,
+    expose: list[str] | None,
+    publish_all: bool,
+    kind: Kind,
+    dns: list[str] | None,
+    hostname: str | None = None,
+) -> EndpointWish:
+    from vswitch.daemon.messages.endpoints import EndpointWish
+    from vswitch.network.model import EndpointKind
+
+    common = _common(network, name, ip, mac, alias, publish, expose, publish_all)
+    return EndpointWish(
+        **common, kind=EndpointKind(kind.value), dns=tuple(dns or ()), hostname=hostname
+    )

@@ -1,0 +1,99 @@
+"""Endpoints as they are wished for, and as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from vswitch.daemon.messages.base import Message
+from vswitch.network.model import DEFAULT_NETWORK, EndpointKind
+
+HIGHEST_PID = 2**22
+"""proc(5), pid_max: the kernel gives no process a higher number."""
+
+HIGHEST_UID = 2**32 - 2
+"""The kernel's own -1 means "nobody said"."""
+
+LONGEST_STOP_SECONDS = 20
+"""How long a command may take to end by itself before it is killed."""
+
+
+class Wish(Message):
+    """What an endpoint is to be, wherever it lives; addresses and ports in Docker's spelling."""
+
+    name: str | None = None
+    network: str = DEFAULT_NETWORK.name
+    address: str | None = None
+    mac: str | None = None
+    aliases: tuple[str, ...] = ()
+    publish: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
+    publish_all: bool = False
+    """Publish every exposed port at a host port of the switch's choice."""
+
+
+class EndpointWish(Wish):
+    """What an endpoint with a namespace is to be, whichever that is."""
+
+    kind: EndpointKind = EndpointKind.TAP
+    dns: tuple[str, ...] = ()
+    hostname: str | None = None
+
+
+class EndpointBody(EndpointWish):
+    """A wish for an endpoint in a namespace that exists: a process's, or the one at a path.
+
+    That of a process is attached for as long as the process lives.
+    """
+
+    pid: int | None = Field(default=None, gt=0, le=HIGHEST_PID)
+    path: str | None = Field(default=None, pattern="^/")
+
+    @model_validator(mode="after")
+    def _lives_in_one_namespace(self) -> Self:
+        if (self.pid is None) == (self.path is None):
+            raise ValueError("allowed is either the pid of a process, or the path of a namespace")
+        if self.kind is EndpointKind.VM:
+            raise ValueError("a virtual machine lives in no namespace: ask /v1/taps for its TAP")
+        return self
+
+    @property
+    def namespace_path(self) -> Path:
+        """What opens the namespace."""
+        return Path(self.path or f"/proc/{self.pid}/ns/net")
+
+
+class TapBody(Wish):
+    """A wish for a TAP in the host's namespace, which a virtual machine opens by its name."""
+
+    name: str
+    owner: int | None = Field(default=None, ge=0, le=HIGHEST_UID)
+
+
+class StopBody(Message):
+    """A wish that an endpoint's command ends, by SIGKILL where it has not after so long."""
+
+    seconds: float = Field(default=10, ge=0, le=LONGEST_STOP_SECONDS)
+
+
+class EndpointRow(Message):
+    """An endpoint as it is. On networks `host` and `none` there is no address and no gateway."""
+
+    name: str
+    network: str
+    kind: EndpointKind | None
+    namespace: str
+    """Its name under /run/netns, or its path; empty for a virtual machine."""
+    pid: int | None
+    """The process that it lives and ends with."""
+    address: str
+    gateway: str
+    mac: str
+    aliases: tuple[str, ...]
+    hostname: str | None
+    published: tuple[str, ...]
+    exposed: tuple[str, ...]
+    dns: tuple[str, ...]
+    resolv_conf: str

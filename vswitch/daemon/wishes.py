@@ -1,0 +1,92 @@
+"""From what a client spells to what the inventory is asked for, with Docker's words for mistakes.
+
+Theory of operation. A body of the API carries texts; here each becomes a value, or a NetworkError
+that says in Docker's words which one is wrong. Whether an address or a port is free is for the
+inventory to say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vswitch.daemon.messages.endpoints import EndpointBody, TapBody, Wish
+from vswitch.daemon.netns import Namespace
+from vswitch.network import expose, publish
+from vswitch.network.errors import NetworkError
+from vswitch.network.model import EndpointKind, EndpointRequest
+from vswitch.network.names import is_name
+from vswitch.wire.values import IpAddress, MacAddress
+
+
+def of_endpoint(body: EndpointBody, namespace: Namespace) -> EndpointRequest:
+    """What `body` asks for, in that namespace. Raises NetworkError.
+
+    Without a name of its own an endpoint is called after its namespace, or after its process.
+    """
+    after = f"run-{namespace.pid}" if namespace.pid is not None else namespace.path.name
+    return replace(
+        _common(body, body.name or after),
+        kind=body.kind,
+        namespace=namespace.name,
+        dns=tuple(_server(each) for each in body.dns),
+        hostname=None if body.hostname is None else _hostname(body.hostname),
+    )
+
+
+def of_tap(body: TapBody) -> EndpointRequest:
+    """What `body` asks for. Raises NetworkError."""
+    return replace(_common(body, body.name), kind=EndpointKind.VM, owner=body.owner)
+
+
+def _common(wish: Wish, name: str) -> EndpointRequest:
+    published = tuple(publish.parse(spec) for spec in wish.publish)
+    exposed = dict.fromkeys(
+        (*(expose.parse(spec) for spec in wish.expose), *expose.exposed_by(published))
+    )
+    if wish.publish_all:
+        published += tuple(expose.publish_all(exposed, published))
+    return EndpointRequest(
+        name,
+        wish.network,
+        address=None if wish.address is None else _address(wish.address),
+        mac=None if wish.mac is None else _mac(wish.mac),
+        aliases=wish.aliases,
+        publish=published,
+        exposed=tuple(exposed),
+    )
+
+
+def _address(text: str) -> IpAddress:
+    try:
+        address = IpAddress.parse(text)
+    except ValueError:
+        raise NetworkError(f"invalid IPv4 address: {text}") from None
+    if address.version != 4:
+        raise NetworkError(f"invalid IPv4 address: {text}")
+    return address
+
+
+def _mac(text: str) -> MacAddress:
+    """One that a station may have: no group's, and not that of nobody."""
+    try:
+        mac = MacAddress.parse(text.strip())
+    except ValueError:
+        raise NetworkError(f"{text} is not a valid mac address") from None
+    if mac.is_multicast or mac.is_zero:
+        hint = "a station's own is neither a group's nor all zero"
+        raise NetworkError(f"{text} is not a valid mac address", hint=hint)
+    return mac
+
+
+def _server(text: str) -> IpAddress:
+    try:
+        return IpAddress.parse(text)
+    except ValueError:
+        raise NetworkError(f"{text} is not an ip address", hint="of a name server") from None
+
+
+def _hostname(text: str) -> str:
+    """Docker's rule for a hostname, which is that of an endpoint's name here."""
+    if not is_name(text):
+        raise NetworkError(f"invalid hostname format: {text}")
+    return text

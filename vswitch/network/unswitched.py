@@ -1,0 +1,49 @@
+"""Docker's two networks that the switch takes no part in: `host` and `none`.
+
+A command on `host` uses the host's own network, one on `none` has nothing but its loopback. Both
+are known by name, like endpoints, and hold nothing else of the switch's.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from vswitch.network.errors import NetworkError
+from vswitch.network.model import EndpointRequest
+
+
+class Unswitched(Enum):
+    """A network that is none of the switch's."""
+
+    HOST = "host"
+    NONE = "none"
+
+    @classmethod
+    def called(cls, name: str) -> Unswitched | None:
+        """The one of that name, None for any other network."""
+        return next((each for each in cls if each.value == name), None)
+
+
+def require_nothing_of_ours(request: EndpointRequest) -> None:
+    """Refuse what only a network of the switch can give, in Docker's words.
+
+    Published ports are no mistake: Docker passes over them there.
+
+    Raises:
+        NetworkError: the first such thing.
+    """
+    if request.address is not None:
+        raise NetworkError(
+            "user-specified IP address is supported on user-defined networks only",
+            key=("address",),
+        )
+    if request.aliases:
+        raise NetworkError(
+            "network-scoped aliases are only supported for user-defined networks",
+            key=("aliases",),
+        )
+    if request.mac is not None:
+        raise NetworkError("conflicting options: mac-address and the network mode", key=("mac",))
+    if request.dns:
+        hint = f"on network {request.network} the host's own resolv.conf holds"
+        raise NetworkError("conflicting options: dns and the network mode", hint=hint, key=("dns",))
