@@ -218,6 +218,11 @@ class Lab:
         """Take an endpoint out of the configuration again."""
         del self._endpoints[name]
 
+    def add_machine(self, name: str, **keys: object) -> None:
+        """Put a virtual machine into the configuration: on `front`, with a TAP of that name."""
+        keys = {"network": "front", "kind": "vm", **keys}
+        self._endpoints.append(_table(f"endpoints.{name}", keys))
+
     def add_uplink(self, name: str, interface: str, **keys: object) -> None:
         """Put a further uplink into the configuration."""
         self._tables.append(_table(f"uplinks.{name}", {"interface": interface, **keys}))
@@ -305,8 +310,8 @@ class Lab:
         return self.command("run", "--network", "front", *options, "--")
 
     def command(self, verb: str, *arguments: str) -> tuple[str, ...]:
-        """The words of a command about this lab's switch."""
-        return (VSWITCH, verb, "--switch", self.name, *arguments)
+        """The words of a command about this lab's switch; `verb` may be two: `endpoint ls`."""
+        return (VSWITCH, *verb.split(), "--switch", self.name, *arguments)
 
     # The control socket
 

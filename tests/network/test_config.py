@@ -299,7 +299,7 @@ def test_file_is_read_and_blamed_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as refused:
         config.load(path)
     assert str(refused.value) == (
-        f'{path}: endpoints.web.kind: found "tun": allowed is "tap", "veth" or "vm"'
+        f'{path}: endpoints.web.kind: found "tun": allowed is "tap" or "veth" or "vm"'
     )
 
 

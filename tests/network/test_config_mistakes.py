@@ -312,8 +312,8 @@ MISTAKES = [
         'endpoints.web.network: found "x": network x not found (there is bridge, front, back)',
     ),
     ('"front"', "1", "endpoints.web.network: found 1: allowed is the name of a network"),
-    ('"veth"', '"tun"', 'endpoints.web.kind: found "tun": allowed is "tap", "veth" or "vm"'),
-    ('"veth"', "[]", 'endpoints.web.kind: found []: allowed is "tap", "veth" or "vm"'),
+    ('"veth"', '"tun"', 'endpoints.web.kind: found "tun": allowed is "tap" or "veth" or "vm"'),
+    ('"veth"', "[]", 'endpoints.web.kind: found []: allowed is "tap" or "veth" or "vm"'),
     (
         '"webspace"',
         '"web/space"',
