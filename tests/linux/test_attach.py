@@ -48,9 +48,7 @@ def sleeper(lab: Lab) -> Iterator[subprocess.Popen[str]]:
     """A process in the guest's namespace; nsenter becomes it, so that its id is its own."""
     net = f"--net=/run/netns/{lab.namespace('guest')}"
     with subprocess.Popen(["nsenter", net, "sleep", "60"], text=True) as process:
-        eventually(
-            lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n", "it sleeps"
-        )
+        eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n", "it sleeps")
         yield process
         process.kill()
 
