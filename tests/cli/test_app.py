@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 VERBS = [
     *("up", "run", "status", "flows", "mappings", "fdb", "neighbours", "ports"),
     *("top", "events", "graph", "capture", "recorder", "network", "demo"),
+    *("attach", "detach", "ps", "stop", "logs", "endpoint", "tap"),
 ]
 
 
@@ -38,6 +39,13 @@ def test_help_of_a_verb_has_an_example(vswitch: Vswitch, verb: str) -> None:
         ("up",),
         ("run",),
         ("run", "--network"),
+        ("run", "--nam", "web", "true"),
+        ("run", "--kind", "vm", "true"),
+        ("attach",),
+        ("detach",),
+        ("stop", "web", "-t", "21"),
+        ("endpoint", "fly"),
+        ("tap", "add"),
         ("flows", "extra"),
     ],
 )

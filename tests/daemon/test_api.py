@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import socket
 import subprocess
 import threading
@@ -221,6 +222,11 @@ def test_body_that_is_no_json_object_is_refused(api: Served, body: bytes) -> Non
         ("pid", 2**31),
         ("pid", 10**30),
         ("pid", [1]),
+        ("path", "netns"),
+        ("path", 5),
+        ("address", 5),
+        ("aliases", "www"),
+        ("publish_all", "all"),
         ("name", 5),
         ("network", None),
         ("kind", "bridge"),
@@ -251,6 +257,104 @@ def test_wish_that_cannot_be_granted_is_refused_in_dockers_words(
     answer = api.ask("POST", "/v1/endpoints", {"pid": 1, "network": "front", **wish})
     assert answer.status == status
     assert told in answer.problem
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ({}, "either the pid of a process, or the path of a namespace"),
+        ({"pid": 1, "path": "/run/netns/x"}, "either the pid of a process, or the path"),
+        ({"pid": 1, "kind": "vm"}, "a virtual machine lives in no namespace"),
+    ],
+)
+def test_endpoint_lives_in_one_namespace(api: Served, place: dict[str, object], told: str) -> None:
+    answer = api.ask("POST", "/v1/endpoints", {"network": "front", **place})
+    assert answer.status == 400
+    assert told in answer.problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("name", None), ("owner", -1), ("owner", "root"), ("dns", ["192.0.2.1"]), ("pid", 1)],
+)
+def test_wrong_value_of_a_tap_is_refused_with_its_key(api: Served, key: str, value: object) -> None:
+    answer = api.ask("POST", "/v1/taps", {"name": "vm1", key: value})
+    assert answer.status == 400
+    assert answer.problem.startswith(key)
+
+
+@pytest.mark.parametrize("seconds", [-1, 21, "long", None])
+def test_command_is_not_given_any_time_to_stop(api: Served, seconds: object) -> None:
+    answer = api.ask("POST", "/v1/endpoints/web/stop", {"seconds": seconds})
+    assert answer.status == 400
+    assert answer.problem.startswith("seconds")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "nobody"), ("POST", "nobody/stop")])
+def test_endpoint_that_is_not_there_is_not_found(api: Served, method: str, path: str) -> None:
+    answer = api.ask(method, f"/v1/endpoints/{path}", {})
+    assert (answer.status, answer.problem) == (404, "endpoint nobody not found")
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+def test_command_on_network_host_is_listed_until_it_ends(
+    api: Served, sleeper: subprocess.Popen[bytes]
+) -> None:
+    wish = {"pid": sleeper.pid, "network": "host", "name": "beside"}
+    answer = api.ask("POST", "/v1/endpoints", wish)
+    assert answer.status == 201
+    assert api.ask("GET", "/v1/endpoints").body == [answer.body]
+    assert api.ask("GET", "/v1/endpoints/beside").body == answer.body
+    assert answer.body["pid"] == sleeper.pid
+    again = api.ask("POST", "/v1/endpoints", {**wish, "network": "front"})
+    assert (again.status, again.problem) == (
+        409,
+        "endpoint with name beside already exists in network host",
+    )
+    assert api.ask("POST", "/v1/endpoints/beside/stop", {}).status == 204
+    assert sleeper.wait(PATIENCE) == -signal.SIGTERM
+    for _ in range(100):
+        if not api.ask("GET", "/v1/endpoints").body:
+            return
+        time.sleep(0.02)
+    pytest.fail("it is listed still after two seconds")
+
+
+def test_command_on_network_host_may_be_forgotten_and_goes_on(
+    api: Served, sleeper: subprocess.Popen[bytes]
+) -> None:
+    wish = {"pid": sleeper.pid, "network": "host", "name": "beside"}
+    for _ in range(2):
+        assert api.ask("POST", "/v1/endpoints", wish).status == 201
+        assert api.ask("DELETE", "/v1/endpoints/beside").status == 204
+    assert api.ask("GET", "/v1/endpoints").body == []
+    assert sleeper.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"address": "172.18.0.9"}, "user-specified IP address is supported on user-defined"),
+        ({"aliases": ["www"]}, "network-scoped aliases are only supported for user-defined"),
+        ({"mac": "02:00:00:00:00:09"}, "conflicting options: mac-address and the network mode"),
+        ({"dns": ["192.0.2.1"]}, "conflicting options: dns and the network mode"),
+        ({"pid": None, "path": "/run/netns/x"}, "nothing can be attached to network none"),
+    ],
+)
+def test_network_that_is_not_the_switchs_gives_nothing_of_the_switchs(
+    api: Served, sleeper: subprocess.Popen[bytes], wish: dict[str, object], told: str
+) -> None:
+    wish = {"pid": sleeper.pid, "network": "none", "name": "beside", **wish}
+    answer = api.ask("POST", "/v1/endpoints", wish)
+    assert answer.status == 409
+    assert told in answer.problem
+    assert api.ask("GET", "/v1/endpoints").body == []
 
 
 def test_process_that_has_ended_gets_no_endpoint_and_keeps_no_name(api: Served) -> None:

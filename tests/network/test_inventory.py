@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vswitch.network import publish
+from vswitch.network import expose, publish
 from vswitch.network.errors import ForbiddenError, NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
@@ -647,3 +647,55 @@ def test_nothing_is_published_for_who_is_not_there(inventory: Inventory) -> None
         inventory.publish("web", asked("8080:80"))
     with pytest.raises(NetworkError, match=r"^endpoint web not found$"):
         inventory.unpublish("web", ())
+
+
+# Names beside the switch, virtual machines
+
+
+def test_name_of_somebody_beside_the_switch_is_no_endpoints(inventory: Inventory) -> None:
+    inventory.reserve_name("beside", "host")
+    taken = "endpoint with name beside already exists in network host"
+    assert reasons(inventory, wanted("beside")) == [taken]
+    with pytest.raises(NetworkError, match=taken):
+        inventory.reserve_name("beside", "none")
+    assert inventory.endpoints == ()
+    inventory.free_name("beside")
+    assert reasons(inventory, wanted("beside")) == []
+
+
+def test_name_of_an_endpoint_is_not_reserved_and_neither_is_what_is_none(
+    inventory: Inventory,
+) -> None:
+    inventory.add_endpoint(wanted("web"))
+    with pytest.raises(NetworkError, match="endpoint with name web already exists in network"):
+        inventory.reserve_name("web", "host")
+    with pytest.raises(NetworkError, match="Invalid endpoint name"):
+        inventory.reserve_name("a b", "host")
+    inventory.reserve_name("a", "host")
+
+
+def machine(name: str, **keys: str) -> EndpointRequest:
+    return replace(wanted(name, **keys), kind=EndpointKind.VM)  # type: ignore[arg-type]
+
+
+def test_virtual_machine_is_called_as_its_tap_and_lives_in_no_namespace(
+    inventory: Inventory,
+) -> None:
+    endpoint = inventory.add_endpoint(machine("vm1"))
+    assert (endpoint.kind, endpoint.namespace) == (EndpointKind.VM, None)
+    assert endpoint.address == IpAddress.parse("172.18.0.2")
+    assert reasons(inventory, machine("a-name-too-long-for-a-link")) == [
+        "a-name-too-long-for-a-link is no name for a TAP"
+    ]
+    assert reasons(inventory, machine("vm2", namespace="vm2")) == [
+        "not allowed with kind vm: its TAP is in the host's own namespace"
+    ]
+
+
+def test_endpoint_is_all_that_was_asked_for(inventory: Inventory) -> None:
+    exposed = (expose.parse("80"),)
+    server = IpAddress.parse("192.0.2.53")
+    request = replace(wanted("web"), exposed=exposed, dns=(server,), hostname="www", owner=7)
+    endpoint = inventory.add_endpoint(request)
+    assert (endpoint.exposed, endpoint.dns) == (exposed, (server,))
+    assert (endpoint.hostname, endpoint.owner) == ("www", 7)

@@ -1,0 +1,95 @@
+"""From a body of the interface to a request: what it is called, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vswitch.daemon import wishes
+from vswitch.daemon.messages.endpoints import EndpointBody, TapBody
+from vswitch.daemon.netns import Namespace
+from vswitch.network.errors import NetworkError
+from vswitch.network.model import EndpointKind, EndpointRequest
+from vswitch.wire.values import IpAddress, MacAddress
+
+
+def request(**keys: Any) -> EndpointRequest:
+    body = EndpointBody(**({"pid": 7} | keys))
+    return wishes.of_endpoint(body, Namespace.at(body.namespace_path))
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "namespace"),
+    [
+        ({"pid": 7}, "run-7", None),
+        ({"pid": None, "path": "/run/netns/lab"}, "lab", "lab"),
+        ({"pid": None, "path": "/srv/sandboxes/4f"}, "4f", None),
+        ({"pid": None, "path": "/proc/7/ns/net"}, "run-7", None),
+        ({"pid": None, "path": "/run/netns/lab", "name": "web"}, "web", "lab"),
+    ],
+)
+def test_endpoint_without_a_name_is_called_after_what_it_lives_in(
+    place: dict[str, Any], name: str, namespace: str | None
+) -> None:
+    found = request(**place)
+    assert (found.name, found.namespace) == (name, namespace)
+
+
+def test_every_text_becomes_a_value() -> None:
+    found = request(
+        kind="veth",
+        network="front",
+        address="172.18.0.9",
+        mac="02:00:00:00:00:09",
+        aliases=("www",),
+        dns=("192.0.2.53", "2001:db8::53"),
+        hostname="inner",
+    )
+    assert found.kind is EndpointKind.VETH
+    assert (found.address, found.mac) == (
+        IpAddress.parse("172.18.0.9"),
+        MacAddress.parse("02:00:00:00:00:09"),
+    )
+    assert [str(server) for server in found.dns] == ["192.0.2.53", "2001:db8::53"]
+    assert (found.network, found.aliases, found.hostname) == ("front", ("www",), "inner")
+
+
+def test_published_ports_are_exposed_and_exposed_ones_published_where_all_are() -> None:
+    found = request(publish=("8080:80",), expose=("80", "90"), publish_all=True)
+    assert [str(each) for each in found.exposed] == ["80/tcp", "90/tcp"]
+    assert [each.endpoint_ports.first for each in found.publish] == [80, 90]
+    assert [each.chooses_host_port for each in found.publish] == [False, True]
+
+
+def test_tap_is_a_virtual_machines_and_has_an_owner() -> None:
+    found = wishes.of_tap(TapBody(name="vm1", network="front", owner=1000))
+    assert (found.name, found.kind, found.owner) == ("vm1", EndpointKind.VM, 1000)
+    assert found.namespace is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"address": "172.18.0.256"}, "invalid IPv4 address: 172.18.0.256"),
+        ({"address": "fd00::1"}, "invalid IPv4 address: fd00::1"),
+        ({"mac": "00:00"}, "00:00 is not a valid mac address"),
+        ({"mac": "00:00:00:00:00:00"}, "00:00:00:00:00:00 is not a valid mac address"),
+        ({"mac": "ff:ff:ff:ff:ff:ff"}, "ff:ff:ff:ff:ff:ff is not a valid mac address"),
+        ({"dns": ("resolver",)}, "resolver is not an ip address"),
+        ({"hostname": "-x"}, "invalid hostname format: -x"),
+        ({"publish": ("80:http",)}, "invalid containerPort: http"),
+        ({"expose": ("http",)}, "invalid range format for --expose: http"),
+    ],
+)
+def test_mistake_is_told_in_dockers_words(keys: dict[str, Any], told: str) -> None:
+    with pytest.raises(NetworkError) as refusal:
+        request(**keys)
+    assert str(refusal.value) == told
+
+
+def test_path_through_a_link_leads_to_the_same_namespace(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert Namespace.at(tmp_path / "link" / "x") == Namespace.at(tmp_path / "real" / "x")
