@@ -30,9 +30,6 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     HOST_HAS.clear()
     served = Served(tmp_path)
     try:
-        assert served.daemon is not None
-        for network in served.daemon.inventory.networks:
-            served.daemon.networks.begin(network)
         yield served
     finally:
         served.close()

@@ -84,8 +84,8 @@ def test_operation_says_what_it_takes_and_answers(told: dict[str, Any]) -> None:
     assert schema_of(flows) == {"type": "array", "items": items}
     remove = told["paths"]["/v1/endpoints/{name}"]["delete"]
     assert "content" not in remove["responses"]["204"]
-    body = told["components"]["schemas"]["EndpointBody"]
-    assert body["required"] == ["pid"]
+    body = told["components"]["schemas"]["TapBody"]
+    assert body["required"] == ["name"]
     assert body["additionalProperties"] is False
 
 
