@@ -93,7 +93,7 @@ def _attach(lab: FaultyLab, kind: str) -> str:
     return told
 
 
-@pytest.mark.parametrize(("kind", "steps"), [("tap", 14), ("veth", 15), ("process", 14), ("vm", 8)])
+@pytest.mark.parametrize(("kind", "steps"), [("tap", 12), ("veth", 15), ("process", 12), ("vm", 8)])
 def test_endpoint_that_cannot_be_attached_whole_leaves_nothing(
     lab: FaultyLab, kind: str, steps: int
 ) -> None:
