@@ -221,7 +221,7 @@ class Lab:
     def add_machine(self, name: str, **keys: object) -> None:
         """Put a virtual machine into the configuration: on `front`, with a TAP of that name."""
         keys = {"network": "front", "kind": "vm", **keys}
-        self._endpoints.append(_table(f"endpoints.{name}", keys))
+        self._endpoints[name] = _table(f"endpoints.{name}", keys)
 
     def add_uplink(self, name: str, interface: str, **keys: object) -> None:
         """Put a further uplink into the configuration."""

@@ -18,8 +18,6 @@ import pytest
 
 from tests.linux import services
 from tests.linux.lab import OUTSIDE, UPLINK, WEB, Lab, eventually
-from vswitch.daemon import links
-from vswitch.daemon.netns import Namespace
 from vswitch.devices.tap import TapDevice
 
 pytestmark = pytest.mark.linux
@@ -51,11 +49,9 @@ def virtual_machine(lab: Lab, tap: str, mac: str) -> Iterator[None]:
     with ExitStack() as undo:
         outer = lab.call("host", lambda: TapDevice.open(tap))
         undo.callback(outer.close)
-        inner = lab.call("host", lambda: TapDevice.open("vm%d"))
+        inner = lab.call("guest", lambda: TapDevice.open("eth0"))
         undo.callback(inner.close)
-        host, guest = (Namespace.named(lab.namespace(role)) for role in ("host", "guest"))
-        links.move(inner.interface, guest, source=host)
-        lab.run("guest", "ip", "link", "set", inner.interface, "name", "eth0", "address", mac)
+        lab.run("guest", "ip", "link", "set", "eth0", "address", mac)
         lab.run("guest", "ip", "link", "set", "eth0", "up")
         lab.run("guest", "ip", "address", "add", f"{VM}/16", "dev", "eth0")
         lab.run("guest", "ip", "route", "add", "default", "via", "172.18.0.1")
