@@ -32,7 +32,7 @@ class PublishingLab:
     def __enter__(self) -> PublishingLab:
         daemon = self.daemon
         uplink = daemon.configuration.uplinks[0]
-        mac = daemon.inventory.allocate_mac()
+        mac = daemon.inventory.allocate_mac("uplink")
         daemon._outside[uplink.name] = assembly.add_outside(daemon.switch, uplink, mac, 1500).number
         for network in daemon.inventory.networks:
             daemon.networks.begin(network)
