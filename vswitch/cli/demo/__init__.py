@@ -64,7 +64,8 @@ def demo() -> int:
         except Interrupted as interrupted:
             _ignore_signals()
             name = signal.Signals(interrupted.number).name
-            screen.say(f"Stopped by {name}: taking everything away.")
+            # A screen that was interrupted in the middle of a line may never print again.
+            Screen.on_stdout().say(f"Stopped by {name}: taking everything away.")
             return _STATUS_OF_A_SIGNAL + interrupted.number
         except SceneryError as error:
             screen.trouble(str(error), error.log)
