@@ -213,19 +213,23 @@ def test_port_that_is_forgotten_is_not_read(name: str) -> None:
     run(name, scene)
 
 
+async def goes_on_and_tells_of_c_once(lab: Running) -> None:
+    for _ in range(20):
+        lab.send("b", "c")
+        frame = lab.send("a", "b")
+        assert frame in await lab.hears("b")
+    async with asyncio.timeout(PATIENCE):
+        while not lab.gone:
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.05)
+    assert lab.gone == [lab.ports["c"]]
+
+
 def test_device_that_can_not_be_read_any_more_is_told_of_once(name: str) -> None:
     async def scene(lab: Running) -> None:
         await lab.meet()
         lab.devices["c"].fail()
-        for _ in range(20):
-            lab.send("b", "c")
-            frame = lab.send("a", "b")
-            assert frame in await lab.hears("b")
-        async with asyncio.timeout(PATIENCE):
-            while not lab.gone:
-                await asyncio.sleep(0.001)
-        await asyncio.sleep(0.05)
-        assert lab.gone == [lab.ports["c"]]
+        await goes_on_and_tells_of_c_once(lab)
 
     run(name, scene)
 
@@ -234,15 +238,7 @@ def test_device_that_is_found_gone_by_sending_is_told_of_once(name: str) -> None
     async def scene(lab: Running) -> None:
         await lab.meet()
         lab.devices["c"].close()
-        for _ in range(20):
-            lab.send("b", "c")
-            frame = lab.send("a", "b")
-            assert frame in await lab.hears("b")
-        async with asyncio.timeout(PATIENCE):
-            while not lab.gone:
-                await asyncio.sleep(0.001)
-        await asyncio.sleep(0.05)
-        assert lab.gone == [lab.ports["c"]]
+        await goes_on_and_tells_of_c_once(lab)
 
     run(name, scene)
 

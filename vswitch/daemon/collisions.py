@@ -13,24 +13,20 @@ is told once, with a subnet of the same size that is free.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import socket
 from collections.abc import Iterable
 from contextlib import ExitStack
 
-from vswitch.daemon import links
+from vswitch.daemon import linkevents, links
 from vswitch.daemon.links import LinkError
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Network
-from vswitch.units import KIBIBYTE
 from vswitch.wire.values import IpNetwork
 
 log = logging.getLogger(__name__)
 
-_RTMGRP_IPV4_ROUTE = 0x40  # linux/rtnetlink.h
-_EVENT_LENGTH = 8 * KIBIBYTE  # only drained, so a message may be cut
 
 _CALM_SECONDS = 0.2
 """How long routes may go on changing before they are looked at: a VPN brings many at once."""
@@ -52,7 +48,7 @@ class Collisions:
 
         Raises LinkError where the kernel does not let itself be asked.
         """
-        events = _route_events()
+        events = linkevents.listen(linkevents.IPV4_ROUTES, "route")
         self._undo.callback(events.close)
         loop = asyncio.get_running_loop()
         loop.add_reader(events.fileno(), self._changed, events)
@@ -88,7 +84,7 @@ class Collisions:
         return f"{free} is free"
 
     def _changed(self, events: socket.socket) -> None:
-        _drain(events)
+        linkevents.drain(events)
         self._is_stale = True
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._look_again())
@@ -110,25 +106,3 @@ class Collisions:
 def _is_ours(network: Network, subnet: IpNetwork) -> bool:
     """Whether a subnet is on a link of the host's because the host is on the network itself."""
     return network.host and subnet == network.subnet
-
-
-def _route_events() -> socket.socket:
-    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-    try:
-        events.bind((0, _RTMGRP_IPV4_ROUTE))
-    except OSError as error:
-        events.close()
-        raise LinkError(f"cannot listen to route events: {error.strerror}") from error
-    return events
-
-
-def _drain(events: socket.socket) -> None:
-    """Until nothing waits. Events that were lost are one more reason to look, and no failure."""
-    while True:
-        try:
-            events.recv(_EVENT_LENGTH)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise

@@ -39,6 +39,7 @@ from vswitch.network import ids, networks
 from vswitch.network.errors import ForbiddenError, NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint, Network, NetworkRequest
+from vswitch.network.unswitched import Unswitched
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
 
@@ -102,8 +103,8 @@ class Networks:
         self._events = events
         self._began = time.time_ns()
         self._aside = (
-            Aside(networks.HOST_NETWORK, ids.new_id(random), "host"),
-            Aside(networks.NO_NETWORK, ids.new_id(random), "null"),
+            Aside(Unswitched.HOST.value, ids.new_id(random), "host"),
+            Aside(Unswitched.NONE.value, ids.new_id(random), "null"),
         )
         self._store: Store
         """Known from `keep_in` on."""

@@ -41,7 +41,7 @@ _ROUTED_SENDER = slice(4, 10)
 ENDS = slice(10, 22)
 """Addresses and ports in a routed key of TCP or UDP, in the order of the packet."""
 SOURCE_PORT = slice(18, 20)
-""" The source port among them."""
+"""The source port among them."""
 
 # Absolute offsets in a frame that is untagged and whose IPv4 header has no options: all that a
 # routed key is made of stands at a fixed place.

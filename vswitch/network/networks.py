@@ -29,14 +29,11 @@ from vswitch.network.model import (
     Uplink,
 )
 from vswitch.network.names import require_name
+from vswitch.network.unswitched import Unswitched
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
 
-HOST_NETWORK = "host"
-NO_NETWORK = "none"
-"""Names that stand for no network of the switch's: the host's own namespace, and nothing at all."""
-
-PREDEFINED_NAMES = (DEFAULT_NETWORK.name, HOST_NETWORK, NO_NETWORK)
+PREDEFINED_NAMES = (DEFAULT_NETWORK.name, *(each.value for each in Unswitched))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +203,7 @@ def _judge(request: NetworkRequest, ground: _Ground) -> tuple[Network | None, li
 
 
 def _check_name(request: NetworkRequest, _: _Ground) -> None:
-    if request.name in (HOST_NETWORK, NO_NETWORK):
+    if Unswitched.called(request.name):
         raise _predefined(request.name)
     require_name("network", request.name)
 

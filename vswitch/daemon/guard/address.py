@@ -14,7 +14,6 @@ Everything is in the network namespace of the calling thread.
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,9 +23,8 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from vswitch.daemon import links, netns
+from vswitch.daemon import linkevents, links, netns
 from vswitch.daemon.links import Link, LinkError
-from vswitch.units import KIBIBYTE
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
 
 GLOBAL_SCOPE = 0
@@ -34,11 +32,6 @@ GLOBAL_SCOPE = 0
 
 MAIN_TABLE = 254
 """RT_TABLE_MAIN, where a host's default routes are."""
-
-# linux/rtnetlink.h
-_RTMGRP_IPV4_IFADDR = 0x10
-_RTMGRP_IPV4_ROUTE = 0x40
-_EVENT_LENGTH = 8 * KIBIBYTE  # only drained, so a message may be cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +82,9 @@ class AddressWatch:
     def __init__(self, interface: str) -> None:
         """Raises LinkError where the kernel does not let itself be asked."""
         self.interface = interface
-        self._events = _address_events()
+        self._events = linkevents.listen(
+            linkevents.IPV4_ADDRESSES | linkevents.IPV4_ROUTES, "address"
+        )
         try:
             self._address = _address_of(interface)
         except BaseException:
@@ -107,7 +102,7 @@ class AddressWatch:
 
     def changed(self) -> AddressChange | None:
         """The change since the last look, or None where there is none. Raises LinkError."""
-        _drain(self._events)
+        linkevents.drain(self._events)
         before, self._address = self._address, _address_of(self.interface)
         if before == self._address:
             return None
@@ -172,25 +167,3 @@ def _ask(subject: str, **fields: Any) -> list[Any]:
         return netns.run(inside, None)
     except (NetlinkError, OSError) as error:
         raise LinkError(f"cannot look at the host's addresses and routes: {error}") from error
-
-
-def _address_events() -> socket.socket:
-    events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
-    try:
-        events.bind((0, _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV4_ROUTE))
-    except OSError as error:
-        events.close()
-        raise LinkError(f"cannot listen to address events: {error.strerror}") from error
-    return events
-
-
-def _drain(events: socket.socket) -> None:
-    """Until nothing waits. Events that were lost are one more reason to look, and no failure."""
-    while True:
-        try:
-            events.recv(_EVENT_LENGTH)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
