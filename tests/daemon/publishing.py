@@ -38,7 +38,7 @@ class PublishingLab:
             daemon.networks.begin(network)
         for name in ("web", "db"):
             endpoint = daemon.inventory.add_endpoint(EndpointRequest(name, "front"))
-            number = daemon.networks.number(daemon.network_of(endpoint))
+            number = daemon.networks.number(daemon.endpoints.network_of(endpoint))
             self._undo.enter_context(daemon._uplinks.reserve(endpoint, number))
         return self
 

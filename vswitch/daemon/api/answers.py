@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from vswitch.daemon import messages
 from vswitch.daemon.captures import TooManyReadersError
-from vswitch.daemon.daemon import AttachError
+from vswitch.daemon.endpoints import AttachError
 from vswitch.daemon.filters import FilterRuleError
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.store import StoreError

@@ -8,7 +8,8 @@ from vswitch.daemon import impairments, messages, wishes
 from vswitch.daemon.api import answers
 from vswitch.daemon.api.described import described
 from vswitch.daemon.bystanders import Bystander
-from vswitch.daemon.daemon import AttachError, Daemon
+from vswitch.daemon.daemon import Daemon
+from vswitch.daemon.endpoints import AttachError
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.endpoints import EndpointBody, EndpointRow, StopBody, TapBody
 from vswitch.daemon.netns import Namespace
@@ -64,7 +65,7 @@ class _Endpoints:
         wish = wishes.of_endpoint(body, namespace)
         beside = Unswitched.called(body.network)
         if beside is None:
-            row = self._row(await self._daemon.add_endpoint(wish, namespace))
+            row = self._row(await self._daemon.endpoints.add(wish, namespace))
         else:
             row = _row_beside(await self._add_beside(wish, beside, namespace))
         return answers.json(row, status=201)
@@ -85,15 +86,15 @@ class _Endpoints:
         beside = Unswitched.called(body.network)
         if beside is not None:
             raise _no_network_to_attach_to(beside)
-        endpoint = await self._daemon.add_endpoint(wishes.of_tap(body), None)
+        endpoint = await self._daemon.endpoints.add(wishes.of_tap(body), None)
         return answers.json(self._row(endpoint), status=201)
 
     @described("Detach an endpoint and forget it.")
     async def remove(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if not self._daemon.bystanders.remove(name, "removed"):
-            self._daemon.attachment(name)
-            await self._daemon.detach(name, "removed")
+            self._daemon.endpoints.attachment(name)
+            await self._daemon.endpoints.detach(name, "removed")
         return answers.nothing()
 
     @described("End the command that an endpoint lives with.", body=StopBody)
@@ -104,7 +105,9 @@ class _Endpoints:
 
     def _process(self, name: str) -> Process:
         bystander = self._daemon.bystanders.find(name)
-        process = bystander.process if bystander else self._daemon.attachment(name).process
+        process = (
+            bystander.process if bystander else self._daemon.endpoints.attachment(name).process
+        )
         if process is None:
             raise NetworkError(
                 f"endpoint {name} runs no command", hint="it lives in a namespace of its own"
@@ -112,8 +115,8 @@ class _Endpoints:
         return process
 
     def _row(self, endpoint: Endpoint) -> EndpointRow:
-        network = self._daemon.network_of(endpoint)
-        attachment = self._daemon.attachments.get(endpoint.name)
+        network = self._daemon.endpoints.network_of(endpoint)
+        attachment = self._daemon.endpoints.attached.get(endpoint.name)
         namespace = attachment.namespace if attachment else None
         process = attachment.process if attachment else None
         return EndpointRow(
