@@ -124,12 +124,12 @@ def add_inside(
     return domain
 
 
-def guard(switch: Switch, endpoint: model.Endpoint, port: int) -> None:
+def guard(switch: Switch, membership: model.Membership, port: int) -> None:
     """Let the port of an endpoint speak in its own name alone, where its network wants that."""
     network = switch.tables.networks[switch.tables.ports[port].network]
     if network.policy.spoof_guard:
         own = PortPolicy(
-            stations=frozenset({endpoint.mac}), addresses=frozenset({endpoint.address})
+            stations=frozenset({membership.mac}), addresses=frozenset({membership.address})
         )
         switch.changes.set_port_policy(port, own)
 

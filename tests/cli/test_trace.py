@@ -18,7 +18,7 @@ from vswitch.daemon import messages, views
 from vswitch.debug.explain.describing import DescriptionError
 from vswitch.debug.files.pcapng import PcapngWriter
 from vswitch.debug.sight import Direction
-from vswitch.network.model import Endpoint, EndpointKind
+from vswitch.network.model import Endpoint, EndpointKind, Membership
 from vswitch.units import SECOND
 from vswitch.wire.offload import HEADER_LENGTH
 from vswitch.wire.values import IpAddress, MacAddress
@@ -34,7 +34,8 @@ class LabSwitch(StubSwitch):
         self.lab = Lab().meet_everyone()
         a = self.lab.a
         address, mac = IpAddress.parse(a.ip), MacAddress.parse(a.mac)
-        self.endpoints = [Endpoint("a", "front", EndpointKind.TAP, None, address, mac)]
+        membership = Membership("front", address, mac)
+        self.endpoints = [Endpoint("a", EndpointKind.TAP, None, (membership,))]
         super().__init__(run_directory, "lab")
 
     def trace(self, body: bytes) -> BaseModel:

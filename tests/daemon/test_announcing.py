@@ -11,9 +11,10 @@ from scapy.layers.l2 import ARP, Ether
 
 from tests.harness import Lab
 from vswitch.daemon.announcing import INTERVAL_SECONDS, MESSAGES, Announcement
-from vswitch.network.model import Endpoint, EndpointKind, Network
+from vswitch.dataplane.topology import Interface
+from vswitch.network.model import Network
 from vswitch.units import Nanoseconds
-from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
 
 FRONT = Network("front", IpNetwork.parse("10.0.0.0/24"), IpAddress.parse("10.0.0.1"))
 NEW = MacAddress.parse("02:00:00:00:00:99")
@@ -59,12 +60,11 @@ def clock(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def announce(lab: Lab, clock: Clock) -> Announcement:
     """`a` comes back as another station with the same address."""
-    address = IpAddress.parse(lab.a.ip)
-    endpoint = Endpoint("a", "front", EndpointKind.TAP, None, address, NEW)
+    own = Interface(NEW, IpInterface(IpAddress.parse(lab.a.ip), FRONT.subnet))
     port = lab.switch.tables.ports[lab.a.port]
     for host in lab.hosts.values():
         host.device.sent.clear()
-    return Announcement(lab.switch, clock, endpoint, FRONT, port)  # type: ignore[arg-type]
+    return Announcement(lab.switch, clock, own, port)  # type: ignore[arg-type]
 
 
 def heard(lab: Lab, name: str) -> list[ARP]:

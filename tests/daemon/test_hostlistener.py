@@ -13,7 +13,7 @@ import pytest
 from vswitch.daemon import hostlistener
 from vswitch.daemon.hostlistener import LOOPBACK, HostListeners
 from vswitch.daemon.uplinks import PortTakenError
-from vswitch.network.model import Endpoint, EndpointKind, PortRange, Publication
+from vswitch.network.model import Endpoint, EndpointKind, Membership, PortRange, Publication
 from vswitch.wire.values import IpAddress, MacAddress, Protocol
 
 PATIENCE = 10.0
@@ -28,11 +28,9 @@ TCP, UDP = Protocol.TCP, Protocol.UDP
 def endpoint(*published: Publication) -> Endpoint:
     return Endpoint(
         "web",
-        "front",
         EndpointKind.TAP,
         None,
-        IpAddress.parse(SERVICE),
-        MacAddress.parse("02:00:00:00:00:02"),
+        (Membership("front", IpAddress.parse(SERVICE), MacAddress.parse("02:00:00:00:00:02")),),
         publications=published,
     )
 

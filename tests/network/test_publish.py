@@ -9,6 +9,7 @@ from vswitch.network.errors import NetworkError
 from vswitch.network.model import (
     Endpoint,
     EndpointKind,
+    Membership,
     PortRange,
     Publication,
     PublicationRequest,
@@ -205,11 +206,9 @@ def test_any_text_is_understood_or_refused(spec: str) -> None:
 
 WEB = Endpoint(
     "web",
-    "front",
     EndpointKind.TAP,
     None,
-    IpAddress.parse("172.18.0.2"),
-    MacAddress.parse("02:00:00:00:00:02"),
+    (Membership("front", IpAddress.parse("172.18.0.2"), MacAddress.parse("02:00:00:00:00:02")),),
     publications=(
         Publication(TCP, None, PortRange(8080, 8080), PortRange(80, 80)),
         Publication(UDP, None, PortRange(8080, 8080), PortRange(80, 80)),

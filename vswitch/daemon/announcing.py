@@ -20,8 +20,6 @@ from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.responders import arp
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Port
-from vswitch.network.model import Endpoint, Network
-from vswitch.wire.values import IpInterface
 
 MESSAGES = 3
 INTERVAL_SECONDS = 1.0
@@ -29,15 +27,13 @@ INTERVAL_SECONDS = 1.0
 
 
 class Announcement:
-    """One endpoint being announced at its port. Belongs to the running event loop."""
+    """One station of an endpoint being announced at its port. Belongs to the running event loop."""
 
-    def __init__(
-        self, switch: Switch, runtime: Runtime, endpoint: Endpoint, network: Network, port: Port
-    ) -> None:
-        """Announce it at once, and go on until it has been said often enough."""
+    def __init__(self, switch: Switch, runtime: Runtime, own: Interface, port: Port) -> None:
+        """Announce `own` at once, and go on until it has been said often enough."""
         self._switch = switch
         self._runtime = runtime
-        self._own = Interface(endpoint.mac, IpInterface(endpoint.address, network.subnet))
+        self._own = own
         self._port = port.number
         self._left = MESSAGES
         self._timer: asyncio.TimerHandle | None = None

@@ -5,6 +5,10 @@ names), each of which pushes its undoing onto a stack. Where a step fails, what 
 in reverse order and the error goes to the caller, so there is never half an endpoint; to detach one
 is to run the same stack. What would outlive a killed daemon is written into the journal first.
 
+An endpoint has a *line* for each network that it is on: an interface in its namespace, eth0 and so
+on as in a container, and a port of the switch. Lines come and go one by one. The network that leads
+out has the default route, and what is published leads there.
+
 A `tap` endpoint is a TAP that is made in the namespace: its descriptor works from anywhere, and its
 network device vanishes with the daemon. A `veth` endpoint is a veth pair whose outer end is
 read by a packet socket. A `vm` endpoint has no namespace: its TAP is in the host's, persistent, for
@@ -18,13 +22,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vswitch import assembly
 from vswitch.daemon import links, netns
 from vswitch.daemon.announcing import Announcement
+from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.journal import Journal, MadeLink, MadeNamespace
 from vswitch.daemon.links import EndpointLink
 from vswitch.daemon.netns import Namespace, NamespaceError
@@ -34,28 +40,55 @@ from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.responders.dns import Names
 from vswitch.dataplane.switch import Switch
-from vswitch.dataplane.topology import Port
+from vswitch.dataplane.topology import Interface, Port
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import Device
 from vswitch.devices.tap import TapDevice
-from vswitch.network.model import Endpoint, EndpointKind, Network
-from vswitch.wire.values import IpAddress, IpInterface
+from vswitch.network.model import Endpoint, EndpointKind, Membership, Network
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
 
-INTERFACE = "eth0"
-"""What an endpoint finds in its namespace, as in a container."""
+
+class Domain(NamedTuple):
+    """A network, and what the dataplane knows it by."""
+
+    network: Network
+    number: int
+
+    @property
+    def subnet(self) -> IpNetwork:
+        """Of its stations."""
+        return self.network.subnet
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One interface of an endpoint and the port that it is connected to. `undo` takes them away."""
+
+    membership: Membership
+    port: Port
+    undo: AsyncExitStack
+
+
+@dataclass(slots=True, eq=False)
 class Attachment:
-    """An endpoint that is up. `undo` takes it down again."""
+    """An endpoint that is up. `undo` takes it down again, with all of its lines."""
 
     endpoint: Endpoint
     namespace: Namespace | None
     """None for a virtual machine."""
     process: Process | None
     """What it ends with, where its namespace is known by that."""
-    port: Port
     undo: AsyncExitStack
+    lines: dict[str, Line] = field(default_factory=dict)
+    """By the names of the networks."""
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while lines come or go."""
+    exposed: ExitStack = field(default_factory=ExitStack)
+    """What is published, mapped and translated for it, on the network that leads out."""
+
+    def line_at(self, port: int) -> Line | None:
+        """The line that is connected to the port of that number."""
+        return next((each for each in self.lines.values() if each.port.number == port), None)
 
 
 class Attacher:
@@ -69,6 +102,7 @@ class Attacher:
         resolver: Resolver,
         journal: Journal,
         resolv_conf: str,
+        listeners: HostListeners,
     ) -> None:
         self._switch = switch
         self._runtime = runtime
@@ -76,16 +110,16 @@ class Attacher:
         self._resolver = resolver
         self._journal = journal
         self._resolv_conf = resolv_conf
+        self._listeners = listeners
 
     async def attach(
         self,
         endpoint: Endpoint,
-        network: Network,
-        number: int,
+        networks: Mapping[str, Domain],
         namespace: Namespace | None,
         names: Callable[[], Names],
     ) -> Attachment:
-        """Bring `endpoint` up on `network`, which the dataplane knows by `number`.
+        """Bring `endpoint` up on its networks, which are known by their names.
 
         `namespace` is None for the one that the endpoint names, which is made where it is missing,
         and for a virtual machine. Raises NamespaceError, ProcessError, LinkError, OpenError,
@@ -93,22 +127,89 @@ class Attacher:
         """
         async with AsyncExitStack() as undo:
             process = _process_of(namespace, undo)
-            if endpoint.kind is EndpointKind.VM:
-                device = await self._make_vm_tap(endpoint, network, undo)
-            else:
+            if endpoint.kind is not EndpointKind.VM:
                 namespace = await self._namespace(endpoint, namespace, undo)
-                device = await self._make_device(endpoint, network, namespace, undo)
-            port = self._connect(endpoint, number, device, undo)
-            self._expose(endpoint, number, undo)
+            attachment = Attachment(endpoint, namespace, process, undo)
+            undo.push_async_callback(self._take_down, attachment)
+            for membership in endpoint.memberships:
+                domain = networks[membership.network]
+                leads_out = membership.network == endpoint.network
+                await self.join(attachment, endpoint, domain, leads_out=leads_out)
+            self.expose(attachment, networks[endpoint.network])
             if namespace is not None:
                 await self._resolver.attach(namespace, names, endpoint.dns)
                 undo.push_async_callback(self._resolver.detach, namespace)
+            attachment.undo = undo.pop_all()
+            return attachment
+
+    async def join(
+        self, attachment: Attachment, endpoint: Endpoint, domain: Domain, *, leads_out: bool
+    ) -> None:
+        """Bring up the line of an attachment on one more network of `endpoint`.
+
+        One that leads out brings the default route, and there is none yet. Raises LinkError,
+        OpenError, NamespaceError or OSError, and then nothing is left of the line.
+        """
+        membership = endpoint.on(domain.network.name)
+        if membership is None:
+            raise ValueError(f"{endpoint.name} is not on {domain.network.name}")
+        async with AsyncExitStack() as undo:
+            namespace = attachment.namespace
+            if namespace is None:
+                device = await self._make_vm_tap(endpoint, domain.network, undo)
+            else:
+                link = _link(membership, domain.network, leads_out=leads_out)
+                device = await self._make_device(endpoint.kind, link, namespace, undo)
+                device.name = endpoint.port_name(membership)
+            port = self._connect(endpoint, membership, domain.number, device, undo)
             self._runtime.watch(port)
             undo.callback(self._runtime.forget, port)
             if namespace is not None:
-                announced = Announcement(self._switch, self._runtime, endpoint, network, port)
+                own = Interface(membership.mac, IpInterface(membership.address, domain.subnet))
+                announced = Announcement(self._switch, self._runtime, own, port)
                 undo.callback(announced.end)
-            return Attachment(endpoint, namespace, process, port, undo.pop_all())
+            attachment.lines[membership.network] = Line(membership, port, undo.pop_all())
+
+    async def leave(self, attachment: Attachment, network: str) -> None:
+        """Take one line down; its interface is gone from the namespace then."""
+        line = attachment.lines.pop(network)
+        await line.undo.aclose()
+
+    async def lead_out(self, attachment: Attachment, endpoint: Endpoint, domain: Domain) -> None:
+        """Let what leads out of an endpoint lead by the network that is the first of its
+        memberships now: the default route, and what is published.
+
+        Raises LinkError, PortTakenError or NamespaceError.
+        """
+        attachment.endpoint = endpoint
+        namespace, (first, *_) = attachment.namespace, endpoint.memberships
+        if namespace is not None:
+            link = _link(first, domain.network, leads_out=True)
+            await asyncio.to_thread(links.lead_out, namespace, link)
+        self.expose(attachment, domain)
+
+    def expose(self, attachment: Attachment, domain: Domain) -> None:
+        """Publish what it publishes, after the host's own ports for that are held.
+
+        Raises PortTakenError.
+        """
+        attachment.exposed.close()
+        endpoint = attachment.endpoint
+        with ExitStack() as undo:
+            undo.enter_context(self._uplinks.reserve(endpoint, domain.number))
+            assembly.expose(self._switch, endpoint, domain.number, self._runtime.now())
+            undo.callback(self._conceal, endpoint, domain.number)
+            if domain.network.host:
+                undo.enter_context(self._listeners.listening(endpoint))
+            attachment.exposed = undo.pop_all()
+
+    def _conceal(self, endpoint: Endpoint, number: int) -> None:
+        assembly.conceal(self._switch, endpoint, number, self._runtime.now())
+
+    async def _take_down(self, attachment: Attachment) -> None:
+        attachment.exposed.close()
+        for network in tuple(reversed(attachment.lines)):
+            await self.leave(attachment, network)
 
     async def _namespace(
         self, endpoint: Endpoint, given: Namespace | None, undo: AsyncExitStack
@@ -137,54 +238,53 @@ class Attacher:
         return device
 
     async def _make_device(
-        self, endpoint: Endpoint, network: Network, namespace: Namespace, undo: AsyncExitStack
+        self, kind: EndpointKind, link: EndpointLink, namespace: Namespace, undo: AsyncExitStack
     ) -> Device:
-        link = EndpointLink(
-            INTERFACE,
-            endpoint.mac,
-            IpInterface(endpoint.address, network.subnet),
-            network.default_route,
-            network.mtu,
-        )
         device: Device
-        if endpoint.kind is EndpointKind.TAP:
+        if kind is EndpointKind.TAP:
             tap = await asyncio.to_thread(netns.run, TapDevice.open, namespace)
             device = tap
             undo.callback(tap.close)
             await asyncio.to_thread(links.equip, namespace, tap.interface, link)
         else:
-            outer = f"veth{endpoint.mac[-4:].hex()}"
+            outer = f"veth{link.mac[-4:].hex()}"
             await asyncio.to_thread(
-                self._journal.make_veth, outer, namespace, INTERFACE, mtu=network.mtu
+                self._journal.make_veth, outer, namespace, link.name, mtu=link.mtu
             )
             undo.push_async_callback(asyncio.to_thread, self._journal.undo, MadeLink(outer))
             device = PacketDevice.open(outer)
             undo.callback(device.close)
-            await asyncio.to_thread(links.equip, namespace, INTERFACE, link)
-        device.name = endpoint.name
+            await asyncio.to_thread(links.equip, namespace, link.name, link)
         return device
 
     def _connect(
-        self, endpoint: Endpoint, number: int, device: Device, undo: AsyncExitStack
+        self,
+        endpoint: Endpoint,
+        membership: Membership,
+        number: int,
+        device: Device,
+        undo: AsyncExitStack,
     ) -> Port:
-        port = self._switch.add_port(endpoint.name, number, device)
+        port = self._switch.add_port(endpoint.port_name(membership), number, device)
         self._switch.impair(port.number, endpoint.impairments, self._runtime.now())
-        assembly.guard(self._switch, endpoint, port.number)
-        undo.callback(self._forget_address, number, endpoint.address)
+        assembly.guard(self._switch, membership, port.number)
+        undo.callback(self._forget_address, number, membership.address)
         undo.callback(self._switch.remove_port, port.number)
         return port
 
     def _forget_address(self, number: int, address: IpAddress) -> None:
         self._switch.changes.forget_address(number, address, self._runtime.now())
 
-    def _expose(self, endpoint: Endpoint, number: int, undo: AsyncExitStack) -> None:
-        """Publish what it publishes, after the host's own ports for that are held."""
-        undo.enter_context(self._uplinks.reserve(endpoint, number))
-        assembly.expose(self._switch, endpoint, number, self._runtime.now())
-        undo.callback(self._conceal, endpoint, number)
 
-    def _conceal(self, endpoint: Endpoint, number: int) -> None:
-        assembly.conceal(self._switch, endpoint, number, self._runtime.now())
+def _link(membership: Membership, network: Network, *, leads_out: bool) -> EndpointLink:
+    """How an endpoint finds one of its memberships."""
+    return EndpointLink(
+        f"eth{membership.place}",
+        membership.mac,
+        IpInterface(membership.address, network.subnet),
+        network.default_route if leads_out else None,
+        network.mtu,
+    )
 
 
 def _process_of(namespace: Namespace | None, undo: AsyncExitStack) -> Process | None:

@@ -117,13 +117,13 @@ class Captures:
 
         Raises NetworkError, FilterError or TooManyReadersError.
         """
-        member = self._member(wish.endpoint) if wish.endpoint else None
+        members = self._members(wish.endpoint) if wish.endpoint else ()
         tables = self._switch.tables
         _require("port", wish.port, [port.name for port in tables.ports.values()])
         _require("network", wish.network, [each.name for each in tables.networks.values()])
         compiled = await asyncio.to_thread(Filter, wish.filter) if wish.filter else None
         self._require_room()
-        selection = Selection(wish.port, wish.network, member, wish.verdict, wish.stage, compiled)
+        selection = Selection(wish.port, wish.network, members, wish.verdict, wish.stage, compiled)
         self._last_number += 1
         capture = Capture(self._last_number, self._switch, self._witness, selection, wish)
         self._captures[capture.number] = capture
@@ -167,14 +167,13 @@ class Captures:
         if len(self._captures) + self._dumping >= READERS:
             raise TooManyReadersError(f"{READERS} captures run already, which is the limit")
 
-    def _member(self, name: str) -> Member:
+    def _members(self, name: str) -> tuple[Member, ...]:
         endpoint = self._inventory.endpoint(name)
-        number = next(
-            each.number
-            for each in self._switch.tables.networks.values()
-            if each.name == endpoint.network
+        numbers = {each.name: each.number for each in self._switch.tables.networks.values()}
+        return tuple(
+            Member(endpoint.port_name(at), numbers[at.network], at.address, at.mac)
+            for at in endpoint.memberships
         )
-        return Member(name, number, endpoint.address, endpoint.mac)
 
 
 def clock_offset() -> Nanoseconds:

@@ -103,8 +103,8 @@ class Daemon:
                 *(self.switch, self.runtime, self._uplinks, self._resolver),
                 journal,
                 self.resolv_conf,
+                self._listeners,
             ),
-            listeners=self._listeners,
             events=self.events,
         )
         self.publishing = Publishing(
@@ -296,7 +296,13 @@ class Daemon:
         """Raises StartError."""
         carryover = Carryover(self._store, self.switch)
         try:
-            carryover.take_over({(each.network, each.address) for each in self.inventory.endpoints})
+            carryover.take_over(
+                {
+                    (at.network, at.address)
+                    for endpoint in self.inventory.endpoints
+                    for at in endpoint.memberships
+                }
+            )
         except StoreError as error:
             raise StartError(str(error)) from error
         self._carryover = carryover

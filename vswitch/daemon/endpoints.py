@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack
 
 from vswitch.daemon import publishing
-from vswitch.daemon.attachment import Attacher, Attachment
+from vswitch.daemon.attachment import Attacher, Attachment, Domain
 from vswitch.daemon.events import Events
-from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
@@ -31,10 +30,23 @@ from vswitch.dataplane.topology import Port
 from vswitch.devices.base import OpenError
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Endpoint, EndpointRequest, Network
+from vswitch.network.model import (
+    Endpoint,
+    EndpointRequest,
+    Membership,
+    MembershipRequest,
+    Network,
+)
 from vswitch.wire.values import IpInterface
 
 log = logging.getLogger(__name__)
+
+
+_FAILURES = (
+    *(NamespaceError, ProcessError, LinkError, OpenError, PortTakenError, ResolverError),
+    OSError,
+)
+"""Why an endpoint can not be made real."""
 
 
 class AttachError(Exception):
@@ -50,7 +62,6 @@ class Endpoints:
         networks: Networks,
         runtime: Runtime,
         attacher: Attacher,
-        listeners: HostListeners,
         events: Events,
     ) -> None:
         """Nobody is attached yet, and nothing is watched before `watch`."""
@@ -58,7 +69,6 @@ class Endpoints:
         self._networks = networks
         self._runtime = runtime
         self._attacher = attacher
-        self._listeners = listeners
         self._events = events
         self._attachments: dict[str, Attachment] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,21 +115,69 @@ class Endpoints:
         attachment = self._attachments.pop(name, None)
         if attachment is None:
             return
-        await attachment.undo.aclose()
+        async with attachment.changing:
+            await attachment.undo.aclose()
         self._runtime.rearm()
         endpoint = self._inventory.remove_endpoint(name)
         log.info("endpoint %s detached: %s", name, why)
         self._tell_of(endpoint, Event.DETACH, Event.DESTROY, reason=why)
 
+    async def connect(self, name: str, request: MembershipRequest) -> Endpoint:
+        """Let an endpoint be on one more network, by one more interface in its namespace.
+
+        Which of its networks leads out may change by that. Raises NetworkError or AttachError, and
+        then nothing has changed.
+        """
+        attachment = self.attachment(name)
+        async with attachment.changing:
+            if attachment.namespace is None:
+                words = f"endpoint {name} is a virtual machine's TAP, which is on one network"
+                raise NetworkError(words, hint="a further one is a TAP of its own")
+            before = self._inventory.endpoint(name)
+            endpoint = self._inventory.connect(name, request)
+            network = self._inventory.network(request.network)
+            try:
+                await self._join(attachment, before, endpoint, network)
+            except _FAILURES as error:
+                await self._retract(attachment, before, network)
+                raise AttachError(f"endpoint {name}: {error}") from error
+        self._runtime.rearm()
+        self._tell_of_network(endpoint, network, Event.CONNECT)
+        return endpoint
+
+    async def disconnect(self, name: str, network: Network, why: str) -> Endpoint:
+        """Let an endpoint be on a network no longer. Raises NetworkError or AttachError."""
+        attachment = self.attachment(name)
+        async with attachment.changing:
+            before = self._inventory.endpoint(name)
+            endpoint = self._inventory.disconnect(name, network)
+            try:
+                if endpoint.network != before.network:
+                    domain = self._domain(endpoint.network)
+                    await self._attacher.lead_out(attachment, endpoint, domain)
+            except _FAILURES as error:
+                raise AttachError(f"endpoint {name}: {error}") from error
+            finally:
+                attachment.endpoint = endpoint
+                await self._attacher.leave(attachment, network.name)
+        self._runtime.rearm()
+        self._tell_of_network(before, network, Event.DISCONNECT, reason=why)
+        return endpoint
+
     def network_of(self, endpoint: Endpoint) -> Network:
-        """The network that an endpoint is on."""
+        """The network that leads out of an endpoint."""
         return self._inventory.network(endpoint.network)
 
     def gone(self, port: Port) -> bool:
-        """Detach whose device is gone; False where the port is no endpoint's."""
+        """Take leave of whose device is gone; False where the port is no endpoint's."""
         for name, attachment in list(self._attachments.items()):
-            if attachment.port.number == port.number:
-                self._detach_soon(name, "its device is gone")
+            line = attachment.line_at(port.number)
+            if line is not None:
+                if len(attachment.lines) > 1:
+                    network = self._inventory.network(line.membership.network)
+                    self._soon(self._lose(name, network))
+                else:
+                    self._detach_soon(name, "its device is gone")
                 return True
         return False
 
@@ -133,39 +191,26 @@ class Endpoints:
 
     async def attach(self, endpoint: Endpoint, namespace: Namespace | None) -> None:
         """Make real what the inventory has. Raises AttachError; the inventory has it even then."""
-        network = self.network_of(endpoint)
+        domains = {each.network: self._domain(each.network) for each in endpoint.memberships}
         try:
             if namespace is not None and namespace.pid is None:
                 self._namespace_watch.add(namespace)
             attachment = await self._attacher.attach(
-                endpoint,
-                network,
-                self._networks.number(network),
-                namespace,
-                lambda: self._names_for(endpoint),
+                *(endpoint, domains, namespace),
+                names=lambda: self._names_for(endpoint.name),
             )
-            if network.host:
-                await self._listen(attachment)
-        except (
-            NamespaceError,
-            ProcessError,
-            LinkError,
-            OpenError,
-            PortTakenError,
-            ResolverError,
-            OSError,
-        ) as error:
+        except _FAILURES as error:
             raise AttachError(f"endpoint {endpoint.name}: {error}") from error
         self._attachments[endpoint.name] = attachment
         published = "".join(f", {publication}" for publication in endpoint.publications)
-        where = IpInterface(endpoint.address, network.subnet)
+        places = [f"{self._interface(each)} on {each.network}" for each in endpoint.memberships]
         log.info(
-            "endpoint %s attached: %s on %s by %s in %s%s",
-            *(endpoint.name, where, network.name, endpoint.kind.value),
+            "endpoint %s attached: %s by %s in %s%s",
+            *(endpoint.name, ", ".join(places), endpoint.kind.value),
             *(attachment.namespace or "the host's namespace", published),
         )
-        kind = endpoint.kind.value
-        about = {"address": where, "mac": endpoint.mac, "kind": kind}
+        where = self._interface(endpoint.memberships[0])
+        about = {"address": where, "mac": endpoint.mac, "kind": endpoint.kind.value}
         self._tell_of(endpoint, Event.ATTACH, Event.CREATE, **about)
         self._watch(attachment)
 
@@ -178,23 +223,56 @@ class Endpoints:
         for publication in endpoint.publications:
             publishing.tell(self._events, of_publications, publication, endpoint)
 
-    async def _listen(self, attachment: Attachment) -> None:
-        """Raises PortTakenError, and then the endpoint is detached."""
-        present = self._inventory.endpoint(attachment.endpoint.name)
-        try:
-            attachment.undo.enter_context(self._listeners.listening(present))
-        except PortTakenError:
-            await attachment.undo.aclose()
-            raise
+    def _tell_of_network(
+        self, endpoint: Endpoint, network: Network, event: Event, **about: object
+    ) -> None:
+        """Tell that an endpoint is on a network from now on, or is not."""
+        membership = endpoint.on(network.name)
+        if membership is not None:
+            where = self._interface(membership)
+            log.info("endpoint %s: %s %s, %s", endpoint.name, event.value, network.name, where)
+            about = {"endpoint": endpoint.name, "address": where, "mac": membership.mac, **about}
+            self._events.tell(EventType.NETWORK, event, network.name, **about)
 
-    def _names_for(self, endpoint: Endpoint) -> Names:
-        """The names that an endpoint may ask for: Docker resolves none on the default network."""
-        if self.network_of(endpoint).predefined:
-            return Names(())
+    async def _join(
+        self, attachment: Attachment, before: Endpoint, endpoint: Endpoint, network: Network
+    ) -> None:
+        domain = self._domain(network.name)
+        await self._attacher.join(attachment, endpoint, domain, leads_out=False)
+        if endpoint.network != before.network:
+            await self._attacher.lead_out(attachment, endpoint, domain)
+
+    async def _retract(self, attachment: Attachment, before: Endpoint, network: Network) -> None:
+        """Let an endpoint be as it was `before` it was to be on `network`, too."""
+        led_out = attachment.endpoint.network != before.network
+        self._inventory.disconnect(before.name, network)
+        attachment.endpoint = before
+        if network.name in attachment.lines:
+            await self._attacher.leave(attachment, network.name)
+        if led_out:
+            try:
+                await self._attacher.lead_out(attachment, before, self._domain(before.network))
+            except _FAILURES as error:
+                log.error("endpoint %s: no way out any more: %s", before.name, error)
+
+    def _domain(self, name: str) -> Domain:
+        network = self._inventory.network(name)
+        return Domain(network, self._networks.number(network))
+
+    def _interface(self, membership: Membership) -> IpInterface:
+        return IpInterface(membership.address, self._inventory.network(membership.network).subnet)
+
+    def _names_for(self, name: str) -> Names:
+        """What an endpoint may ask for: who is on its networks, the one that leads out first.
+
+        Docker resolves no name on the default network.
+        """
         return Names(
-            Host(_names_of(each), each.network, (each.address,))
+            Host(_names_of(each, there), there.network, (there.address,))
+            for own in self._inventory.endpoint(name).memberships
+            if not self._inventory.network(own.network).predefined
             for each in self._inventory.endpoints
-            if each.network == endpoint.network
+            if (there := each.on(own.network)) is not None
         )
 
     def _namespaces_gone(self) -> None:
@@ -211,13 +289,23 @@ class Endpoints:
         elif namespace is not None and not namespace.exists():
             self._detach_soon(name, f"{namespace} is gone")
 
+    async def _lose(self, name: str, network: Network) -> None:
+        """One of several interfaces is gone from an endpoint's namespace."""
+        try:
+            await self.disconnect(name, network, "its device is gone")
+        except (NetworkError, AttachError) as error:
+            log.warning("%s", error)
+
     def _detach_soon(self, name: str, why: str) -> None:
-        task = asyncio.get_running_loop().create_task(self.detach(name, why))
+        self._soon(self.detach(name, why))
+
+    def _soon(self, change: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(change)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def _names_of(endpoint: Endpoint) -> tuple[str, ...]:
-    """What others may call it: its name, aliases and hostname."""
+def _names_of(endpoint: Endpoint, there: Membership) -> tuple[str, ...]:
+    """What others may call it on one of its networks: its name, aliases there, and hostname."""
     own = () if endpoint.hostname is None else (endpoint.hostname,)
-    return (endpoint.name, *endpoint.aliases, *own)
+    return (endpoint.name, *there.aliases, *own)

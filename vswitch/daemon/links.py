@@ -218,15 +218,23 @@ def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None
         kernel.set(LOOPBACK_INDEX, "lo up", state="up")
         kernel.set(index, f"{name} up", state="up")
         if link.gateway is not None:
-            kernel.ask(
-                f"route everything over {link.gateway} at {name}",
-                "route",
-                "add",
-                family=socket.AF_INET if link.gateway.version == 4 else socket.AF_INET6,
-                dst_len=0,
-                gateway=str(link.gateway),
-                oif=index,
-            )
+            _route_all(kernel, "add", index, link)
+
+    _with_netlink(work, namespace)
+
+
+def lead_out(namespace: Namespace, link: EndpointLink) -> None:
+    """Let the default route of an endpoint lead by this of its links, in the place of any other.
+
+    Without a gateway there is none then. Raises LinkError.
+    """
+
+    def work(kernel: _Kernel) -> None:
+        if link.gateway is not None:
+            _route_all(kernel, "replace", kernel.get(link.name).index, link)
+            return
+        what = "take the default route away"
+        kernel.ask(what, "route", "del", tolerate=errno.ESRCH, family=socket.AF_INET, dst_len=0)
 
     _with_netlink(work, namespace)
 
@@ -307,6 +315,18 @@ def _dress(kernel: _Kernel, index: int, link: EndpointLink) -> None:
         index=index,
         address=str(address.address),
         prefixlen=address.network.prefix_length,
+    )
+
+
+def _route_all(kernel: _Kernel, command: str, index: int, link: EndpointLink) -> None:
+    kernel.ask(
+        f"route everything over {link.gateway} at {link.name}",
+        "route",
+        command,
+        family=socket.AF_INET,
+        dst_len=0,
+        gateway=str(link.gateway),
+        oif=index,
     )
 
 

@@ -38,7 +38,7 @@ from vswitch.dataplane.switch import Switch
 from vswitch.network import ids, networks
 from vswitch.network.errors import ForbiddenError, NetworkError
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Endpoint, Network, NetworkRequest
+from vswitch.network.model import Endpoint, Membership, Network, NetworkRequest
 from vswitch.network.unswitched import Unswitched
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
@@ -247,8 +247,9 @@ class Networks:
             Internal=network.policy.internal,
             IPAM=Ipam(Options={}, Config=(_ipam_config(network),)),
             Containers={
-                ids.endpoint_id(endpoint): _member(endpoint, network)
+                ids.membership_id(endpoint, at): _member(endpoint, at, network)
                 for endpoint in self._inventory.endpoints_on(network)
+                if (at := endpoint.on(network.name)) is not None
             },
             Options=dict(network.options),
             Labels=dict(network.labels),
@@ -264,12 +265,12 @@ def _ipam_config(network: Network) -> IpamConfig:
     )
 
 
-def _member(endpoint: Endpoint, network: Network) -> Member:
+def _member(endpoint: Endpoint, at: Membership, network: Network) -> Member:
     return Member(
         Name=endpoint.name,
-        EndpointID=ids.endpoint_id(endpoint),
-        MacAddress=str(endpoint.mac),
-        IPv4Address=str(IpInterface(endpoint.address, network.subnet)),
+        EndpointID=ids.membership_id(endpoint, at),
+        MacAddress=str(at.mac),
+        IPv4Address=str(IpInterface(at.address, network.subnet)),
     )
 
 

@@ -134,7 +134,11 @@ def _hex(frame: bytes) -> str:
 
 
 def _hosts(endpoints: Iterable[Endpoint]) -> list[tracing.Host]:
-    return [tracing.Host(each.name, each.network, each.address, each.mac) for each in endpoints]
+    return [
+        tracing.Host(each.name, at.network, at.address, at.mac)
+        for each in endpoints
+        for at in each.memberships
+    ]
 
 
 def _port(switch: Switch, number: int) -> PortRow:

@@ -7,13 +7,13 @@ a full name, then the beginning of an id that belongs to one network alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from random import Random
 from typing import NamedTuple, Protocol, TypeVar
 
 from vswitch.network.errors import InvalidRequestError, NetworkError
-from vswitch.network.model import Endpoint
+from vswitch.network.model import Endpoint, Membership
 from vswitch.network.names import did_you_mean
 from vswitch.units import Nanoseconds
 
@@ -50,9 +50,19 @@ def new_id(random: Random) -> str:
     return f"{random.getrandbits(ID_BITS):0{ID_BITS // 4}x}"
 
 
-def endpoint_id(endpoint: Endpoint) -> str:
-    """One like that for an endpoint, which is the same for as long as it has its name and MAC."""
-    return sha256(endpoint.mac + endpoint.name.encode()).hexdigest()
+def membership_id(endpoint: Endpoint, at: Membership) -> str:
+    """One like that for an endpoint's place on a network: the same while name and MAC are."""
+    return sha256(at.mac + endpoint.name.encode()).hexdigest()
+
+
+def find_named(reference: str, networks: Mapping[str, T]) -> T:
+    """The same among `networks`, by their names: at once, as no name is as long as an id.
+
+    Raises:
+        NetworkError: none does, or several ids begin so.
+    """
+    named = networks.get(reference)
+    return find(reference, networks.values()) if named is None else named
 
 
 def find(reference: str, networks: Iterable[T]) -> T:

@@ -274,13 +274,29 @@ DEFAULT_NETWORK = Network(
 
 
 @dataclass(frozen=True, slots=True)
+class MembershipRequest:
+    """A network as an endpoint is to be on it.
+
+    Without `address` it gets the lowest free one, without `mac` a random one.
+    """
+
+    network: str
+    address: IpAddress | None = None
+    mac: MacAddress | None = None
+    aliases: tuple[str, ...] = ()
+    gateway_priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointRequest:
     """An endpoint as a user describes it.
 
+    `network`, `address`, `mac`, `aliases` and `gateway_priority` are of the network that it is on
+    first, as its eth0. `also` are further ones, in the order of its further interfaces.
+
     `namespace` is the name of the namespace it lives in, or None for one that has no name (the
-    fresh one of `vswitch run`) and for a virtual machine, which lives in none. Without `address` it
-    gets the lowest free one, without `mac` a random one. An `external` address is the endpoint's
-    alone, with all its ports.
+    fresh one of `vswitch run`) and for a virtual machine, which lives in none. An `external`
+    address is the endpoint's alone, with all its ports.
     """
 
     name: str
@@ -301,19 +317,43 @@ class EndpointRequest:
     """A further name of its own, where it has one."""
     owner: int | None = None
     """The user who may open a virtual machine's TAP; None: root alone."""
+    gateway_priority: int = 0
+    also: tuple[MembershipRequest, ...] = ()
+
+    @property
+    def memberships(self) -> tuple[MembershipRequest, ...]:
+        """Every network that it is to be on, the first one first."""
+        first = MembershipRequest(
+            self.network, self.address, self.mac, self.aliases, self.gateway_priority
+        )
+        return (first, *self.also)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """An endpoint's place on the network called `network`: one interface."""
+
+    network: str
+    address: IpAddress
+    mac: MacAddress
+    aliases: tuple[str, ...] = ()
+    place: int = 0
+    """Which of its interfaces: 0 is its eth0."""
+    gateway_priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A named member of the network called `network`."""
+    """A named member of one or more networks.
+
+    The first of its memberships leads out: it has the default route, and what is published leads
+    there. `network`, `address`, `mac` and `aliases` speak of that one.
+    """
 
     name: str
-    network: str
     kind: EndpointKind
     namespace: str | None
-    address: IpAddress
-    mac: MacAddress
-    aliases: tuple[str, ...] = ()
+    memberships: tuple[Membership, ...]
     publications: tuple[Publication, ...] = ()
     impairments: Impairments = UNIMPAIRED
     external: IpAddress | None = None
@@ -322,6 +362,38 @@ class Endpoint:
     dns: tuple[IpAddress, ...] = ()
     hostname: str | None = None
     owner: int | None = None
+
+    @property
+    def network(self) -> str:
+        """The name of the network that leads out."""
+        return self.memberships[0].network
+
+    @property
+    def address(self) -> IpAddress:
+        """Its address there."""
+        return self.memberships[0].address
+
+    @property
+    def mac(self) -> MacAddress:
+        """Its MAC address there."""
+        return self.memberships[0].mac
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What it is called there beside its name."""
+        return self.memberships[0].aliases
+
+    def on(self, network: str) -> Membership | None:
+        """Its membership of the network of that name, None where it is not on it."""
+        return next((each for each in self.memberships if each.network == network), None)
+
+    def publications_on(self, membership: Membership) -> tuple[Publication, ...]:
+        """What is published there: all of it where it leads out, nothing elsewhere."""
+        return self.publications if membership == self.memberships[0] else ()
+
+    def port_name(self, membership: Membership) -> str:
+        """What the port of one of its memberships is called: as the endpoint is, for its eth0."""
+        return f"{self.name}@{membership.network}" if membership.place else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,15 @@ from hypothesis import given
 
 from tests.daemon.store.values import endpoints, networks
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
-from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Network
+from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Membership, Network
 from vswitch.translation import Filtering, Translation
 from vswitch.wire.values import IpAddress, MacAddress
 
 WEB = Endpoint(
     "web",
-    "front",
     EndpointKind.TAP,
     "web",
-    IpAddress.parse("172.18.0.2"),
-    MacAddress.parse("02:00:00:00:00:01"),
+    (Membership("front", IpAddress.parse("172.18.0.2"), MacAddress.parse("02:00:00:00:00:01")),),
 )
 
 
@@ -43,19 +41,19 @@ def test_values_are_kept_as_people_write_them() -> None:
 
 
 def test_field_that_was_not_there_when_it_was_written_has_its_default() -> None:
-    kept = plain(replace(WEB, aliases=("www",)))
+    kept = plain(replace(WEB, hostname="www"))
     assert isinstance(kept, dict)
-    del kept["aliases"]
+    del kept["hostname"]
     assert valued(Endpoint, kept) == WEB
 
 
 @pytest.mark.parametrize(
     ("field", "said", "words"),
     [
-        ("address", "172.18.0", "Endpoint: "),
-        ("address", 7, "Endpoint: 7 is no str"),
+        ("external", "172.18.0", "Endpoint: "),
+        ("external", 7, "Endpoint: 7 is no str"),
         ("kind", "pigeon", "Endpoint: 'pigeon' is not a valid EndpointKind"),
-        ("aliases", "www", "Endpoint: 'www' is no list"),
+        ("memberships", "www", "Endpoint: 'www' is no list"),
         ("colour", "red", "Endpoint: colour is not known"),
     ],
 )
@@ -68,7 +66,7 @@ def test_what_is_no_value_is_said(field: str, said: object, words: str) -> None:
 
 
 def test_field_without_a_default_must_be_there() -> None:
-    with pytest.raises(NotReadableError, match="address"):
+    with pytest.raises(NotReadableError, match="kind"):
         valued(Endpoint, {"name": "web"})
 
 

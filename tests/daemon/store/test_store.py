@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -17,18 +18,17 @@ from hypothesis import strategies as st
 
 from tests.daemon.store.values import NAMES, endpoints
 from vswitch.daemon.store import FILE, Carried, Store, StoreError
-from vswitch.daemon.store.database import LAYOUT
+from vswitch.daemon.store.database import APPLICATION, LAYOUT, _lay_out
+from vswitch.daemon.store.plain import plain
 from vswitch.dataplane.snapshot import SavedConnection, SavedFlow, SavedMapping, Snapshot
-from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Network
+from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Membership, Network
 from vswitch.wire.values import IpAddress, MacAddress
 
 WEB = Endpoint(
     "web",
-    "front",
     EndpointKind.TAP,
     "web",
-    IpAddress.parse("172.18.0.2"),
-    MacAddress.parse("02:00:00:00:00:01"),
+    (Membership("front", IpAddress.parse("172.18.0.2"), MacAddress.parse("02:00:00:00:00:01")),),
 )
 KILLED_AFTER = 40
 
@@ -119,7 +119,7 @@ def test_shelves_have_names_of_their_own(store: Store) -> None:
 def test_shelf_that_is_replaced_has_that_and_nothing_else(store: Store) -> None:
     store.endpoints.put("web", WEB)
     store.endpoints.put("app", WEB)
-    wanted = {"web": replace(WEB, aliases=("www",)), "db": WEB}
+    wanted = {"web": replace(WEB, hostname="www"), "db": WEB}
     store.endpoints.replace(wanted)
     assert store.endpoints.all() == wanted
 
@@ -200,6 +200,27 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as refusal:
         Store(path)
     assert str(refusal.value) == f"{path}: the state can not be opened: Not a directory"
+
+
+def test_endpoints_of_the_first_layout_have_one_membership(path: Path) -> None:
+    path.parent.mkdir()
+    before = plain(WEB)
+    assert isinstance(before, dict)
+    (membership,) = before.pop("memberships")  # type: ignore[misc]
+    del membership["place"], membership["gateway_priority"]  # type: ignore[union-attr, call-overload]
+    with sqlite3.connect(path) as connection:
+        _lay_out(connection)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("PRAGMA user_version = 1")
+        for kind, content in ("lease", {**before, **membership}), ("macs", "02:00:00:00:00:01"):  # type: ignore[dict-item]
+            connection.execute(
+                "INSERT INTO things (kind, name, content) VALUES (?, 'web', ?)",
+                (kind, json.dumps(content)),
+            )
+    connection.close()
+    store = Store(path)
+    assert store.leases.all() == {"web": WEB}
+    store.close()
 
 
 def test_file_of_a_newer_layout_is_refused_and_left_as_it_is(store: Store) -> None:

@@ -8,6 +8,7 @@ from vswitch.impairment import Impairment, Impairments
 from vswitch.network.model import (
     Endpoint,
     EndpointKind,
+    Membership,
     Network,
     PortRange,
     Publication,
@@ -65,12 +66,21 @@ def endpoints() -> st.SearchStrategy[Endpoint]:
     return st.builds(
         Endpoint,
         name=st.sampled_from(NAMES),
-        network=st.sampled_from(NAMES),
         kind=st.sampled_from(EndpointKind),
         namespace=st.none() | st.sampled_from(NAMES),
-        address=_addresses,
-        mac=_macs,
-        aliases=st.lists(st.sampled_from(NAMES), max_size=2).map(tuple),
+        memberships=st.lists(
+            st.builds(
+                Membership,
+                st.sampled_from(NAMES),
+                _addresses,
+                _macs,
+                st.lists(st.sampled_from(NAMES), max_size=2).map(tuple),
+                st.integers(0, 9),
+                st.integers(-9, 9),
+            ),
+            min_size=1,
+            max_size=3,
+        ).map(tuple),
         publications=st.lists(
             st.builds(Publication, _protocols, st.none() | _addresses, _ranges, _ranges),
             max_size=2,

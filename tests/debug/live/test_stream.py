@@ -99,9 +99,9 @@ def test_endpoints_frames_are_known_at_every_port() -> None:
         )
         for host in (lab.a, lab.b)
     }
-    of_a = streamed(lab, Selection(member=members["a"]))
+    of_a = streamed(lab, Selection(members=(members["a"],)))
     traffic(lab)
-    of_b = streamed(lab, Selection(member=members["b"]))
+    of_b = streamed(lab, Selection(members=(members["b"],)))
     traffic(lab)
     assert places(packets(of_a, lab)) == NATTED + BRIDGED
     assert places(packets(of_b, lab)) == BRIDGED

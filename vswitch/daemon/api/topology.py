@@ -45,13 +45,14 @@ def topology(switch: str, uplinks: tuple[UplinkRow, ...], inventory: Inventory) 
         endpoints=tuple(
             EndpointNode(
                 name=endpoint.name,
-                network=endpoint.network,
+                network=at.network,
                 kind=endpoint.kind.value,
-                address=str(endpoint.address),
-                mac=str(endpoint.mac),
-                aliases=endpoint.aliases,
-                published=tuple(str(publication) for publication in endpoint.publications),
+                address=str(at.address),
+                mac=str(at.mac),
+                aliases=at.aliases,
+                published=tuple(str(each) for each in endpoint.publications_on(at)),
             )
             for endpoint in inventory.endpoints
+            for at in endpoint.memberships
         ),
     )

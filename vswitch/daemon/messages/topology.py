@@ -16,7 +16,7 @@ class NetworkNode(Message):
 
 
 class EndpointNode(Message):
-    """A member of a network, and what leads to it from outside."""
+    """An endpoint on one of its networks, and what leads to it from outside there."""
 
     name: str
     network: str
@@ -28,7 +28,10 @@ class EndpointNode(Message):
 
 
 class TopologyRow(Message):
-    """Everything at one moment. Each endpoint's network and each network's uplink is there."""
+    """Everything at one moment. Each endpoint's network and each network's uplink is there.
+
+    An endpoint on several networks is there once for each.
+    """
 
     switch: str
     uplinks: tuple[UplinkRow, ...]

@@ -93,7 +93,24 @@ def _lay_out(connection: sqlite3.Connection) -> None:
     carried.lay_out(connection)
 
 
-_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_lay_out,)
+def _let_endpoints_have_memberships(connection: sqlite3.Connection) -> None:
+    """Layout 2: what an endpoint has on a network is one of its memberships."""
+    fields = [
+        f"'{each}', json_extract(content, '$.{each}')" for each in ("network", "address", "mac")
+    ]
+    fields.append("'aliases', json(coalesce(json_extract(content, '$.aliases'), '[]'))")
+    membership = f"json_object({', '.join(fields)})"
+    connection.execute(
+        "UPDATE things SET content = json_remove("
+        f"json_set(content, '$.memberships', json_array({membership})),"
+        " '$.network', '$.address', '$.mac', '$.aliases') WHERE kind IN ('endpoint', 'lease')"
+    )
+
+
+_MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _lay_out,
+    _let_endpoints_have_memberships,
+)
 """What leads from each layout to the next, from none at all on."""
 
 LAYOUT = len(_MIGRATIONS)

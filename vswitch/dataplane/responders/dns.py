@@ -73,8 +73,13 @@ class Names:
     """What one endpoint may ask for. A value: another view is another object."""
 
     def __init__(self, hosts: Iterable[Host]) -> None:
-        """A name that DNS cannot carry (a label over 63 octets) is not there."""
+        """The networks of `hosts` are asked one after the other, in the order in which they come:
+        a name is that of the first network that has it, and all who bear it there have it.
+
+        A name that DNS cannot carry (a label over 63 octets) is not there.
+        """
         self._addresses: dict[dns.name.Name, list[IpAddress]] = {}
+        self._networks: dict[dns.name.Name, str] = {}
         self._names: dict[IpAddress, dns.name.Name] = {}
         for host in hosts:
             self._add(host)
@@ -92,13 +97,16 @@ class Names:
         for name in host.names:
             for spelling in (name, f"{name}.{host.network}"):
                 absolute = _absolute(spelling)
-                if absolute is not None:
+                if absolute is not None and self._is_of(absolute, host.network):
                     known = self._addresses.setdefault(absolute, [])
                     known.extend(address for address in host.addresses if address not in known)
         canonical = _absolute(f"{host.names[0]}.{host.network}")
         if canonical is not None:
             for address in host.addresses:
                 self._names.setdefault(address, canonical)
+
+    def _is_of(self, name: dns.name.Name, network: str) -> bool:
+        return self._networks.setdefault(name, network) == network
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,10 +183,12 @@ class Replay:
                 mac = inventory.allocate_mac(f"host on {network.name}")
                 self._add_host_port(network, domain.number, mac)
         for endpoint in inventory.endpoints:
-            number, line = numbers[endpoint.network], endpoint.impairments
-            self._add_port(endpoint.name, number, endpoint.network, line)
-            assembly.guard(switch, endpoint, self._ports[endpoint.name])
-            assembly.expose(switch, endpoint, number, self._now or 0)
+            line = endpoint.impairments
+            for at in endpoint.memberships:
+                name = endpoint.port_name(at)
+                self._add_port(name, numbers[at.network], at.network, line)
+                assembly.guard(switch, at, self._ports[name])
+            assembly.expose(switch, endpoint, numbers[endpoint.network], self._now or 0)
         assembly.rule(switch, configuration, self._now or 0)
         for uplink in configuration.uplinks:
             self._add_port(uplink.name, outside[uplink.name], uplink.name, uplink.impairments)

@@ -59,9 +59,9 @@ class PortLabel(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An endpoint: its port, and by what its frames are known at other ports."""
+    """An endpoint on one of its networks, and by what its frames are known at other ports."""
 
-    name: str
+    port: str
     network: int
     address: IpAddress
     mac: MacAddress
@@ -73,7 +73,8 @@ class Selection:
 
     port: str | None = None
     network: str | None = None
-    member: Member | None = None
+    members: tuple[Member, ...] = ()
+    """The frames of any of them; none: of everybody."""
     judged: Judged | None = None
     passing: Passing = Passing.BOTH
     filter: Filter | None = None
@@ -254,7 +255,7 @@ class LiveStream:
             return False
         if chosen.judged is not None and not self._is_judged(sight, chosen.judged):
             return False
-        if chosen.member is not None and not self._is_of(sight, place, chosen.member):
+        if chosen.members and not any(self._is_of(sight, place, each) for each in chosen.members):
             return False
         return chosen.filter is None or chosen.filter.matches(sight.frame, sight.original_length)
 
@@ -270,7 +271,7 @@ class LiveStream:
 
     def _is_of(self, sight: Sight, place: _Place, member: Member) -> bool:
         """Whether a frame is at the endpoint's port, or to or from it at any other."""
-        if place.name == member.name:
+        if place.name == member.port:
             return True
         if member.mac in (sight.frame[_DESTINATION], sight.frame[_SOURCE]):
             return True
