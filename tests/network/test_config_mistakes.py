@@ -408,7 +408,8 @@ MISTAKES = [
         "publish =",
         "publsh =",
         "endpoints.web.publsh: unknown key: allowed is network, kind, namespace, address, "
-        "aliases, publish, external, mappings, mac, impair, impair_in, impair_out, impair_seed; "
+        "aliases, publish, external, mappings, mac, gateway_priority, networks, impair, impair_in, "
+        "impair_out, impair_seed; "
         'did you mean "publish"?',
     ),
     (

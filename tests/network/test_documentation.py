@@ -42,6 +42,7 @@ def test_document_of_the_configuration_names_every_key() -> None:
         schema.FilterTable,
         schema.Document,
         schema.EndpointTable,
+        schema.MembershipTable,
         schema.DnsTable,
         schema.RecorderTable,
     )

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from vswitch.daemon.messages.endpoints import EndpointWish
 
 
+DEFAULT_NETWORK = "bridge"
+"""As `network.model` has it, which is not imported to print a help text."""
+
+
 class Kind(Enum):
     """What carries the frames of an endpoint with a namespace."""
 
@@ -43,6 +47,17 @@ tap_app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+NetworksOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        *("--network", "--net"),
+        help="The network to attach to; said again, a further one. "
+        "Or name=NETWORK,ip=..,alias=..,mac-address=..,gw-priority=..",
+        metavar="NETWORK",
+        show_default=DEFAULT_NETWORK,
+        autocompletion=complete.networks,
+    ),
+]
 NetworkOption = Annotated[
     str,
     typer.Option(
@@ -101,7 +116,7 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     command: Annotated[list[str], typer.Argument(help="What to run.", metavar="CMD...")],
-    network: NetworkOption = "bridge",
+    network: NetworksOption = None,
     name: NameOption = None,
     ip: IpOption = None,
     mac: MacOption = None,
@@ -132,6 +147,8 @@ def run(
     80[/bold]
 
     Example:  [bold]vswitch run -d --network front --name db --expose 5432 -- ./database[/bold]
+
+    Example:  [bold]vswitch run --network front --network name=back,alias=api -- ./app[/bold]
     """
     from vswitch.cli import run as verb
 
@@ -147,7 +164,7 @@ def attach(
             metavar="NAMESPACE",
         ),
     ],
-    network: NetworkOption = "bridge",
+    network: NetworksOption = None,
     name: NameOption = None,
     ip: IpOption = None,
     mac: MacOption = None,
@@ -269,7 +286,7 @@ def tap_add(
     name: Annotated[
         str, typer.Argument(help="The TAP's name, and the endpoint's.", metavar="NAME")
     ],
-    network: NetworkOption = "bridge",
+    network: NetworkOption = DEFAULT_NETWORK,
     ip: IpOption = None,
     mac: MacOption = None,
     alias: AliasOption = None,
@@ -295,7 +312,7 @@ def tap_add(
     """
     from vswitch.cli import attach as verb
 
-    common = _common(network, name, ip, mac, alias, publish, expose, publish_all)
+    common = _common([network], name, ip, mac, alias, publish, expose, publish_all)
     verb.add_tap(common, owner, switch)
 
 
@@ -311,7 +328,7 @@ def tap_rm(names: NamesArgument, switch: SwitchOption = None) -> None:
 
 
 def _common(
-    network: str,
+    network: list[str] | None,
     name: str | None,
     ip: str | None,
     mac: str | None,
@@ -321,12 +338,11 @@ def _common(
     publish_all: bool,
 ) -> dict[str, Any]:
     """The fields of `messages.endpoints.Wish`."""
+    from vswitch.cli import memberships
+
     return {
-        "network": network,
+        **memberships.fields(network or (), ip, mac, alias or ()),
         "name": name,
-        "address": ip,
-        "mac": mac,
-        "aliases": tuple(alias or ()),
         "publish": tuple(publish or ()),
         "expose": tuple(expose or ()),
         "publish_all": publish_all,
@@ -334,7 +350,7 @@ def _common(
 
 
 def _wish(
-    network: str,
+    network: list[str] | None,
     name: str | None,
     ip: str | None,
     mac: str | None,

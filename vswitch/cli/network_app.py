@@ -153,6 +153,70 @@ def inspect(network: _Networks, switch: SwitchOption = None) -> None:
     verb.inspect(network, switch)
 
 
+_Network = Annotated[
+    str,
+    typer.Argument(
+        help="A name, an id, or how an id begins.",
+        metavar="NETWORK",
+        autocompletion=complete.networks,
+    ),
+]
+_Endpoint = Annotated[
+    str, typer.Argument(help="Its name.", metavar="ENDPOINT", autocompletion=complete.endpoints)
+]
+
+
+@network_app.command()
+def connect(
+    network: _Network,
+    endpoint: _Endpoint,
+    ip: Annotated[
+        str | None, typer.Option("--ip", help="Its address there; the lowest free if not said.")
+    ] = None,
+    mac: Annotated[
+        str | None,
+        typer.Option("--mac-address", "--mac", help="Its MAC address there.", metavar="MAC"),
+    ] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option("--alias", help="A further name of it there.", metavar="NAME"),
+    ] = None,
+    gw_priority: Annotated[
+        int,
+        typer.Option(help="The network of the highest has the default route.", metavar="NUMBER"),
+    ] = 0,
+    switch: SwitchOption = None,
+) -> None:
+    """Let an endpoint be on a network, too: it gets one more interface.
+
+    Its default route, and what it publishes, stay where they are, unless the new network has a
+    higher priority or the old one is internal.
+
+    Example:  [bold]vswitch network connect --alias db back web[/bold]
+    """
+    from vswitch.cli import networks as verb
+
+    verb.connect(network, endpoint, ip, mac, alias or (), gw_priority, switch)
+
+
+@network_app.command()
+def disconnect(
+    network: _Network,
+    endpoint: _Endpoint,
+    force: Annotated[
+        bool, typer.Option("-f", "--force", help="One that is not on it is no mistake.")
+    ] = False,
+    switch: SwitchOption = None,
+) -> None:
+    """Let an endpoint be on a network no longer: that interface of it is gone.
+
+    Example:  [bold]vswitch network disconnect back web[/bold]
+    """
+    from vswitch.cli import networks as verb
+
+    verb.disconnect(network, endpoint, switch, force=force)
+
+
 @network_app.command()
 def rm(
     network: _Networks,

@@ -1,4 +1,4 @@
-"""`vswitch network create|ls|inspect|rm|prune`: networks that come and go, as Docker's users type.
+"""`vswitch network ...`: networks that come and go, as Docker's users type.
 
 What Docker's own command line checks is checked here, in its words; everything else is for the
 switch to say. A verb that takes several networks does what it can, tells each mistake on a line of
@@ -21,7 +21,9 @@ from vswitch.cli.client import Client
 from vswitch.cli.problem import Problem
 from vswitch.cli.show import print_table
 from vswitch.daemon.messages.networks import (
+    ConnectBody,
     CreatedNetwork,
+    DisconnectBody,
     NetworkBody,
     NetworkObject,
     PrunedNetworks,
@@ -113,6 +115,36 @@ def remove(references: Sequence[str], switch: str | None, *, force: bool) -> Non
             if not (force and is_absent):
                 problems.append(str(problem))
     _tell(problems)
+
+
+def connect(
+    network: str,
+    endpoint: str,
+    address: str | None,
+    mac: str | None,
+    aliases: Sequence[str],
+    priority: int,
+    switch: str | None,
+) -> None:
+    """Let an endpoint be on a network, too."""
+    body = ConnectBody(
+        endpoint=endpoint,
+        address=address,
+        mac=mac,
+        aliases=tuple(aliases),
+        gateway_priority=priority,
+    )
+    Client.of(switch).do("POST", f"{_path(network)}/connect", body)
+
+
+def disconnect(network: str, endpoint: str, switch: str | None, *, force: bool) -> None:
+    """Let an endpoint be on a network no longer."""
+    body = DisconnectBody(endpoint=endpoint)
+    try:
+        Client.of(switch).do("POST", f"{_path(network)}/disconnect", body)
+    except Problem as problem:
+        if not (force and f"endpoint {endpoint} is not connected to the network" in str(problem)):
+            raise
 
 
 def prune(switch: str | None, *, force: bool) -> None:

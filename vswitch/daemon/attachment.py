@@ -279,7 +279,7 @@ class Attacher:
 def _link(membership: Membership, network: Network, *, leads_out: bool) -> EndpointLink:
     """How an endpoint finds one of its memberships."""
     return EndpointLink(
-        f"eth{membership.place}",
+        membership.interface,
         membership.mac,
         IpInterface(membership.address, network.subnet),
         network.default_route if leads_out else None,

@@ -37,6 +37,7 @@ from vswitch.network.model import (
     MembershipRequest,
     Network,
 )
+from vswitch.network.unswitched import require_of_ours
 from vswitch.wire.values import IpInterface
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Endpoints:
 
         In the namespace of a process it lives as long as that. Raises NetworkError or AttachError.
         """
+        require_of_ours(*(each.network for each in request.also))
         endpoint = self._inventory.add_endpoint(request)
         try:
             await self.attach(endpoint, namespace)

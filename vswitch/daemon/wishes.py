@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vswitch.daemon.messages.endpoints import EndpointBody, TapBody, Wish
+from vswitch.daemon.messages.endpoints import EndpointBody, MembershipBody, TapBody, Wish
 from vswitch.daemon.netns import Namespace
 from vswitch.network import expose, publish
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import EndpointKind, EndpointRequest
+from vswitch.network.model import EndpointKind, EndpointRequest, MembershipRequest
 from vswitch.network.names import is_name
 from vswitch.wire.values import IpAddress, MacAddress
 
@@ -45,14 +45,28 @@ def _common(wish: Wish, name: str) -> EndpointRequest:
     )
     if wish.publish_all:
         published += tuple(expose.publish_all(exposed, published))
+    first = of_membership(wish)
     return EndpointRequest(
         name,
-        wish.network,
-        address=None if wish.address is None else _address(wish.address),
-        mac=None if wish.mac is None else _mac(wish.mac),
-        aliases=wish.aliases,
+        first.network,
+        address=first.address,
+        mac=first.mac,
+        aliases=first.aliases,
+        gateway_priority=first.gateway_priority,
+        also=tuple(of_membership(each) for each in wish.also),
         publish=published,
         exposed=tuple(exposed),
+    )
+
+
+def of_membership(body: MembershipBody) -> MembershipRequest:
+    """What `body` asks for on one network. Raises NetworkError."""
+    return MembershipRequest(
+        body.network,
+        None if body.address is None else _address(body.address),
+        None if body.mac is None else _mac(body.mac),
+        body.aliases,
+        body.gateway_priority,
     )
 
 

@@ -41,6 +41,7 @@ from vswitch.network.model import (
     EndpointKind,
     EndpointRequest,
     LearntAddress,
+    MembershipRequest,
     Network,
     NetworkRequest,
     RecorderSettings,
@@ -68,7 +69,7 @@ _DISPENSABLE: Mapping[str | int, tuple[str, ...]] = {
     ),
     "endpoints": (
         *("kind", "address", "mac", "aliases", "publish", "external", "mappings"),
-        *("impair", "impair_in", "impair_out", "impair_seed"),
+        *("impair", "impair_in", "impair_out", "impair_seed", "gateway_priority", "networks"),
     ),
     "uplinks": (),
 }
@@ -388,6 +389,13 @@ def _request(name: str, table: EndpointTable) -> EndpointRequest:
         impairments=schema.impairments(table),
         external=table.external,
         mappings=tuple(table.mappings),
+        gateway_priority=table.gateway_priority,
+        also=tuple(
+            MembershipRequest(
+                network, each.address, each.mac, tuple(each.aliases), each.gateway_priority
+            )
+            for network, each in table.networks.items()
+        ),
     )
 
 
@@ -401,7 +409,11 @@ def _that_can_be_judged(
     if not isinstance(document.get("networks", {}), dict):
         return []
     mistaken = set(_tables(document, "networks")) - {network.name for network in resolved.networks}
-    judged = [request for request in requests if request.network not in mistaken]
+    judged = [
+        request
+        for request in requests
+        if mistaken.isdisjoint(each.network for each in request.memberships)
+    ]
     if _has_mistaken_uplink(document, sound):
         return [replace(one, publish=(), external=None, mappings=()) for one in judged]
     return judged

@@ -273,6 +273,10 @@ DEFAULT_NETWORK = Network(
 """Docker's default network, where an endpoint goes whose network is not named."""
 
 
+LARGEST_PRIORITY = 2**31 - 1
+"""Of a gateway, and as far below zero."""
+
+
 @dataclass(frozen=True, slots=True)
 class MembershipRequest:
     """A network as an endpoint is to be on it.
@@ -340,6 +344,11 @@ class Membership:
     place: int = 0
     """Which of its interfaces: 0 is its eth0."""
     gateway_priority: int = 0
+
+    @property
+    def interface(self) -> str:
+        """What the endpoint finds it as, as in a container."""
+        return f"eth{self.place}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from vswitch.network.mistakes import Mistake
 from vswitch.network.model import (
     DEFAULT_MTU,
     DEFAULT_NETWORK,
+    LARGEST_PRIORITY,
     EndpointKind,
     LearntAddress,
     PublicationRequest,
@@ -94,6 +95,11 @@ _Impair = Annotated[
     Impairment | None,
     PlainValidator(fields.impairment),
     Field(description='an impairment, like "delay=20ms loss=1%", or "none"'),
+]
+_Priority = Annotated[
+    int,
+    PlainValidator(fields.whole_number(-LARGEST_PRIORITY, LARGEST_PRIORITY)),
+    Field(description=f"a whole number from -{LARGEST_PRIORITY} to {LARGEST_PRIORITY}"),
 ]
 _Seed = Annotated[
     int, PlainValidator(fields.seed), Field(description=f"a whole number from 0 to {LARGEST_SEED}")
@@ -285,6 +291,19 @@ class PoolTable(Table):
     )
 
 
+class MembershipTable(Table):
+    """`[endpoints.NAME.networks.NETWORK]`."""
+
+    address: Annotated[IpAddress | None, PlainValidator(fields.ipv4)] = Field(
+        default=None, description="an IPv4 address in the network's subnet"
+    )
+    aliases: list[Annotated[str, PlainValidator(fields.string)]] = Field(
+        default=[], description='a name, like "www"'
+    )
+    mac: _Mac = None
+    gateway_priority: _Priority = 0
+
+
 class EndpointTable(Table):
     """`[endpoints.NAME]`."""
 
@@ -313,6 +332,10 @@ class EndpointTable(Table):
         default=[], description=f'"{MAPPING_GRAMMAR}", like "5000:5000/udp"'
     )
     mac: _Mac = None
+    gateway_priority: _Priority = 0
+    networks: dict[str, MembershipTable] = Field(
+        default={}, description="a table of further networks, [endpoints.NAME.networks.NETWORK]"
+    )
     impair: _Impair = None
     impair_in: _Impair = None
     impair_out: _Impair = None
@@ -479,6 +502,10 @@ def _table_around(path: KeyPath) -> type[Table]:
             return QuotasTable
         case ("endpoints", _, _):
             return EndpointTable
+        case ("endpoints", _, "networks", _):
+            return NamedTables
+        case ("endpoints", _, "networks", _, _):
+            return MembershipTable
         case ("dns", _):
             return DnsTable
         case ("recorder", _):

@@ -24,6 +24,31 @@ class Unswitched(Enum):
         return next((each for each in cls if each.value == name), None)
 
 
+def stays_alone(network: Unswitched) -> NetworkError:
+    """Why what is on one of these is on no other network, in Docker's words."""
+    if network is Unswitched.HOST:
+        return NetworkError(
+            "container sharing network namespace with another container or host"
+            " cannot be connected to any other network"
+        )
+    return NetworkError(
+        "container cannot be connected to multiple networks"
+        " with one of the networks in private (none) mode"
+    )
+
+
+def require_of_ours(*names: str) -> None:
+    """Refuse a network of another kind beside those of the switch.
+
+    Raises:
+        NetworkError: in Docker's words.
+    """
+    for name in names:
+        beside = Unswitched.called(name)
+        if beside is not None:
+            raise stays_alone(beside)
+
+
 def require_nothing_of_ours(request: EndpointRequest) -> None:
     """Refuse what only a network of the switch can give, in Docker's words.
 
@@ -32,6 +57,8 @@ def require_nothing_of_ours(request: EndpointRequest) -> None:
     Raises:
         NetworkError: the first such thing.
     """
+    if request.also:
+        raise stays_alone(Unswitched(request.network))
     if request.address is not None:
         raise NetworkError(
             "user-specified IP address is supported on user-defined networks only",

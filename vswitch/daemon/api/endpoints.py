@@ -11,11 +11,17 @@ from vswitch.daemon.bystanders import Bystander
 from vswitch.daemon.daemon import Daemon
 from vswitch.daemon.endpoints import AttachError
 from vswitch.daemon.links import LinkError
-from vswitch.daemon.messages.endpoints import EndpointBody, EndpointRow, StopBody, TapBody
+from vswitch.daemon.messages.endpoints import (
+    EndpointBody,
+    EndpointRow,
+    MembershipRow,
+    StopBody,
+    TapBody,
+)
 from vswitch.daemon.netns import Namespace
 from vswitch.daemon.processes import Process, ProcessError
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import Endpoint, EndpointRequest
+from vswitch.network.model import Endpoint, EndpointRequest, Membership
 from vswitch.network.unswitched import Unswitched
 
 
@@ -129,11 +135,23 @@ class _Endpoints:
             gateway=str(network.default_route),
             mac=str(endpoint.mac),
             aliases=endpoint.aliases,
+            networks=tuple(self._membership(each) for each in endpoint.memberships),
             hostname=endpoint.hostname,
             published=tuple(str(publication) for publication in endpoint.publications),
             exposed=tuple(str(each) for each in endpoint.exposed),
             dns=tuple(str(each) for each in endpoint.dns),
             resolv_conf=self._daemon.resolv_conf,
+        )
+
+    def _membership(self, at: Membership) -> MembershipRow:
+        subnet = self._daemon.inventory.network(at.network).subnet
+        return MembershipRow(
+            network=at.network,
+            address=f"{at.address}/{subnet.prefix_length}",
+            mac=str(at.mac),
+            aliases=at.aliases,
+            interface=at.interface,
+            gateway_priority=at.gateway_priority,
         )
 
     @described("Every port whose line is bad.", rows=messages.ImpairmentRow)
@@ -165,6 +183,7 @@ def _row_beside(bystander: Bystander) -> EndpointRow:
         gateway="",
         mac="",
         aliases=(),
+        networks=(),
         hostname=bystander.hostname,
         published=(),
         exposed=(),

@@ -6,17 +6,21 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from vswitch.daemon import wishes
 from vswitch.daemon.api import answers
 from vswitch.daemon.api.described import described
 from vswitch.daemon.daemon import Daemon
+from vswitch.daemon.messages.endpoints import MembershipBody
 from vswitch.daemon.messages.networks import (
     BRIDGE,
+    ConnectBody,
     CreatedNetwork,
+    DisconnectBody,
     NetworkBody,
     NetworkObject,
     PrunedNetworks,
 )
-from vswitch.network import addressing, options, policies
+from vswitch.network import addressing, options, policies, unswitched
 from vswitch.network.errors import InvalidRequestError
 from vswitch.network.model import DEFAULT_TRANSLATION, NetworkRequest
 from vswitch.policy import GatewayMode, NetworkPolicy
@@ -29,6 +33,8 @@ def routes(daemon: Daemon) -> list[web.RouteDef]:
         web.get("/v1/networks", networks.all),
         web.post("/v1/networks", networks.create),
         web.post("/v1/networks/prune", networks.prune),
+        web.post("/v1/networks/{reference}/connect", networks.connect),
+        web.post("/v1/networks/{reference}/disconnect", networks.disconnect),
         web.get("/v1/networks/{reference}", networks.inspect),
         web.delete("/v1/networks/{reference}", networks.remove),
     ]
@@ -37,6 +43,7 @@ def routes(daemon: Daemon) -> list[web.RouteDef]:
 class _Networks:
     def __init__(self, daemon: Daemon) -> None:
         self._networks = daemon.networks
+        self._daemon = daemon
 
     @described("Every network.", rows=NetworkObject)
     async def all(self, _: web.Request) -> web.Response:
@@ -58,6 +65,29 @@ class _Networks:
     async def remove(self, request: web.Request) -> web.Response:
         self._networks.remove(request.match_info["reference"])
         return answers.nothing()
+
+    @described("Let an endpoint be on a network, too.", body=ConnectBody)
+    async def connect(self, request: web.Request) -> web.Response:
+        body = await answers.body(request, ConnectBody)
+        self._refuse_bystander(body.endpoint)
+        reference = request.match_info["reference"]
+        unswitched.require_of_ours(reference)
+        membership = MembershipBody(network=reference, **body.model_dump(exclude={"endpoint"}))
+        await self._daemon.endpoints.connect(body.endpoint, wishes.of_membership(membership))
+        return answers.nothing()
+
+    @described("Let an endpoint be on a network no longer.", body=DisconnectBody)
+    async def disconnect(self, request: web.Request) -> web.Response:
+        body = await answers.body(request, DisconnectBody)
+        self._refuse_bystander(body.endpoint)
+        network = self._daemon.inventory.network(request.match_info["reference"])
+        await self._daemon.endpoints.disconnect(body.endpoint, network, "disconnected")
+        return answers.nothing()
+
+    def _refuse_bystander(self, name: str) -> None:
+        bystander = self._daemon.bystanders.find(name)
+        if bystander is not None:
+            raise unswitched.stays_alone(bystander.network)
 
     @described("Take away every network that nobody uses.", row=PrunedNetworks)
     async def prune(self, _: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from vswitch.daemon.messages.base import Message
-from vswitch.network.model import DEFAULT_NETWORK, EndpointKind
+from vswitch.network.model import DEFAULT_NETWORK, LARGEST_PRIORITY, EndpointKind
 
 HIGHEST_PID = 2**22
 """proc(5), pid_max: the kernel gives no process a higher number."""
@@ -20,14 +20,26 @@ LONGEST_STOP_SECONDS = 20
 """How long a command may take to end by itself before it is killed."""
 
 
-class Wish(Message):
-    """What an endpoint is to be, wherever it lives; addresses and ports in Docker's spelling."""
+class MembershipBody(Message):
+    """A network as an endpoint is to be on it."""
 
-    name: str | None = None
     network: str = DEFAULT_NETWORK.name
     address: str | None = None
     mac: str | None = None
     aliases: tuple[str, ...] = ()
+    gateway_priority: int = Field(default=0, ge=-LARGEST_PRIORITY, le=LARGEST_PRIORITY)
+    """The network of the highest leads out: the default route and what is published go there."""
+
+
+class Wish(MembershipBody):
+    """What an endpoint is to be, wherever it lives; addresses and ports in Docker's spelling.
+
+    The fields of a membership are of the network that it is on first, as its eth0.
+    """
+
+    name: str | None = None
+    also: tuple[MembershipBody, ...] = ()
+    """Further networks, in the order of its further interfaces."""
     publish: tuple[str, ...] = ()
     expose: tuple[str, ...] = ()
     publish_all: bool = False
@@ -78,8 +90,24 @@ class StopBody(Message):
     seconds: float = Field(default=10, ge=0, le=LONGEST_STOP_SECONDS)
 
 
+class MembershipRow(Message):
+    """An endpoint on one of its networks."""
+
+    network: str
+    address: str
+    mac: str
+    aliases: tuple[str, ...]
+    interface: str
+    """What it finds it as in its namespace."""
+    gateway_priority: int
+
+
 class EndpointRow(Message):
-    """An endpoint as it is. On networks `host` and `none` there is no address and no gateway."""
+    """An endpoint as it is. On networks `host` and `none` there is no address and no gateway.
+
+    `network`, `address`, `mac` and `aliases` are of the network that leads out, the first of
+    `networks`.
+    """
 
     name: str
     network: str
@@ -92,6 +120,7 @@ class EndpointRow(Message):
     gateway: str
     mac: str
     aliases: tuple[str, ...]
+    networks: tuple[MembershipRow, ...]
     hostname: str | None
     published: tuple[str, ...]
     exposed: tuple[str, ...]

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from vswitch.daemon.messages.base import Message
+from vswitch.network.model import LARGEST_PRIORITY
 
 BRIDGE = "bridge"
 """Docker's name for the driver whose networks are the switch's own."""
@@ -37,6 +38,22 @@ class CreatedNetwork(Message):
 
     Id: str
     Warning: str = ""
+
+
+class ConnectBody(Message):
+    """A wish for an endpoint to be on a network, too."""
+
+    endpoint: str
+    address: str | None = None
+    mac: str | None = None
+    aliases: tuple[str, ...] = ()
+    gateway_priority: int = Field(default=0, ge=-LARGEST_PRIORITY, le=LARGEST_PRIORITY)
+
+
+class DisconnectBody(Message):
+    """A wish for an endpoint to be on a network no longer."""
+
+    endpoint: str
 
 
 class PrunedNetworks(Message):
