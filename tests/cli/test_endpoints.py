@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.conftest import StubSwitch
-from vswitch.daemon.messages.endpoints import EndpointRow
+from vswitch.daemon.messages.endpoints import EndpointRow, MembershipRow
 from vswitch.network.model import EndpointKind
 
 if TYPE_CHECKING:
@@ -27,6 +27,16 @@ WEB = EndpointRow(
     gateway="172.18.0.1",
     mac="02:00:00:00:00:02",
     aliases=("www",),
+    networks=(
+        MembershipRow(
+            network="front",
+            address="172.18.0.2/16",
+            mac="02:00:00:00:00:02",
+            aliases=("www",),
+            interface="eth0",
+            gateway_priority=0,
+        ),
+    ),
     hostname=None,
     published=("0.0.0.0:8080->80/tcp",),
     exposed=("80/tcp", "90/udp"),
@@ -37,7 +47,7 @@ JOB = WEB.model_copy(update={"name": "job", "namespace": "/proc/7/ns/net", "pid"
 MACHINE = WEB.model_copy(update={"name": "vm1", "kind": EndpointKind.VM, "namespace": ""})
 BESIDE = WEB.model_copy(
     update={"name": "beside", "network": "host", "kind": None, "pid": 8, "address": "", "mac": ""}
-    | {"published": (), "exposed": ()}
+    | {"published": (), "exposed": (), "networks": ()}
 )
 
 
@@ -74,7 +84,7 @@ def asked(lab: Listening) -> dict[str, Any]:
     """What the only request that came asks for, without what it leaves to the switch."""
     (body,) = lab.bodies
     wish: dict[str, Any] = json.loads(body)
-    return {key: value for key, value in wish.items() if value not in (None, [], False)}
+    return {key: value for key, value in wish.items() if value not in (None, [], False, 0)}
 
 
 def test_list_says_where_each_lives_and_what_it_serves(vswitch: Vswitch, lab: Listening) -> None:

@@ -40,7 +40,9 @@ def lab(module_lab: Lab) -> Iterator[Lab]:
 
 
 def _attach(lab: Lab, place: str, *options: str, check: bool = True) -> Done:
-    return lab.vswitch("attach", "--network", "front", *options, place, check=check)
+    """On network front, unless another one is said."""
+    network = () if "--network" in options else ("--network", "front")
+    return lab.vswitch("attach", *network, *options, place, check=check)
 
 
 @pytest.fixture

@@ -47,9 +47,9 @@ def print_endpoints(rows: Sequence[EndpointRow]) -> None:
     for row in rows:
         table.add_row(
             row.name,
-            "\n".join(each.network for each in row.networks) or row.network,
-            "\n".join(each.address for each in row.networks) or _NOTHING,
-            "\n".join(each.mac for each in row.networks) or _NOTHING,
+            ", ".join(each.network for each in row.networks) or row.network,
+            ", ".join(each.address for each in row.networks) or _NOTHING,
+            ", ".join(each.mac for each in row.networks) or _NOTHING,
             row.kind.value if row.kind else _NOTHING,
             _home(row),
             ", ".join((*row.published, *_only_exposed(row))) or _NOTHING,
