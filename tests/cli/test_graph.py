@@ -200,6 +200,14 @@ def test_dot_has_a_cluster_for_each_network() -> None:
     assert text.count("{") == text.count("}")
 
 
+def test_endpoint_on_several_networks_is_in_each_and_is_one() -> None:
+    both = (*lab().endpoints, endpoint("web", "back", address="172.19.0.3"))
+    topology = lab().model_copy(update={"endpoints": both})
+    assert "    endpoint0 -.- endpoint3\n" in texts.mermaid(topology)
+    assert "    endpoint0 -> endpoint3 [dir=none, style=dotted]\n" in texts.dot(topology)
+    assert "3 endpoints" in layout(topology).subtitle
+
+
 def test_quotes_end_no_label() -> None:
     topology = lab().model_copy(update={"networks": (network('a"#<', 18), network("back", 19))})
     topology = topology.model_copy(update={"endpoints": ()})

@@ -124,6 +124,16 @@ def test_name_shared_by_two_endpoints_has_the_addresses_of_both() -> None:
     assert data_of(replied(query("pool"), Names([first, second]))) == ["172.18.0.4", "172.18.0.5"]
 
 
+def test_name_on_two_networks_is_that_of_the_first_and_each_is_found_by_its_network() -> None:
+    front, back = (
+        Host(("pool",), network, (IpAddress.parse(address),))
+        for network, address in (("front", "172.18.0.4"), ("back", "172.19.0.4"))
+    )
+    names = Names([front, back])
+    assert data_of(replied(query("pool"), names)) == ["172.18.0.4"]
+    assert data_of(replied(query("pool.back"), names)) == ["172.19.0.4"]
+
+
 def test_name_that_dns_cannot_carry_is_not_there_and_its_alias_is() -> None:
     names = Names([Host(("x" * 64, "short"), "front", (IpAddress.parse("172.18.0.6"),))])
     assert data_of(replied(query("short"), names)) == ["172.18.0.6"]

@@ -195,7 +195,7 @@ def _subtitle(topology: TopologyRow) -> str:
     counts = (
         (len(topology.uplinks), "uplink"),
         (len(topology.networks), "network"),
-        (len(topology.endpoints), "endpoint"),
+        (len({each.name for each in topology.endpoints}), "endpoint"),
         (sum(len(each.published) for each in topology.endpoints), "published port"),
     )
     return " · ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)

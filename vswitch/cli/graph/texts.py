@@ -2,7 +2,9 @@
 
 Both say the same: a node for each uplink, a group for each network with its gateway and endpoints
 in it, a line from uplink to gateway and from gateway to endpoint, and an arrow from the uplink to
-an endpoint for what is published of it. Nodes are numbered, as not every name may be an identifier.
+an endpoint for what is published of it. An endpoint on several networks is in the group of each,
+and a dotted line says that it is the same one. Nodes are numbered, as not every name may be an
+identifier.
 
 To read: https://mermaid.js.org/syntax/flowchart.html, https://graphviz.org/doc/info/lang.html.
 """
@@ -29,6 +31,7 @@ def mermaid(topology: TopologyRow) -> str:
             lines.append(f"        {node}[{_mermaid_label(endpoint.name, endpoint.address)}]")
             lines.append(f"        gateway{number} --- {node}")
         lines.append("    end")
+    lines += [f"    {node} -.- {further}" for node, further in _several(topology)]
     lines += [f"    {uplink} --- {gateway}" for uplink, gateway in _exits(topology)]
     for uplink_node, node, endpoint in _published(topology):
         label = _mermaid_label(*pills_of(endpoint))
@@ -55,6 +58,8 @@ def dot(topology: TopologyRow) -> str:
             lines.append(f"        {node} [label={label}]")
             lines.append(f"        gateway{number} -> {node} [dir=none]")
         lines.append("    }")
+    for node, further in _several(topology):
+        lines.append(f"    {node} -> {further} [dir=none, style=dotted]")
     lines += [f"    {uplink} -> {gateway} [dir=none]" for uplink, gateway in _exits(topology)]
     for uplink_node, node, endpoint in _published(topology):
         lines.append(f"    {uplink_node} -> {node} [label={_dot_label(*pills_of(endpoint))}]")
@@ -69,6 +74,16 @@ def _members(topology: TopologyRow, network: str) -> Iterator[tuple[str, Endpoin
     for number, each in enumerate(topology.endpoints):
         if each.network == network:
             yield f"endpoint{number}", each
+
+
+def _several(topology: TopologyRow) -> Iterator[tuple[str, str]]:
+    """The nodes of each endpoint that is on several networks, two by two."""
+    last: dict[str, str] = {}
+    for number, each in enumerate(topology.endpoints):
+        node = f"endpoint{number}"
+        if each.name in last:
+            yield last[each.name], node
+        last[each.name] = node
 
 
 def _exits(topology: TopologyRow) -> Iterator[tuple[str, str]]:

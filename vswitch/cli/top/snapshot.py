@@ -40,7 +40,8 @@ def take(client: Client, now: Nanoseconds) -> Snapshot:
         ports=tuple(client.rows("ports", PortRow)),
         flows=tuple(client.rows("flows", FlowRow)) if are_listed else None,
         names={
-            each.address.partition("/")[0]: each.name
+            at.address.partition("/")[0]: each.name
             for each in client.rows("endpoints", EndpointRow)
+            for at in each.networks
         },
     )
