@@ -189,7 +189,7 @@ class Attacher:
         self.expose(attachment, domain)
 
     def expose(self, attachment: Attachment, domain: Domain) -> None:
-        """Publish what it publishes, after the host's own ports for that are held.
+        """Publish what it publishes, after the host's own ports for that are taken.
 
         Raises PortTakenError.
         """
@@ -197,10 +197,10 @@ class Attacher:
         endpoint = attachment.endpoint
         with ExitStack() as undo:
             undo.enter_context(self._uplinks.reserve(endpoint, domain.number))
+            if domain.network.host:
+                undo.enter_context(self._listeners.listening(endpoint, domain.number))
             assembly.expose(self._switch, endpoint, domain.number, self._runtime.now())
             undo.callback(self._conceal, endpoint, domain.number)
-            if domain.network.host:
-                undo.enter_context(self._listeners.listening(endpoint))
             attachment.exposed = undo.pop_all()
 
     def _conceal(self, endpoint: Endpoint, number: int) -> None:

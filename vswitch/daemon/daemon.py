@@ -96,7 +96,7 @@ class Daemon:
             events=self.events,
         )
         self.filters = Filters(self.switch, self.runtime, self.inventory, configuration)
-        self._listeners = HostListeners()
+        self._listeners = HostListeners(self.switch, self.runtime)
         self.endpoints = Endpoints(
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(

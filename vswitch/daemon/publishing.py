@@ -1,8 +1,9 @@
 """Ports that are published and withdrawn while the switch runs.
 
-Theory of operation. A publication exists four times: in the inventory, which knows whose host
-ports are whose; as holds, where the host has the address too (`uplinks`); on the host's loopback,
-where the host is on the network (`hostlistener`); and in the dataplane, which lets clients in.
+Theory of operation. A publication exists three times: in the inventory, which knows whose host
+ports are whose; as sockets of the host's, which serve the host where it is on the network
+(`hostlistener`), and else are holds where it has the address, too (`uplinks`); and in the
+dataplane, which lets clients in.
 `publish` makes all of these or none, in this order, so that nobody is let in by a port that
 somebody else has. What comes to its end by itself (its time is over, its one
 connection has ended) is gone from the dataplane already when `take_ended` hears of it.
@@ -72,7 +73,7 @@ class Publishing:
         endpoint = self._inventory.endpoint(name)
         try:
             self._uplinks.follow(endpoint)
-            self._listeners.follow(endpoint)
+            self._listeners.follow(endpoint, self._number(endpoint))
         except PortTakenError:
             self._inventory.unpublish(name, made)
             self._uplinks.follow(before)
@@ -131,7 +132,7 @@ class Publishing:
         left = self._inventory.endpoint(endpoint.name)
         if self._uplinks.exposes(left):
             self._uplinks.follow(left)
-            self._listeners.follow(left)
+            self._listeners.follow(left, self._number(left))
         for each in gone:
             log.info("endpoint %s no longer publishes %s: %s", endpoint.name, each, why)
             tell(self._events, Event.DESTROY, each, endpoint, reason=why)

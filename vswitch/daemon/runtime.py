@@ -100,6 +100,11 @@ class Runtime:
             delay = max(0, deadline - self.now()) / SECOND
             self._timer = self._loop.call_later(delay, self._tick)
 
+    def tell_news(self) -> None:
+        """Call `on_news` where the switch has some. Call it after what may have made some."""
+        if self._switch.has_news:
+            self._on_news()
+
     def close(self) -> None:
         """Stop serving everything."""
         for descriptor in self._watched.values():
@@ -131,7 +136,7 @@ class Runtime:
             self._loop.call_soon(self._decide, fastpath)
         self._report_unsendable()
         if served is not Served.BY_FAST_PATH:
-            self._tell_news()
+            self.tell_news()
             self.rearm()
 
     def _overcome(self, trouble: Trouble) -> None:
@@ -156,7 +161,7 @@ class Runtime:
             return
         self._report_unsendable()
         if served is not Served.BY_FAST_PATH:
-            self._tell_news()
+            self.tell_news()
             self.rearm()
         if self._thread is not None and self._thread.fastpath.serve(port.number):
             self._loop.remove_reader(self._watched.pop(port.number))
@@ -168,12 +173,8 @@ class Runtime:
             self._hear(self._thread.fastpath)
         self._switch.transmit(self._switch.tick(now), now)
         self._report_unsendable()
-        self._tell_news()
+        self.tell_news()
         self.rearm()
-
-    def _tell_news(self) -> None:
-        if self._switch.has_news:
-            self._on_news()
 
     def _report_unsendable(self) -> None:
         """A device may be found gone by sending to it, before it is ever readable again."""

@@ -246,13 +246,15 @@ class Uplinks:
             exposed.held.append(wanted)
 
     def _wanted_holds(self, endpoint: Endpoint) -> Iterator[_Hold]:
-        """Static mappings are on the uplink of the endpoint's network alone."""
+        """Static mappings are on the uplink of the endpoint's network alone. What is published on a
+        network that the host is on is held by who listens there for the host (`hostlistener`)."""
+        is_held = not self._inventory.network(endpoint.network).host
         for live in self._live.values():
             interface = live.network.interface
             if interface is None or not interface.is_shared:
                 continue
             own = interface.address.address
-            for each in endpoint.publications:
+            for each in endpoint.publications if is_held else ():
                 if each.host_address in (None, own):
                     yield _Hold(each.protocol, each.host_address, own, each.host_ports)
             for mapping in endpoint.mappings if self._is_way_out(live, endpoint) else ():

@@ -261,8 +261,12 @@ class Changes:
         # The tables ask the fast path when its entries were last used, so these go afterwards.
         self._tables.end(connection)
         self._kept.forget(connection)
-        publication = connection.publication
-        if publication is not None and self._tables.publications.has_served(publication):
+        if connection.publication is not None:
+            self.leave_publication(connection.publication)
+
+    def leave_publication(self, publication: Publication) -> None:
+        """A connection by it has ended, and so has what was published for that one alone."""
+        if self._tables.publications.has_served(publication):
             self._withdraw(publication)
             self.ended_publications.append(publication)
 

@@ -1,16 +1,16 @@
 """Held ports: sockets that take a port of the host for us and hear nothing.
 
 Theory of operation. A port is held by a socket that has it: TCP listens, UDP is bound. So `ss`
-shows it, and a program that wants it is told "address already in use". A socket filter of one
-instruction lets nothing through to it: no handshake ever begins, no datagram is ever queued, and
-the kernel stays silent, because the port does lead somewhere. It is attached before the socket has
-the port, so not one packet slips in. Packet sockets see every frame all the same.
+shows it, and a program that wants it is told "address already in use". A socket filter
+(`socketfilter`) lets nothing through to it: no handshake ever begins, no datagram is ever queued,
+and the kernel stays silent. Packet sockets see every frame all the same.
 
 A TCP socket that only is bound does not do: the kernel answers a segment to it with RST.
 
 Holds are counted: a port that is held twice is given back when it was released twice. The range of
 a NAPT and a publication may thus have a port in common. They have to name the same address, since
-the kernel knows that 0.0.0.0 and an address of the host exclude each other.
+the kernel knows that 0.0.0.0 and an address of the host exclude each other. What the host itself is
+served at is taken in the same way (`taken`), and by one owner alone: see `hostlistener`.
 
 A port costs one descriptor, about 10 kB in the kernel and 16 us. The process's limit of descriptors
 is raised as far as the kernel lets it.
@@ -23,29 +23,27 @@ Read first: socket(7), SO_ATTACH_FILTER; `inet_csk_get_port` in `net/ipv4/inet_c
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import resource
 import socket
-import struct
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from vswitch.daemon.guard import socketfilter
+from vswitch.daemon.guard.socketfilter import Hears
 from vswitch.wire.values import IpAddress, Protocol
 
 SPARE_DESCRIPTORS = 256
 """How many the rest of the process may still open after the last hold: devices, captures, clients
 of the control socket."""
 
-_SO_ATTACH_FILTER = 26  # asm-generic/socket.h
-_INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter: code, two distances, operand
-_PROGRAM = struct.Struct("@HP")  # struct sock_fprog: length in instructions, address
-_DROP_ALL = _INSTRUCTION.pack(0x06, 0, 0, 0)  # BPF_RET | BPF_K: keep 0 bytes
-
 _TYPES = {Protocol.TCP: socket.SOCK_STREAM, Protocol.UDP: socket.SOCK_DGRAM}
-_BACKLOG = 0  # nothing ever gets that far
+_BACKLOGS = {Hears.NOBODY: 0, Hears.HOST: socket.SOMAXCONN}
+"""Connections that wait to be accepted; where nobody is heard, nothing ever gets that far."""
+
+_IP_FREEBIND = 15  # linux/in.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +91,9 @@ class Holds:
         """
         wanted = [Held(protocol, address, port) for port in ports]
         fresh = [each for each in wanted if each not in self._sockets]
-        _allow_descriptors(len(fresh))
+        allow_descriptors(len(fresh))
         with ExitStack() as undo:
-            made = {each: undo.enter_context(_held_socket(each)) for each in fresh}
+            made = {each: undo.enter_context(taken(each)) for each in fresh}
             undo.pop_all()
         self._sockets.update(made)
         for each in wanted:
@@ -125,8 +123,8 @@ class Holds:
         return len(self._sockets)
 
 
-def _allow_descriptors(more: int) -> None:
-    """Raise the soft limit by what is missing. Raises TooManyHolds."""
+def allow_descriptors(more: int) -> None:
+    """Raise the soft limit so that `more` may be opened. Raises TooManyHolds."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = len(os.listdir("/proc/self/fd")) + more + SPARE_DESCRIPTORS
     if soft == resource.RLIM_INFINITY or needed <= soft:
@@ -138,27 +136,28 @@ def _allow_descriptors(more: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def _held_socket(wanted: Held) -> socket.socket:
-    """SO_REUSEADDR lets TCP pass over what an earlier server left in TIME_WAIT; UDP would share."""
+def taken(wanted: Held, hears: Hears = Hears.NOBODY) -> socket.socket:
+    """A socket that has a port and `hears` who it is to hear. Raises HoldError.
+
+    One that hears somebody may have an address that the host has not, or not yet: then it hears
+    nobody, either. SO_REUSEADDR lets TCP pass over what an earlier server left in TIME_WAIT; UDP
+    would share.
+    """
     family = socket.AF_INET if wanted.address.version == 4 else socket.AF_INET6
     made = socket.socket(family, _TYPES[wanted.protocol])
     try:
-        _drop_all(made)
+        socketfilter.attach(made, hears)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if hears is not Hears.NOBODY:
+            made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
         if wanted.protocol is Protocol.TCP:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((str(wanted.address), wanted.port))
         if wanted.protocol is Protocol.TCP:
-            made.listen(_BACKLOG)
+            made.listen(_BACKLOGS[hears])
     except OSError as error:
         made.close()
         number = error.errno or 0
         raise HoldError(wanted, os.strerror(number).lower(), number) from error
     return made
-
-
-def _drop_all(made: socket.socket) -> None:
-    instructions = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
-    program = _PROGRAM.pack(1, ctypes.addressof(instructions))
-    made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
