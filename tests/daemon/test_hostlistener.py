@@ -1,287 +1,86 @@
-"""Published ports at the loopback: what a client of the host gets of the service behind them."""
+"""Published ports as the host itself sees them: where they are, for whom, and for how long."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
-from typing import cast
 
 import pytest
 
-from vswitch.daemon import hostlistener
-from vswitch.daemon.hostlistener import LOOPBACK, HostListeners
+from tests.daemon.hostside import (
+    LOOPBACK,
+    TCP,
+    UDP,
+    HostSide,
+    ask,
+    at,
+    digest,
+    free_port,
+    play,
+    service,
+)
 from vswitch.daemon.uplinks import PortTakenError
-from vswitch.network.model import Endpoint, EndpointKind, Membership, PortRange, Publication
-from vswitch.wire.values import IpAddress, MacAddress, Protocol
+from vswitch.dataplane.drops import DropReason
+from vswitch.network.model import PortRange, Publication
+from vswitch.translation import Terms
+from vswitch.units import SECOND
+from vswitch.wire.values import IpNetwork, Protocol
 
-PATIENCE = 10.0
-"""Seconds after which what is awaited counts as missing."""
 
-SERVICE = "127.0.0.2"
-"""Stands for an endpoint's address."""
+async def refuses(port: int, address: str = LOOPBACK) -> None:
+    """Nobody listens at a port."""
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(address, port)
 
-TCP, UDP = Protocol.TCP, Protocol.UDP
 
+async def resets(port: int) -> None:
+    """Whoever comes to a port is sent away. How far it comes before that, is the kernel's."""
+    with pytest.raises(ConnectionResetError):
+        await ask(port, b"abc")
 
-def endpoint(*published: Publication) -> Endpoint:
-    return Endpoint(
-        "web",
-        EndpointKind.TAP,
-        None,
-        (Membership("front", IpAddress.parse(SERVICE), MacAddress.parse("02:00:00:00:00:02")),),
-        publications=published,
-    )
 
+# Where it is
 
-def free_port(protocol: Protocol) -> int:
-    """A port that nobody has on any address just now."""
-    kind = socket.SOCK_STREAM if protocol is TCP else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
-
-def at(port: int, to: int, protocol: Protocol = TCP, address: str | None = None) -> Publication:
-    host = None if address is None else IpAddress.parse(address)
-    return Publication(protocol, host, PortRange(port, port), PortRange(to, to))
-
-
-def play(story: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(PATIENCE):
-            await story()
-
-    asyncio.run(bounded())
-
-
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def service(handler: Handler) -> AsyncIterator[int]:
-    """A TCP service at the endpoint's address; the answer is its port."""
-    server = await asyncio.start_server(handler, SERVICE, 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
-async def digest(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers with what came, backwards, when the client has ended."""
-    writer.write((await reader.read())[::-1])
-    writer.close()
-
-
-async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Ends its side at once, and listens on."""
-    writer.write(b"greetings")
-    writer.write_eof()
-    heard.append(await reader.read())
-    writer.close()
-
-
-heard: list[bytes] = []
-
-
-def test_client_that_has_ended_its_side_still_gets_its_answer() -> None:
-    async def story() -> None:
-        port, data = free_port(TCP), b"question" * 100_000
-        async with service(digest) as to:
-            with HostListeners().listening(endpoint(at(port, to))):
-                reader, writer = await asyncio.open_connection(LOOPBACK, port)
-                writer.write(data)
-                writer.write_eof()
-                assert await reader.read() == data[::-1]
-                writer.close()
-
-    play(story)
-
-
-def test_service_that_has_ended_its_side_still_hears_the_client() -> None:
-    async def story() -> None:
-        heard.clear()
-        port = free_port(TCP)
-        async with service(greet) as to:
-            with HostListeners().listening(endpoint(at(port, to))):
-                reader, writer = await asyncio.open_connection(LOOPBACK, port)
-                assert await reader.read() == b"greetings"
-                writer.write(b"thanks")
-                writer.close()
-                while not heard:
-                    await asyncio.sleep(0)
-                assert heard == [b"thanks"]
-
-    play(story)
-
-
-def test_client_of_a_service_that_refuses_is_reset() -> None:
-    async def story() -> None:
-        port = free_port(TCP)
-        listening = HostListeners().listening(endpoint(at(port, free_port(TCP))))
-        with listening, pytest.raises(ConnectionResetError):
-            await read_from(port)
-
-    play(story)
-
-
-async def read_from(port: int) -> bytes:
-    """All that is said at a port. How far a client comes before it is reset, is the kernel's."""
-    reader, writer = await asyncio.open_connection(LOOPBACK, port)
-    with closing(writer):
-        return await reader.read()
-
-
-def test_connections_end_with_the_publication() -> None:
-    async def story() -> None:
-        port, listeners = free_port(TCP), HostListeners()
-        async with service(digest) as to:
-            with listeners.listening(endpoint(at(port, to))):
-                reader, writer = await asyncio.open_connection(LOOPBACK, port)
-                writer.write(b"half a question")
-                await writer.drain()
-                await asyncio.sleep(0.05)
-                listeners.follow(endpoint())
-                with pytest.raises(ConnectionResetError):
-                    await reader.read()
-                with pytest.raises(ConnectionRefusedError):
-                    await asyncio.open_connection(LOOPBACK, port)
-                writer.close()
-
-    play(story)
-
-
-class Echo(asyncio.DatagramProtocol):
-    """Answers each datagram with the client's port, a space, and the datagram."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._transport.sendto(f"{addr[1]} ".encode() + data, addr)
-
-
-@asynccontextmanager
-async def echo() -> AsyncIterator[int]:
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(Echo, local_addr=(SERVICE, 0))
-    with closing(transport):
-        yield transport.get_extra_info("sockname")[1]
-
-
-def udp_client() -> socket.socket:
-    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    client.bind((LOOPBACK, 0))
-    return client
-
-
-async def asks(client: socket.socket, port: int, data: bytes) -> tuple[str, str]:
-    """The port that the service sees, and what came back from where it was sent to."""
-    loop = asyncio.get_running_loop()
-    await loop.sock_sendto(client, data, (LOOPBACK, port))
-    answer, sender = await loop.sock_recvfrom(client, 1000)
-    assert sender == (LOOPBACK, port)
-    seen, _, text = answer.decode().partition(" ")
-    return seen, text
-
-
-def test_clients_of_udp_are_told_apart_and_answered_from_where_they_asked() -> None:
-    async def story() -> None:
-        port = free_port(UDP)
-        async with echo() as to:
-            with (
-                HostListeners().listening(endpoint(at(port, to, UDP))),
-                udp_client() as one,
-                udp_client() as other,
-            ):
-                first, text = await asks(one, port, b"hello")
-                assert text == "hello"
-                assert await asks(one, port, b"again") == (first, "again")
-                second, _ = await asks(other, port, b"hello")
-                assert second != first
-
-    play(story)
-
-
-def test_client_of_udp_that_is_silent_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hostlistener, "UDP_IDLE_SECONDS", 0.05)
-
-    async def story() -> None:
-        port = free_port(UDP)
-        async with echo() as to:
-            with HostListeners().listening(endpoint(at(port, to, UDP))), udp_client() as client:
-                first, _ = await asks(client, port, b"hello")
-                while (await asks(client, port, b"again"))[0] == first:
-                    await asyncio.sleep(0.1)
-
-    play(story)
-
-
-def test_client_that_is_silent_for_longest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hostlistener, "MOST_UDP_CLIENTS", 1)
-
-    async def story() -> None:
-        port = free_port(UDP)
-        async with echo() as to:
-            with (
-                HostListeners().listening(endpoint(at(port, to, UDP))),
-                udp_client() as one,
-                udp_client() as other,
-            ):
-                await asks(one, port, b"hello")
-                assert (await asks(other, port, b"hello"))[1] == "hello"
-                assert (await asks(one, port, b"hello"))[1] == "hello"
-
-    play(story)
-
-
-@pytest.mark.parametrize("protocol", [TCP, UDP])
-def test_port_of_a_program_is_refused_and_nothing_else_changes(protocol: Protocol) -> None:
-    async def story() -> None:
-        kind = socket.SOCK_STREAM if protocol is TCP else socket.SOCK_DGRAM
-        with socket.socket(socket.AF_INET, kind) as program:
-            program.bind((LOOPBACK, 0))
-            if protocol is TCP:
-                program.listen()
-            taken, before, fresh = program.getsockname()[1], free_port(TCP), free_port(TCP)
-            listeners, name = HostListeners(), protocol.name.lower()
-            async with service(digest) as to:
-                kept = at(before, to)
-                with listeners.listening(endpoint(kept)):
-                    with pytest.raises(PortTakenError) as refused:
-                        listeners.follow(endpoint(kept, at(fresh, to), at(taken, 80, protocol)))
-                    text = f"failed to bind host port 0.0.0.0:{taken}/{name}"
-                    assert str(refused.value) == f"{text}: address already in use"
-                    with pytest.raises(ConnectionRefusedError):
-                        await asyncio.open_connection(LOOPBACK, fresh)
-                    _, writer = await asyncio.open_connection(LOOPBACK, before)
-                    writer.close()
-
-    play(story)
-
-
-def test_what_is_published_on_one_address_is_not_at_the_loopback() -> None:
-    async def story() -> None:
-        port = free_port(TCP)
-        listening = HostListeners().listening(endpoint(at(port, 80, address="198.51.100.2")))
-        with listening, pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection(LOOPBACK, port)
-
-    play(story)
-
-
-def test_what_is_published_on_a_loopback_address_is_there_alone() -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "127.0.1.1"])
+def test_what_is_published_on_every_address_is_at_each_of_the_hosts(address: str) -> None:
     async def story() -> None:
         port = free_port(TCP)
         async with service(digest) as to:
-            with HostListeners().listening(endpoint(at(port, to, address="127.0.0.3"))):
-                reader, writer = await asyncio.open_connection("127.0.0.3", port)
-                writer.write_eof()
-                assert await reader.read() == b""
-                writer.close()
-                with pytest.raises(ConnectionRefusedError):
-                    await asyncio.open_connection(LOOPBACK, port)
+            with HostSide().publishing(at(port, to)):
+                assert await ask(port, b"abc", address) == b"cba"
+
+    play(story)
+
+
+def test_what_is_published_on_one_address_is_there_alone() -> None:
+    async def story() -> None:
+        port = free_port(TCP)
+        async with service(digest) as to:
+            with HostSide().publishing(at(port, to, address="127.0.0.3")):
+                assert await ask(port, b"abc", "127.0.0.3") == b"cba"
+                await refuses(port)
+
+    play(story)
+
+
+def test_address_that_the_host_has_not_may_be_published_on() -> None:
+    async def story() -> None:
+        port = free_port(TCP)
+        with HostSide().publishing(at(port, 80, address="198.51.100.2")):
+            await refuses(port)
+
+    play(story)
+
+
+def test_each_port_of_a_run_leads_to_its_own() -> None:
+    async def story() -> None:
+        port = free_port(TCP)
+        async with service(digest) as to:
+            run = Publication(TCP, None, PortRange(port - 1, port), PortRange(to - 1, to))
+            with HostSide().publishing(run):
+                assert await ask(port, b"abc") == b"cba"
+                await resets(port - 1)
 
     play(story)
 
@@ -289,8 +88,145 @@ def test_what_is_published_on_a_loopback_address_is_there_alone() -> None:
 def test_endpoint_that_is_not_listened_for_is_not_followed() -> None:
     async def story() -> None:
         port = free_port(TCP)
-        HostListeners().follow(endpoint(at(port, 80)))
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection(LOOPBACK, port)
+        HostSide().follow(at(port, 80))
+        await refuses(port)
+
+    play(story)
+
+
+# Whose it is
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+@pytest.mark.parametrize("address", ["0.0.0.0", LOOPBACK, "127.0.0.9"])
+def test_port_of_a_program_is_refused_and_nothing_else_changes(
+    protocol: Protocol, address: str
+) -> None:
+    async def story() -> None:
+        with program(protocol, address) as taken:
+            first, before, fresh = taken.getsockname()[1] - 1, free_port(TCP), free_port(TCP)
+            host, name = HostSide(), protocol.name.lower()
+            run = Publication(protocol, None, PortRange(first, first + 1), PortRange(80, 81))
+            async with service(digest) as to:
+                kept = at(before, to)
+                with host.publishing(kept):
+                    with pytest.raises(PortTakenError) as refused:
+                        host.follow(kept, at(fresh, to), run)
+                    text = f"failed to bind host port 0.0.0.0:{first + 1}/{name}"
+                    assert str(refused.value) == f"{text}: address already in use"
+                    await refuses(fresh)
+                    await refuses(first)
+                    assert await ask(before, b"abc") == b"cba"
+
+    play(story)
+
+
+def program(protocol: Protocol, address: str) -> socket.socket:
+    """A program's socket, with a port."""
+    kind = socket.SOCK_STREAM if protocol is TCP else socket.SOCK_DGRAM
+    taken = socket.socket(socket.AF_INET, kind)
+    taken.bind((address, 0))
+    if protocol is TCP:
+        taken.listen()
+    return taken
+
+
+def test_program_may_have_the_port_on_another_address() -> None:
+    async def story() -> None:
+        with program(TCP, LOOPBACK) as taken:
+            port = taken.getsockname()[1]
+            with HostSide().publishing(at(port, 80, address="127.0.0.9")):
+                await resets_or_answers("127.0.0.9", port)
+
+    async def resets_or_answers(address: str, port: int) -> None:
+        with pytest.raises(ConnectionResetError):
+            await ask(port, b"", address)
+
+    play(story)
+
+
+# On which terms
+
+
+LOCAL, ELSEWHERE = IpNetwork.parse("127.0.0.0/8"), IpNetwork.parse("192.0.2.0/24")
+
+
+def test_client_is_held_against_the_sources_with_the_hosts_address() -> None:
+    async def story() -> None:
+        near, far, host = free_port(TCP), free_port(TCP), HostSide()
+        async with service(digest) as to:
+            ours = at(near, to, terms=Terms(sources=(LOCAL,)))
+            with host.publishing(ours, at(far, to, terms=Terms(sources=(ELSEWHERE,)))):
+                assert await ask(near, b"abc") == b"cba"
+                assert host.refused == {}
+                await resets(far)
+                assert host.refused == {DropReason.SOURCE_NOT_ALLOWED: 1}
+
+    play(story)
+
+
+def test_what_lasts_for_a_time_is_gone_then() -> None:
+    async def story() -> None:
+        port, host = free_port(TCP), HostSide()
+        async with service(digest) as to:
+            with host.publishing(at(port, to, terms=Terms(lasts=3600 * SECOND))):
+                reader, writer = await asyncio.open_connection(LOOPBACK, port)
+                writer.write(b"half a question")
+                await writer.drain()
+                host.switch.changes.expire_publications(host.runtime.now() + 3600 * SECOND)
+                host.runtime.tell_news()
+                with pytest.raises(ConnectionResetError):
+                    await reader.read()
+                await refuses(port)
+                writer.close()
+
+    play(story)
+
+
+def test_what_is_for_one_is_gone_when_that_has_left() -> None:
+    async def story() -> None:
+        port, host = free_port(TCP), HostSide()
+        async with service(digest) as to:
+            with host.publishing(at(port, to, terms=Terms(is_for_one=True))):
+                reader, writer = await asyncio.open_connection(LOOPBACK, port)
+                writer.write(b"abc")
+                await resets(port)
+                assert host.refused == {DropReason.PUBLICATION_USED_UP: 1}
+                writer.write_eof()
+                assert await reader.read() == b"cba"
+                writer.close()
+                while len(host.switch.tables.publications):
+                    await asyncio.sleep(0)
+                await refuses(port)
+
+    play(story)
+
+
+def test_rate_holds_for_the_host_too() -> None:
+    async def story() -> None:
+        port, host = free_port(TCP), HostSide()
+        async with service(digest) as to:
+            with host.publishing(at(port, to, terms=Terms(per_second=1))):
+                assert await ask(port, b"abc") == b"cba"
+                await resets(port)
+                assert host.refused == {DropReason.PUBLICATION_RATE: 1}
+
+    play(story)
+
+
+def test_connections_end_with_the_publication() -> None:
+    async def story() -> None:
+        port, host = free_port(TCP), HostSide()
+        async with service(digest) as to:
+            with host.publishing(at(port, to)):
+                reader, writer = await asyncio.open_connection(LOOPBACK, port)
+                writer.write(b"half a question")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+                host.follow()
+                with pytest.raises(ConnectionResetError):
+                    await reader.read()
+                await refuses(port)
+                writer.close()
 
     play(story)

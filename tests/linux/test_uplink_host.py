@@ -1,7 +1,7 @@
 """A switch on the host's own address: two who share it, and neither notices the other.
 
-All tests of this file share one switch, whose host has a service and connections of its own. A
-capture outside runs all the while, and the last test reads it.
+All tests of this file share one switch, whose host has a service and connections of its own, and is
+on the network `near` itself. A capture outside runs all the while, and the last test reads it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ SERVICE = 2222
 
 PUBLISHED, PUBLISHED_ECHO, PUBLISHED_BULK = 8080, 5003, 5002
 
+NEAR, NEAR_ECHO, NEAR_CLOSED, NEAR_FAR = 8081, 5013, 8083, 8084
+"""Published ports of `near`: a web server, an echo by UDP, nobody, and what is not for the host."""
+
+NEAR_GATEWAY = "172.19.0.1"
+
 BULK = os.urandom(1024 * 1024) * 8
 
 
@@ -44,8 +49,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         publish = [f"{PUBLISHED}:80", f"{PUBLISHED_BULK}:5002", f"{PUBLISHED_ECHO}:5003/udp"]
         lab.add_endpoint("web", publish=publish)
         lab.add_endpoint("app")
+        lab.add_network("near", subnet="172.19.0.0/16", host=True)
+        closed = (f"{NEAR_CLOSED}:4", f"{NEAR_CLOSED}:4/udp")
+        near = [f"{NEAR}:80", f"{NEAR_ECHO}:5003/udp", *closed, f"{NEAR_FAR}:80 from={OUTSIDE}"]
+        lab.add_endpoint("near", network="near", publish=near)
         lab.up()
-        for role in ("web", "out"):
+        for role in ("web", "out", "near"):
             services.serve_http(lab.listen(role, "0.0.0.0", 80))
             services.serve_bulk(lab.listen(role, "0.0.0.0", 5002), BULK)
             services.serve_udp_echo(lab.bind(role, "0.0.0.0", 5003))
@@ -180,6 +189,64 @@ def test_port_is_free_again_when_its_endpoint_has_left(lab: Lab) -> None:
     guest.terminate()
     eventually(lambda: f"{HOST}:7777" not in listening(lab), "the port is given back")
     lab.listen("host", HOST, 7777)
+
+
+# As the host itself sees it, where it is on the network
+
+
+EACH_OF_THE_HOSTS = pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.0.0.2", HOST, NEAR_GATEWAY]
+)
+
+
+@EACH_OF_THE_HOSTS
+def test_host_is_served_at_its_addresses_and_the_outside_keeps_its_own(
+    lab: Lab, address: str
+) -> None:
+    with lab.connect("host", address, NEAR), lab.connect("out", HOST, NEAR):
+        assert fetch(lab, "host", address, NEAR) == NEAR_GATEWAY
+        assert fetch(lab, "out", HOST, NEAR) == OUTSIDE
+
+
+@EACH_OF_THE_HOSTS
+def test_datagrams_come_back_to_the_host_from_where_it_sent_them(lab: Lab, address: str) -> None:
+    outside, host = (lab.open_socket(role, socket.SOCK_DGRAM) for role in ("out", "host"))
+    outside.connect((HOST, NEAR_ECHO))
+    host.connect((address, NEAR_ECHO))
+    for asking, seen in ((outside, OUTSIDE), (host, NEAR_GATEWAY)) * 2:
+        asking.send(b"hello")
+        assert asking.recv(100) == f"{seen} hello".encode()
+
+
+@EACH_OF_THE_HOSTS
+def test_service_that_refuses_refuses_the_host(lab: Lab, address: str) -> None:
+    with pytest.raises(ConnectionResetError):
+        lab.connect("host", address, NEAR_CLOSED).recv(10)
+    asking = lab.open_socket("host", socket.SOCK_DGRAM)
+    asking.connect((address, NEAR_CLOSED))
+    asking.send(b"hello")
+    with pytest.raises(ConnectionRefusedError):
+        asking.recv(10)
+
+
+def test_terms_hold_for_the_host(lab: Lab) -> None:
+    with pytest.raises(ConnectionResetError):
+        lab.connect("host", HOST, NEAR_FAR).recv(10)
+    assert lab.port("vs-near")["drops"]["source_not_allowed"] == 1
+    assert fetch(lab, "out", HOST, NEAR_FAR) == OUTSIDE
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", HOST, "127.0.0.9"])
+@pytest.mark.parametrize(
+    ("kind", "port"), [(socket.SOCK_STREAM, NEAR), (socket.SOCK_DGRAM, NEAR_ECHO)]
+)
+def test_port_that_serves_the_host_is_taken_for_other_programs(
+    lab: Lab, kind: int, port: int, address: str
+) -> None:
+    program = lab.open_socket("host", kind)
+    program.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with pytest.raises(OSError, match="Address already in use"):
+        program.bind((address, port))
 
 
 def test_status_tells_the_way_and_the_ports(lab: Lab) -> None:
