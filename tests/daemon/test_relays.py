@@ -27,7 +27,6 @@ from tests.daemon.hostside import (
     service,
 )
 from vswitch.daemon.relays import refused, tcp, udp
-from vswitch.network.model import PortRange, Publication
 from vswitch.translation import Terms
 
 heard: list[bytes] = []
@@ -305,18 +304,12 @@ async def asks(
     return seen, text
 
 
-def at_udp(port: int, to: int, terms: Terms | None = None) -> Publication:
-    return Publication(
-        UDP, None, PortRange(port, port), PortRange(to, to), *(() if terms is None else (terms,))
-    )
-
-
 def test_clients_of_udp_are_told_apart_and_answered_from_where_they_asked() -> None:
     async def story() -> None:
         port = free_port(UDP)
         async with echo() as to:
             with (
-                HostSide().publishing(at_udp(port, to)),
+                HostSide().publishing(at(port, to, UDP)),
                 udp_client() as one,
                 udp_client() as other,
             ):
@@ -336,7 +329,7 @@ def test_client_of_udp_that_is_silent_is_forgotten(monkeypatch: pytest.MonkeyPat
     async def story() -> None:
         port = free_port(UDP)
         async with echo() as to:
-            with HostSide().publishing(at_udp(port, to)), udp_client() as client:
+            with HostSide().publishing(at(port, to, UDP)), udp_client() as client:
                 first, _ = await asks(client, port, b"hello")
                 while (await asks(client, port, b"again"))[0] == first:
                     await asyncio.sleep(0.1)
@@ -351,7 +344,7 @@ def test_client_that_is_silent_for_longest_makes_room(monkeypatch: pytest.Monkey
         port = free_port(UDP)
         async with echo() as to:
             with (
-                HostSide().publishing(at_udp(port, to)),
+                HostSide().publishing(at(port, to, UDP)),
                 udp_client() as one,
                 udp_client() as other,
             ):
@@ -372,7 +365,7 @@ def test_client_of_udp_is_told_that_the_service_refuses(monkeypatch: pytest.Monk
 
     async def story() -> None:
         port = free_port(UDP)
-        with HostSide().publishing(at_udp(port, free_port(UDP))), udp_client() as client:
+        with HostSide().publishing(at(port, free_port(UDP), UDP)), udp_client() as client:
             client.sendto(b"hello", ("127.0.0.9", port))
             while not told:
                 await asyncio.sleep(0)
@@ -388,7 +381,7 @@ def test_terms_hold_for_each_client_of_udp() -> None:
         async with echo() as to:
             terms = Terms(is_for_one=True)
             with (
-                HostSide().publishing(at_udp(port, to, terms)),
+                HostSide().publishing(at(port, to, UDP, terms=terms)),
                 udp_client() as one,
                 udp_client() as other,
             ):
@@ -406,7 +399,7 @@ def test_nothing_is_left_of_clients_when_it_is_over() -> None:
         to_tcp, to_udp, host = free_port(TCP), free_port(UDP), HostSide()
         async with echo() as to, service(listen_on) as also:
             before = descriptors()
-            with host.publishing(at_udp(to_udp, to), at(to_tcp, also)), udp_client() as client:
+            with host.publishing(at(to_udp, to, UDP), at(to_tcp, also)), udp_client() as client:
                 await asks(client, to_udp, b"hello")
                 for _ in range(20):
                     _, writer = await asyncio.open_connection(LOOPBACK, to_tcp)

@@ -11,7 +11,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.linux import services
-from tests.linux.lab import APP, GATEWAY, HOST, OUTSIDE, SUBNET, VSWITCH, WEB, Done, Lab, eventually
+from tests.linux.lab import (
+    APP,
+    GATEWAY,
+    HOST,
+    OUTSIDE,
+    SUBNET,
+    UPLINK,
+    VSWITCH,
+    WEB,
+    Done,
+    Lab,
+    eventually,
+)
 
 pytestmark = pytest.mark.linux
 
@@ -108,7 +120,7 @@ def test_networks_stay_apart(lab: Lab) -> None:
 
 
 def test_what_is_published_is_reached_from_outside_as_ever(lab: Lab) -> None:
-    assert fetch(lab, "out", "198.51.100.2", 8080) == OUTSIDE
+    assert fetch(lab, "out", UPLINK, 8080) == OUTSIDE
     assert fetch(lab, "app", GATEWAY, 8080) != ""
 
 
@@ -116,9 +128,17 @@ def publish(lab: Lab, verb: str, *words: str, check: bool = True) -> Done:
     return lab.run("host", VSWITCH, "publish", verb, "--switch", lab.name, *words, check=check)
 
 
-def test_published_port_is_at_the_loopback_of_the_host(lab: Lab) -> None:
-    assert fetch(lab, "host", "127.0.0.1", 8080) == GATEWAY
-    assert fetch(lab, "host", "localhost", 8080) == GATEWAY
+@pytest.mark.parametrize("address", ["localhost", "127.0.1.1", HOST, GATEWAY])
+def test_published_port_is_at_every_address_of_the_host(lab: Lab, address: str) -> None:
+    assert fetch(lab, "host", address, 8080) == GATEWAY
+
+
+def test_outside_comes_in_by_the_switchs_address_alone(lab: Lab) -> None:
+    assert fetch(lab, "out", UPLINK, 8080) == OUTSIDE
+    client = lab.open_socket("out")
+    client.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        client.connect((HOST, 8080))
 
 
 def test_port_that_is_published_live_is_at_the_loopback_as_long_as_it_is(lab: Lab) -> None:
@@ -133,7 +153,7 @@ def test_port_that_is_published_live_is_at_the_loopback_as_long_as_it_is(lab: La
 def test_port_may_be_published_for_the_host_alone(lab: Lab) -> None:
     publish(lab, "add", "web", "127.0.0.1:8086:80")
     assert fetch(lab, "host", "127.0.0.1", 8086) == GATEWAY
-    assert fetch(lab, "out", "198.51.100.2", 8086) == ""
+    assert fetch(lab, "out", UPLINK, 8086) == ""
     assert fetch(lab, "app", GATEWAY, 8086) == ""
     publish(lab, "rm", "web", "8086")
 
@@ -171,13 +191,13 @@ def test_port_of_a_program_at_the_loopback_is_not_published(lab: Lab) -> None:
     assert refused.stderr == f"vswitch: {text}\n"
     assert [row["published"] for row in lab.table("publications")] == ["0.0.0.0:8080->80/tcp"]
     assert fetch(lab, "host", "127.0.0.1", 8084) == ""
-    assert fetch(lab, "out", "198.51.100.2", 8084) == ""
+    assert fetch(lab, "out", UPLINK, 8084) == ""
 
 
 def test_endpoint_of_a_network_without_the_host_is_not_at_the_loopback(lab: Lab) -> None:
     publish(lab, "add", "db", "8085:80")
     assert fetch(lab, "host", "127.0.0.1", 8085) == ""
-    assert fetch(lab, "out", "198.51.100.2", 8085) == OUTSIDE
+    assert fetch(lab, "out", UPLINK, 8085) == OUTSIDE
     publish(lab, "rm", "db", "8085")
 
 
