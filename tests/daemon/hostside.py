@@ -1,5 +1,6 @@
-"""A host on the network of an endpoint, with no kernel under them: what is published is at the
-host's own addresses, and leads to services at an address of the loopback."""
+"""A host on the network of an endpoint, with no network under them: what is published is at the
+host's own addresses, and leads to services at an address of the loopback, which stands for the
+host's port."""
 
 from __future__ import annotations
 
@@ -50,9 +51,7 @@ class HostSide:
         self.switch = Switch(Random(1), fast_path="reference")
         inventory = Inventory((bridge,), (), Random(1))
         self.number = assembly.add_inside(self.switch, inventory, bridge, {}).number
-        self.port = self.switch.add_host_port(
-            "vs-bridge", self.number, MemoryDevice("host"), _HOST
-        ).number
+        self.port = self.switch.add_host_port("lo", self.number, MemoryDevice("host"), _HOST).number
         self.runtime = Runtime(self.switch, lambda _: None, self._take_ended)
         self._listeners = HostListeners(self.switch, self.runtime)
         self._endpoint = endpoint()

@@ -94,6 +94,19 @@ def test_endpoint_that_is_not_listened_for_is_not_followed() -> None:
     play(story)
 
 
+def test_nobody_is_led_elsewhere_where_the_hosts_port_is_gone() -> None:
+    async def story() -> None:
+        port, host = free_port(TCP), HostSide()
+        async with service(digest) as to:
+            with host.publishing(at(port, to, terms=Terms(is_for_one=True))):
+                host.switch.remove_port(host.port)
+                await resets(port)
+                await asyncio.sleep(0)
+                await refuses(port)
+
+    play(story)
+
+
 # Whose it is
 
 

@@ -19,9 +19,8 @@ the whole run.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from vswitch import assembly
 from vswitch.daemon.guard import holds
@@ -38,8 +37,6 @@ from vswitch.dataplane.switch import Switch
 from vswitch.network.model import Endpoint
 from vswitch.network.publish import EVERY_ADDRESS
 from vswitch.wire.values import Protocol
-
-log = logging.getLogger(__name__)
 
 
 class HostListeners:
@@ -91,22 +88,15 @@ class HostListeners:
         """Raises PortTakenError."""
         entrance = Entrance(self._switch, self._runtime, published)
         try:
-            self._allow_descriptors(published)
+            holds.allow_descriptors(len(published.host_ports))
+            with suppress(TooManyHolds):  # who finds no descriptor then, waits
+                holds.allow_descriptors(len(published.host_ports) + 2 * tcp.MOST_CLIENTS)
             with ExitStack() as undo:
                 for port in published.host_ports:
                     undo.callback(_relay(published, port, entrance).close)
                 return undo.pop_all()
         except (HoldError, TooManyHolds) as error:
             raise PortTakenError(str(error)) from error
-
-    def _allow_descriptors(self, published: Publication) -> None:
-        """For the ports, and where that is possible for the clients of one. Raises TooManyHolds."""
-        ports = len(published.host_ports)
-        try:
-            holds.allow_descriptors(ports + 2 * tcp.MOST_CLIENTS)
-        except TooManyHolds as error:
-            holds.allow_descriptors(ports)
-            log.warning("fewer clients from the host than %d: %s", tcp.MOST_CLIENTS, error)
 
 
 def _relay(published: Publication, port: int, entrance: Entrance) -> TcpRelay | UdpRelay:

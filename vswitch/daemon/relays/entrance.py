@@ -5,11 +5,17 @@ hold for them too: the same table is asked that frames from outside are held aga
 address that the client has of itself (one of the host's, 127.0.0.1 for most), and the same rate and
 the same one connection are used up. Who is refused is counted at the host's port, as if its first
 frame had come by there.
+
+The way on is by the host's port and by nothing else: where that is gone, or the host has a better
+route to the endpoint's address, a client must not be led to whoever is there.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import socket
 
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.publications import Publication
@@ -39,6 +45,22 @@ class Entrance:
         if host is not None:
             self._switch.counters.count_lost(host.port, refused, 1)
         return False
+
+    def way_on(self, kind: socket.SocketKind) -> socket.socket:
+        """A socket that reaches nobody but by the host's port on the endpoint's network, and that
+        does not block. Raises OSError."""
+        tables = self._switch.tables
+        host = tables.networks[self._publication.network].host
+        if host is None:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        interface = tables.ports[host.port].name
+        made = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        except OSError:
+            made.close()
+            raise
+        return made
 
     def leave(self) -> None:
         """A client that was let in has gone; what was published for it alone goes with it."""

@@ -111,7 +111,7 @@ class TcpRelay:
             client.close()
             return
         try:
-            inner = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            inner = self._entrance.way_on(socket.SOCK_STREAM)
         except OSError as error:
             log.warning("port %d: a client is reset: %s", self._to[1], error)
             client.close()

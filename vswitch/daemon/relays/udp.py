@@ -91,13 +91,24 @@ class UdpRelay:
             if len(self._ways) >= MOST_CLIENTS:
                 next(iter(self._ways.values())).close()
             try:
-                way = _Way(self, client, self._to)
+                inner = self._connected()
             except OSError as error:
                 log.warning("port %d: a datagram is lost: %s", self._to[1], error)
                 self._loop.call_soon(self._entrance.leave)
                 return None
+            way = _Way(self, client, inner)
         self._ways[client] = way
         return way
+
+    def _connected(self) -> socket.socket:
+        """Raises OSError."""
+        inner = self._entrance.way_on(socket.SOCK_DGRAM)
+        try:
+            inner.connect(self._to)
+        except OSError:
+            inner.close()
+            raise
+        return inner
 
     def answer(self, client: _Client, data: bytes) -> None:
         """To a client. What the kernel does not take is lost, as datagrams are."""
@@ -122,17 +133,12 @@ class UdpRelay:
 class _Way:
     """One client's way to the endpoint."""
 
-    def __init__(self, relay: UdpRelay, client: _Client, to: Address) -> None:
-        """Raises OSError."""
+    def __init__(self, relay: UdpRelay, client: _Client, inner: socket.socket) -> None:
+        """The socket, which is connected to the endpoint, is the way's from now on."""
         self._relay = relay
         self._client = client
         self._loop = asyncio.get_running_loop()
-        self._inner = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        try:
-            self._inner.connect(to)
-        except OSError:
-            self._inner.close()
-            raise
+        self._inner = inner
         self._loop.add_reader(self._inner.fileno(), self._receive)
         self._silence = Silence(IDLE_SECONDS, self.close)
 
