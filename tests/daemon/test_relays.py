@@ -28,6 +28,7 @@ from tests.daemon.hostside import (
 )
 from vswitch.daemon.relays import refused, tcp, udp
 from vswitch.translation import Terms
+from vswitch.wire.values import IpAddress
 
 heard: list[bytes] = []
 
@@ -356,10 +357,10 @@ def test_client_that_is_silent_for_longest_makes_room(monkeypatch: pytest.Monkey
 
 
 def test_client_of_udp_is_told_that_the_service_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, str]] = []
+    told: list[str] = []
 
-    def tell(client: tuple[bytes, int], asked: tuple[bytes, int]) -> None:
-        told.append(tuple(f"{address}:{port}" for address, port in (client, asked)))  # type: ignore[arg-type]
+    def tell(client: tuple[IpAddress, int], asked: tuple[IpAddress, int]) -> None:
+        told.append(f"{client[0]}:{client[1]} asked {asked[0]}:{asked[1]}")
 
     monkeypatch.setattr(refused, "tell", tell)
 
@@ -370,7 +371,7 @@ def test_client_of_udp_is_told_that_the_service_refuses(monkeypatch: pytest.Monk
             while not told:
                 await asyncio.sleep(0)
             own = client.getsockname()[1]
-            assert told == [(f"{LOOPBACK}:{own}", f"127.0.0.9:{port}")]
+            assert told == [f"{LOOPBACK}:{own} asked 127.0.0.9:{port}"]
 
     play(story)
 

@@ -13,8 +13,9 @@ endpoint sees the gateway's address (`relays`). The terms are asked, with the ho
 An address need not be the host's: an uplink's own is not, and a learnt one may not be yet. Nothing
 comes by `lo` for it then, and the socket is idle.
 
-A port that a program of the host has can not be published (`PortTakenError`), in a run of ports not
-the whole run.
+A port that a program of the host has, on any address that is asked for, can not be published, and
+neither can a run that it is part of (`PortTakenError`). A NAPT that is guarded by single holds
+(`guard.ways`) has its ports at the host's address in the same sense.
 """
 
 from __future__ import annotations
