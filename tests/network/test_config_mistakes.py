@@ -82,14 +82,14 @@ MISTAKES = [
         '"lab"',
         '"lab"\nuplnk = 1',
         "uplnk: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
-        "limits, bip, default_address_pools, ip_forward, filters, state_directory; "
+        "limits, api, bip, default_address_pools, ip_forward, filters, state_directory; "
         'did you mean "uplink"?',
     ),
     (
         '"lab"',
         '"lab"\nzzz = 1',
         "zzz: unknown key: allowed is name, uplink, uplinks, networks, endpoints, dns, recorder, "
-        "limits, bip, default_address_pools, ip_forward, filters, state_directory",
+        "limits, api, bip, default_address_pools, ip_forward, filters, state_directory",
     ),
     (
         '"lab"',

@@ -27,7 +27,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from vswitch.network import networks, policies, schema, translations, uplinks
+from vswitch.network import doors, networks, policies, schema, translations, uplinks
 from vswitch.network.errors import KeyPath
 from vswitch.network.inventory import Inventory
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
@@ -228,6 +228,7 @@ def _agree(
     for at, rule in enumerate(sound.filters):
         for found in policies.unclear(rule, inside, beside):
             mistakes.append(replace(found, path=("filters", at, *found.path)))
+    mistakes += doors.incomplete(_tables(document, "api"))
     requests = [_request(name, table) for name, table in sound.endpoints.items()]
     judged = _that_can_be_judged(requests, document, sound, resolved)
     for refusal in Inventory(resolved.networks, outside, Random(0)).admit(judged):
@@ -245,6 +246,7 @@ def _agree(
         tuple(map(policies.read, sound.filters)),
         sound.ip_forward,
         sound.state_directory,
+        doors.read(sound.api),
     )
     return configuration, mistakes
 

@@ -256,16 +256,32 @@ def home_subnet(value: object) -> IpNetwork:
 
 def server(value: object) -> tuple[IpAddress, int]:
     """A name server: its address and port."""
+    address, port = _address_and_port(value)
+    if address.is_unspecified:
+        raise NotAllowedError
+    return address, DNS_PORT if port is None else port
+
+
+def listening(value: object) -> tuple[IpAddress, int]:
+    """Where to listen: an address of the host's, or the unspecified one for all, with a port."""
+    address, port = _address_and_port(value)
+    if port is None:
+        raise NotAllowedError
+    return address, port
+
+
+def _address_and_port(value: object) -> tuple[IpAddress, int | None]:
     text = string(value)
     parts = _SERVER.fullmatch(text)
     host, port_text = (parts["host"], parts["port"]) if parts else (text, None)
     address = _parsed(IpAddress.parse, host.strip("[]"))
-    port = int(port_text) if port_text else DNS_PORT
-    if address.is_multicast or address.is_unspecified or address.is_limited_broadcast:
+    if address.is_multicast or address.is_limited_broadcast:
         raise NotAllowedError
-    if not 1 <= port <= publish.HIGHEST_PORT:
+    if port_text is None:
+        return address, None
+    if not 1 <= int(port_text) <= publish.HIGHEST_PORT:
         raise NotAllowedError
-    return address, port
+    return address, int(port_text)
 
 
 # Ports

@@ -487,6 +487,28 @@ class RecorderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteDoor:
+    """Where the interface is served to other machines, over TLS to who shows a certificate.
+
+    The files are PEM: the server's certificate and key, and whose word is good for clients.
+    """
+
+    address: IpAddress
+    port: int
+    certificate: str
+    key: str
+    client_ca: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Who may ask the daemon: root always, a group of users if one is named, and by `remote`."""
+
+    group: str | None = None
+    remote: RemoteDoor | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """A whole configuration that can be honoured as it stands.
 
@@ -509,6 +531,7 @@ class Configuration:
     """Whether anything passes between networks, and between them and the outside."""
     state_directory: str | None = None
     """Where the switch keeps what outlives it; None for a directory of its own under /var/lib."""
+    api: ApiSettings = ApiSettings()
 
     @property
     def uplink(self) -> Uplink | None:

@@ -371,6 +371,27 @@ class RecorderTable(Table):
     )
 
 
+_Pem = Annotated[
+    str | None,
+    PlainValidator(fields.directory),
+    Field(description="the absolute path of a file in PEM"),
+]
+
+
+class ApiTable(Table):
+    """`[api]`."""
+
+    group: Annotated[str | None, PlainValidator(fields.string)] = Field(
+        default=None, description="the name of a group of users"
+    )
+    listen: Annotated[tuple[IpAddress, int] | None, PlainValidator(fields.listening)] = Field(
+        default=None, description='an IP address with a port, like "127.0.0.1:2377"'
+    )
+    certificate: _Pem = None
+    key: _Pem = None
+    client_ca: _Pem = None
+
+
 class LimitsTable(Table):
     """`[limits]`."""
 
@@ -416,6 +437,7 @@ class Document(Table):
     dns: DnsTable = Field(default=DnsTable(), description="a table, [dns]")
     recorder: RecorderTable = Field(default=RecorderTable(), description="a table, [recorder]")
     limits: LimitsTable = Field(default=LimitsTable(), description="a table, [limits]")
+    api: ApiTable = Field(default=ApiTable(), description="a table, [api]")
     bip: Annotated[IpInterface | None, PlainValidator(fields.gateway)] = Field(
         default=None, description='an IPv4 address with its prefix length, like "172.26.0.1/16"'
     )
@@ -512,6 +534,8 @@ def _table_around(path: KeyPath) -> type[Table]:
             return RecorderTable
         case ("limits", _):
             return LimitsTable
+        case ("api", _):
+            return ApiTable
         case ("filters", int(), _):
             return FilterTable
     return Document
