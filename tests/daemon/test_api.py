@@ -24,8 +24,8 @@ import pytest
 from vswitch.daemon.api import Api
 from vswitch.daemon.captures import READERS
 from vswitch.daemon.daemon import Daemon
+from vswitch.daemon.doors import opened
 from vswitch.daemon.journal import Journal
-from vswitch.daemon.rundir import listening
 from vswitch.network import config
 
 PATIENCE = 10.0
@@ -112,8 +112,9 @@ class Served:
         self.daemon.open_store()
         for network in self.daemon.inventory.networks:
             self.daemon.networks.begin(network)
-        with listening(self.socket) as control:
-            api = Api(self.daemon, control)
+        with opened(self._configuration.api, self.socket) as doors:
+            doors.listen()
+            api = Api(self.daemon, doors)
             await api.start()
             self._ready.set()
             await self._stop.wait()
@@ -161,10 +162,11 @@ def test_who_asks_before_the_api_is_there_is_answered_when_it_is(tmp_path: Path)
 
     async def asked_early() -> bytes:
         daemon = Daemon(config.parse('name = "lab"', "lab.toml"), journal)
-        with listening(path) as control:
+        with opened(daemon.configuration.api, path) as doors:
+            doors.listen()
             reader, writer = await asyncio.open_unix_connection(path)
             writer.write(b"GET /v1/status HTTP/1.1\r\nHost: switch\r\n\r\n")
-            api = Api(daemon, control)
+            api = Api(daemon, doors)
             await api.start()
             answer = await reader.readline()
             writer.close()

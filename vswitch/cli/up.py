@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vswitch.cli.problem import Problem, require_root
+from vswitch.daemon.doors import DoorError, Keys
 from vswitch.debug.live import triggers
 from vswitch.debug.live.triggers import UnknownReasonError
 from vswitch.network import config
@@ -28,6 +29,7 @@ def up(path: Path, fast_path: str | None) -> None:
     from vswitch.daemon.journal import AlreadyRunning
     from vswitch.daemon.links import LinkError
     from vswitch.daemon.networks import host_subnets
+    from vswitch.daemon.privileges import MissingCapabilitiesError
     from vswitch.daemon.service import serve
     from vswitch.fastpath import NoSuchFastPath
 
@@ -41,7 +43,10 @@ def up(path: Path, fast_path: str | None) -> None:
     )
     try:
         serve(configuration, fast_path)
-    except (StartError, AlreadyRunning, NoSuchFastPath, OSError) as error:
+    except (
+        *(AlreadyRunning, DoorError, MissingCapabilitiesError),
+        *(NoSuchFastPath, StartError, OSError),
+    ) as error:
         raise Problem(str(error)) from error
 
 
@@ -49,8 +54,11 @@ def _load(path: Path, keep_clear: Iterable[IpNetwork] = ()) -> Configuration:
     try:
         configuration = config.load(path, keep_clear)
         triggers.compile_all(configuration.recorder.triggers)
+        Keys.of(configuration.api)
     except ConfigurationError as error:
         raise Problem(str(error)) from error
     except UnknownReasonError as error:
         raise Problem(f"{path}: recorder.triggers: {error}") from error
+    except DoorError as error:
+        raise Problem(f"{path}: {error}") from error
     return configuration

@@ -20,27 +20,27 @@ SOCKET = "socket"
 
 _LOGS = "logs"
 
-_OWNER_ONLY = 0o177
-
-_BACKLOG = 128
-"""Clients that wait to be accepted; aiohttp's own number."""
+_OWNER_ONLY = 0o600
+_OWNER_AND_GROUP = 0o660
 
 
 @contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
-    """The control socket at `path`, for its owner alone: who asks before it is served waits.
+def bound(path: Path, group: int | None = None) -> Iterator[socket.socket]:
+    """The control socket at `path`, for its owner and the group of that number alone.
 
     The lock says that no other switch listens there, so an old one is swept away. Raises OSError.
     """
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as control:
-        before = os.umask(_OWNER_ONLY)
+        before = os.umask(0o777 & ~_OWNER_ONLY)
         try:
             control.bind(str(path))
         finally:
             os.umask(before)
         try:
-            control.listen(_BACKLOG)
+            if group is not None:
+                os.chown(path, -1, group)
+                path.chmod(_OWNER_AND_GROUP)
             yield control
         finally:
             path.unlink(missing_ok=True)

@@ -105,6 +105,11 @@ class Runtime:
         if self._switch.has_news:
             self._on_news()
 
+    def has_turned(self) -> bool:
+        """Whether the thread that serves ports, where there is one, is alive: it has turned since
+        this was asked last, as it is told to by asking, however quiet its ports are."""
+        return self._thread is None or self._thread.has_turned()
+
     def close(self) -> None:
         """Stop serving everything."""
         for descriptor in self._watched.values():
@@ -197,6 +202,11 @@ class _Thread:
         self.news = fastpath.open_loop()
         self._thread = threading.Thread(target=fastpath.loop, name="fast path", daemon=True)
         self._thread.start()
+        self._turns: int | None = None
+
+    def has_turned(self) -> bool:
+        before, self._turns = self._turns, self.fastpath.nudge()
+        return before != self._turns
 
     def close(self) -> None:
         self.fastpath.end_loop()

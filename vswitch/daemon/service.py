@@ -1,4 +1,4 @@
-"""`vswitch up` as a process: lock, start, serve until told to stop, take everything down.
+"""`vswitch up` as a process: lock, doors, start, serve until told to stop, take everything down.
 
 Theory of operation. Frames come first: the switch is up when its endpoints are attached and its
 control socket takes requests. What answers them takes longer to load than all endpoints take to
@@ -13,14 +13,17 @@ import logging
 import os
 import resource
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 import uvloop
 
+from vswitch.daemon import doors, privileges, systemd
 from vswitch.daemon.daemon import Daemon, StartError
+from vswitch.daemon.doors import Doors
 from vswitch.daemon.journal import Journal
-from vswitch.daemon.rundir import SOCKET, listening
+from vswitch.daemon.rundir import SOCKET
+from vswitch.daemon.systemd import Manager
+from vswitch.daemon.watchdog import watched
 from vswitch.network.model import Configuration
 
 if TYPE_CHECKING:
@@ -38,19 +41,29 @@ _STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def serve(configuration: Configuration, fast_path: str | None = None) -> None:
     """Run a switch in the foreground until SIGTERM or SIGINT, by the fast path of that name.
 
-    Raises AlreadyRunning, NoSuchFastPath, StartError, or OSError where the run directory can not be
-    used.
+    The process keeps few privileges, for good. Raises AlreadyRunning, DoorError,
+    MissingCapabilitiesError, NoSuchFastPath, StartError, or OSError where the run directory can not
+    be used.
     """
+    manager = Manager.of(os.environ, os.getpid())
     journal = Journal.open(configuration.name)
     try:
-        _raise_descriptor_limit()
-        _calm_garbage_collector()
-        uvloop.run(_serve(configuration, journal, fast_path))
+        with doors.opened(configuration.api, journal.directory / SOCKET, manager.passed) as opened:
+            privileges.reduce()
+            _raise_descriptor_limit()
+            _calm_garbage_collector()
+            uvloop.run(_serve(configuration, journal, opened, manager, fast_path))
     finally:
         journal.close()
 
 
-async def _serve(configuration: Configuration, journal: Journal, fast_path: str | None) -> None:
+async def _serve(
+    configuration: Configuration,
+    journal: Journal,
+    opened: Doors,
+    manager: Manager,
+    fast_path: str | None,
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOPPING_SIGNALS:
@@ -59,22 +72,28 @@ async def _serve(configuration: Configuration, journal: Journal, fast_path: str 
     loop.add_signal_handler(signal.SIGUSR1, daemon.dump_recorder, "SIGUSR1")
     try:
         await daemon.start()
-        with listening(journal.directory / SOCKET) as control:
-            log.info("switch %s is up (pid %d, %s fast path)", *_about(daemon))
-            await _answer(daemon, control, stop)
+        opened.listen()
+        log.info("switch %s is up (pid %d, %s fast path)", *_about(daemon))
+        await _answer(daemon, opened, manager, stop)
     except OSError as error:
         raise StartError(str(error)) from error
     finally:
+        manager.tell(systemd.STOPPING)
         await daemon.stop()
     log.info("switch %s is down", configuration.name)
 
 
-async def _answer(daemon: Daemon, control: socket.socket, stop: asyncio.Event) -> None:
-    """Answer who asks on the control socket until it is time to stop."""
-    api = (await asyncio.to_thread(_load_api))(daemon, control)
+async def _answer(daemon: Daemon, opened: Doors, manager: Manager, stop: asyncio.Event) -> None:
+    """Answer who asks at the doors until it is time to stop."""
+    api = (await asyncio.to_thread(_load_api))(daemon, opened)
     try:
         await api.start()
-        await stop.wait()
+        with watched(manager, daemon.runtime):
+            name, _, fast_path = _about(daemon)
+            manager.tell(
+                systemd.READY, systemd.status(f"switch {name} is up, {fast_path} fast path")
+            )
+            await stop.wait()
         log.info("switch %s stops", daemon.configuration.name)
     finally:
         await api.close()

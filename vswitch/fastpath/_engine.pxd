@@ -62,6 +62,7 @@ from vswitch.fastpath._window cimport window_t
 cdef extern from "<sys/epoll.h>" nogil:
     enum:
         EPOLLIN
+        EPOLLET
         EPOLL_CTL_ADD
         EPOLL_CTL_DEL
     ctypedef union epoll_data_t:

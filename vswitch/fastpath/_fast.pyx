@@ -524,13 +524,19 @@ cdef class CompiledFastPath:
         self._engine.news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poll = select.epoll()
         self._engine.epoll = self._poll.fileno()
-        self._watch(self._wake, _engine.NOBODY)
+        # Each nudge is an event of its own, so nobody has to read them.
+        self._watch(self._wake, _engine.NOBODY, _engine.EPOLLIN | _engine.EPOLLET)
         self._engine.is_in_thread = True
         return self._engine.news
 
     def loop(self):
         with nogil:
             _engine.loop(&self._engine)
+
+    def nudge(self):
+        turns = load(&self._engine.turn)
+        os.eventfd_write(self._wake, 1)
+        return turns
 
     def end_loop(self):
         store(&self._engine.is_ending, True)
@@ -550,7 +556,7 @@ cdef class CompiledFastPath:
         if port.c.form == _line.BY_DEVICE:
             return False
         store(&port.c.is_served, True)
-        self._watch(port.c.poll_fd, port.c.number)
+        self._watch(port.c.poll_fd, port.c.number, _engine.EPOLLIN)
         return True
 
     def leave_alone(self, number):
@@ -584,10 +590,10 @@ cdef class CompiledFastPath:
         self._read_journal()
         return waiting
 
-    cdef _watch(self, int descriptor, uint32_t data):
+    cdef _watch(self, int descriptor, uint32_t data, uint32_t events):
         cdef _engine.epoll_event event
         memset(&event, 0, sizeof(event))
-        event.events, event.data.u32 = _engine.EPOLLIN, data
+        event.events, event.data.u32 = events, data
         if _engine.epoll_ctl(self._engine.epoll, _engine.EPOLL_CTL_ADD, descriptor, &event) < 0:
             raise OSError("a descriptor can not be polled")
 

@@ -204,6 +204,9 @@ class LoopingFastPath(FastPath, Protocol):
     def loop(self) -> None:
         """Serve the ports that are to be served, without the GIL, until `end_loop`."""
 
+    def nudge(self) -> int:
+        """Let the loop turn, however quiet its ports are; how often it had turned before."""
+
     def end_loop(self) -> None:
         """Let the other thread come back from `loop`."""
 

@@ -1,19 +1,20 @@
-"""The control socket: HTTP with JSON on a unix socket that only its owner may use.
+"""The interface: HTTP with JSON on a unix socket, and where it is configured on TCP with TLS.
 
-Theory of operation. Each route is a few lines that turn a body into a call of the `Daemon` and a
-result into rows (`messages`, `views`). Routes about one thing are in one module, which names them
-in its `routes`; what is said, and how mistakes are, is in `answers`. Each handler says what it is
-for (`described`), of which the OpenAPI document is made (`openapi`).
+Theory of operation. A request passes who may ask (`admission`) and how long that may take
+(`patience`) before it comes to its route. Each route is a few lines that turn a body into a call of
+the `Daemon` and a result into rows (`messages`, `views`). Routes about one thing are in one module,
+which names them in its `routes`; what is said, and how mistakes are, is in `answers`. Each handler
+says what it is for (`described`), of which the OpenAPI document is made (`openapi`).
 """
 
 from __future__ import annotations
 
 import logging
-import socket
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from vswitch.daemon.access import Access
 from vswitch.daemon.api import (
     captures,
     endpoints,
@@ -26,8 +27,11 @@ from vswitch.daemon.api import (
     tables,
     topology,
 )
+from vswitch.daemon.api.admission import admission
 from vswitch.daemon.api.answers import in_one_line
+from vswitch.daemon.api.patience import Patience
 from vswitch.daemon.daemon import Daemon
+from vswitch.daemon.doors import Doors
 
 _http_log = logging.getLogger(f"{__name__}.http")
 
@@ -45,24 +49,32 @@ _TOPICS = (
 
 
 class Api:
-    """The server on one daemon's control socket."""
+    """The server behind one daemon's doors."""
 
-    def __init__(self, daemon: Daemon, control: socket.socket) -> None:
+    def __init__(self, daemon: Daemon, doors: Doors) -> None:
+        """Call within the event loop."""
         self._daemon = daemon
-        self._control = control
-        served = application(daemon)
+        self._doors = doors
+        self._patience = Patience()
+        served = application(daemon, doors.access, self._patience)
         served.on_shutdown.append(self._end_streams)
         self._runner = web.AppRunner(
             served, access_log=None, logger=_http_log, shutdown_timeout=_GRACE_SECONDS
         )
 
     async def start(self) -> None:
-        """Answer who asks on the socket, and who has asked already."""
+        """Answer who asks at the doors, and who has asked already."""
         await self._runner.setup()
-        await web.SockSite(self._runner, self._control).start()
+        if self._runner.server is not None:
+            self._patience.begin(self._runner.server)
+        await web.SockSite(self._runner, self._doors.control).start()
+        if self._doors.remote is not None:
+            remote, context = self._doors.remote
+            await web.SockSite(self._runner, remote, ssl_context=context).start()
 
     async def close(self) -> None:
         """Stop answering."""
+        self._patience.end()
         await self._runner.cleanup()
 
     async def _end_streams(self, _: web.Application) -> None:
@@ -70,9 +82,12 @@ class Api:
         self._daemon.events.end_all()
 
 
-def application(daemon: Daemon) -> web.Application:
+def application(daemon: Daemon, access: Access, patience: Patience) -> web.Application:
     """All that is served of one daemon."""
-    made = web.Application(client_max_size=_BODY_LIMIT, middlewares=[in_one_line])
+    made = web.Application(
+        client_max_size=_BODY_LIMIT,
+        middlewares=[in_one_line, admission(access), patience.middleware],
+    )
     for topic in _TOPICS:
         made.add_routes(topic.routes(daemon))
     return made
