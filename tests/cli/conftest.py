@@ -62,7 +62,7 @@ class StubSwitch:
         self.heard: list[str] = []
         self.socket = run_directory / name / "socket"
         self.socket.parent.mkdir()
-        self._server = socketserver.ThreadingUnixStreamServer(str(self.socket), self._handler())
+        self._server = socketserver.ThreadingUnixStreamServer(str(self.socket), self.handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
@@ -72,7 +72,7 @@ class StubSwitch:
         self._thread.join()
         self._server.server_close()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[BaseHTTPRequestHandler]:
         stub = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -58,10 +58,10 @@ class Listening(StubSwitch):
         self.bodies: list[bytes] = []
         super().__init__(run_directory, "lab")
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[BaseHTTPRequestHandler]:
         stub = self
 
-        class Handler(super()._handler()):  # type: ignore[misc]
+        class Handler(super().handler()):  # type: ignore[misc]
             def do_POST(self) -> None:  # noqa: N802
                 stub.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
                 self.do_GET()

@@ -49,10 +49,10 @@ class LabSwitch(StubSwitch):
             raise DescriptionError("flow not found")
         return row
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[BaseHTTPRequestHandler]:
         lab = self
 
-        class Handler(super()._handler()):  # type: ignore[misc]
+        class Handler(super().handler()):  # type: ignore[misc]
             def do_POST(self) -> None:  # noqa: N802
                 self.answer(lab.trace, self.rfile.read(int(self.headers["Content-Length"])))
 

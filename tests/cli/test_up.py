@@ -94,3 +94,13 @@ def test_trigger_for_a_reason_that_there_is_not_is_told(vswitch: Vswitch, file: 
         f"vswitch: {file}: recorder.triggers: no frame is dropped for the reason 'ttl_expire' "
         '(did you mean "ttl_expired"?)\n',
     )
+
+
+def test_check_tells_of_doors_that_can_not_be_opened(vswitch: Vswitch, file: Path) -> None:
+    file.write_text(GOOD + '[api]\ngroup = "no-such"\n')
+    outcome = vswitch("up", "--check", "-c", str(file))
+    assert outcome.status == 1
+    assert outcome.err == (
+        f'vswitch: {file}: api.group: found "no-such": allowed is the name of a group that exists '
+        "(groupadd --system no-such)\n"
+    )

@@ -9,6 +9,7 @@ import pytest
 from tests.fastpath.looped import (
     A_WHILE,
     IN,
+    LOOPING,
     MOST_WAITING,
     OTHER,
     OUT,
@@ -35,7 +36,7 @@ from vswitch.fastpath.ring import RECORD, Kind, Ring
 from vswitch.fastpath.routine import prepare
 from vswitch.fastpath.states import Direction, State
 from vswitch.fastpath.track import Move
-from vswitch.fastpath.twin import Waiting
+from vswitch.fastpath.twin import LoopingFastPath, Waiting
 from vswitch.units import Nanoseconds
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.offload import HEADER_LENGTH
@@ -289,3 +290,18 @@ def test_while_it_is_still_no_frame_passes(looped: Looped) -> None:
         assert looped.devices[OUT].take() == []
         assert looped.received(IN) == 0
     assert looped.take(OUT, 2) == [frame, frame]
+
+
+def test_loop_turns_when_it_is_nudged_however_quiet_its_ports_are(looped: Looped) -> None:
+    before = looped.fastpath.nudge()
+    eventually(lambda: looped.fastpath.nudge() != before)
+    again = looped.fastpath.nudge()
+    eventually(lambda: looped.fastpath.nudge() != again)
+
+
+@pytest.mark.parametrize("kind", LOOPING.values(), ids=list(LOOPING))
+def test_loop_that_no_thread_runs_does_not_turn(kind: type[LoopingFastPath]) -> None:
+    fastpath = kind()
+    fastpath.open_loop()
+    assert fastpath.nudge() == fastpath.nudge() == fastpath.nudge()
+    fastpath.close_loop()

@@ -109,7 +109,7 @@ def test_unknown_switch_is_told_with_those_that_run(lab: Lab, table: str) -> Non
 def test_ordinary_user_may_not_look(lab: Lab) -> None:
     done = lab.run("host", *ORDINARY_USER, *lab.command("flows"), check=False)
     assert done.returncode == 1
-    assert "may only be used by its owner (try sudo)" in done.stderr
+    assert "may only be used by root, and by the group that its switch names" in done.stderr
 
 
 def test_without_a_choice_between_several_switches_they_are_named(lab: Lab, tmp_path: Path) -> None:

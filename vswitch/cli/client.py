@@ -1,13 +1,16 @@
-"""Speaking to a running switch: HTTP with JSON over its unix socket.
+"""Speaking to a running switch: HTTP with JSON over its unix socket, or over TLS to another host.
 
 The switches that run have a directory each under /run/vswitch with the socket in it, so with one
 switch running there is nothing to say, and with several `--switch` says which. A switch that was
 killed leaves its socket behind, but nobody listens there any more: that tells the two apart.
+
+Where VSWITCH_HOST is set and no `--switch`, it is the switch there (`remote`).
 """
 
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +20,9 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from vswitch.cli import remote
 from vswitch.cli.problem import Problem
+from vswitch.cli.remote import Remote
 from vswitch.daemon.messages import Problem as ProblemBody
 from vswitch.daemon.rundir import RUN, SOCKET
 
@@ -33,19 +38,27 @@ Row = TypeVar("Row", bound=BaseModel)
 class Client:
     """Calls to one switch. Every method raises `Problem` where it can not be done."""
 
-    def __init__(self, path: Path, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, place: Path | Remote, timeout: float = TIMEOUT_SECONDS) -> None:
         """`timeout` is how long one answer may take, in seconds."""
-        self._path = path
+        self._place = place
         self._timeout = timeout
 
     @property
     def directory(self) -> Path:
-        """The switch's own, with its socket in it."""
-        return self._path.parent
+        """The switch's own, with its socket in it. For a switch on this host."""
+        if isinstance(self._place, Remote):
+            raise Problem(
+                f"this takes a switch on this host, and {remote.HOST} names one at {self._place}: "
+                "say --switch NAME"
+            )
+        return self._place.parent
 
     @classmethod
     def of(cls, name: str | None, timeout: float = TIMEOUT_SECONDS) -> Client:
-        """The switch called `name`, or the one that runs."""
+        """The switch called `name`, the one that the environment names, or the one that runs."""
+        elsewhere = Remote.of(os.environ) if name is None else None
+        if elsewhere is not None:
+            return cls(elsewhere, timeout)
         running = running_switches()
         if name is not None:
             if name not in running:
@@ -86,7 +99,7 @@ class Client:
     @contextmanager
     def stream(self, path: str, query: BaseModel | None = None) -> Iterator[Stream]:
         """An answer that goes on until the switch ends it, to be read while it comes."""
-        connection = _UnixConnection(self._path, self._timeout)
+        connection = self._connection()
         try:
             with self._trouble_told():
                 connection.request("GET", f"/v1/{path}{_query_text(query)}")
@@ -100,7 +113,7 @@ class Client:
             connection.close()
 
     def _call(self, method: str, path: str, body: BaseModel | None = None) -> bytes:
-        connection = _UnixConnection(self._path, self._timeout)
+        connection = self._connection()
         try:
             with self._trouble_told():
                 text = body.model_dump_json() if body else None
@@ -113,20 +126,26 @@ class Client:
             raise Problem(_error_text(content))
         return content
 
+    def _connection(self) -> http.client.HTTPConnection:
+        if isinstance(self._place, Remote):
+            return self._place.connection(self._timeout)
+        return _UnixConnection(self._place, self._timeout)
+
     @contextmanager
     def _trouble_told(self) -> Iterator[None]:
         try:
             yield
         except PermissionError:
-            raise Problem(f"{self._path} may only be used by its owner (try sudo)") from None
+            words = "may only be used by root, and by the group that its switch names (try sudo)"
+            raise Problem(f"{self._place} {words}") from None
         except (ConnectionRefusedError, FileNotFoundError):
-            raise Problem(f"the switch at {self._path} does not run any more") from None
+            raise Problem(f"the switch at {self._place} does not run any more") from None
         except (OSError, http.client.HTTPException) as error:
-            raise Problem(f"the switch at {self._path} did not answer: {error}") from error
+            raise Problem(f"the switch at {self._place} did not answer: {error}") from error
 
     def _not_understood(self, path: str) -> Problem:
         return Problem(
-            f"the switch at {self._path} speaks of {path} in another way than this vswitch: "
+            f"the switch at {self._place} speaks of {path} in another way than this vswitch: "
             "are they of one version?"
         )
 

@@ -65,13 +65,14 @@ def run(command: list[str], wish: EndpointWish, switch: str | None, *, in_backgr
     """Run `command` and return its exit status; in the background, 0 when it runs."""
     require_root("vswitch run")
     client = Client.of(switch)
+    directory = client.directory
     _warn_of_what_is_discarded(wish)
     pipes = _Pipes.open()
     child = os.fork()
     if child == 0:
         for ours in (pipes.ready[0], pipes.go[1], pipes.failed[0]):
             os.close(ours)
-        _become(command, wish, pipes, client.directory if in_background else None)
+        _become(command, wish, pipes, directory if in_background else None)
     for theirs in (pipes.ready[1], pipes.go[0], pipes.failed[1]):
         os.close(theirs)
     name = ""
