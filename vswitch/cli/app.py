@@ -16,6 +16,7 @@ from vswitch.cli.graph import Format
 from vswitch.cli.network_app import network_app
 from vswitch.cli.options import JsonOption, SwitchOption
 from vswitch.cli.publish import app as publish_app
+from vswitch.cli.service import service
 from vswitch.debug.choices import WHOLE_FRAMES, Judged, Passing
 from vswitch.debug.explain.times import Times
 
@@ -40,6 +41,7 @@ app.add_typer(network_app, name="network")
 app.add_typer(filters.app, name="filter")
 app.add_typer(publish_app, name="publish")
 endpoints.add_to(app)
+app.command()(service)
 
 
 @app.command()
