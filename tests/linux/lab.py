@@ -81,6 +81,8 @@ class Lab:
         """The keys of the configuration's [uplink], but for its interface."""
         self.front: dict[str, object] = {"subnet": SUBNET}
         """The keys of the configuration's [networks.front]."""
+        self.api: dict[str, object] = {}
+        """The keys of the configuration's [api]."""
         self.confinement: tuple[str, ...] = ()
         """Words before the daemon's own: a program that starts another one with fewer rights."""
         self._wires = {"up0": "out"}
@@ -240,6 +242,7 @@ class Lab:
             *self._tables,
             *self._endpoints.values(),
             _table("recorder", self.recorder),
+            _table("api", self.api),
             _table("dns", {"upstream": [f"{OUTSIDE}:{DNS_PORT}"]}),
         ]
         path = self.directory / f"{self.name}.toml"

@@ -89,7 +89,11 @@ def _taken(passed: Sequence[int], path: Path) -> Iterator[socket.socket]:
     """The one socket that is passed. Commands look at `path` for it."""
     if len(passed) > 1:
         raise DoorError(f"{len(passed)} sockets are passed: allowed is one, the control socket")
-    with socket.socket(fileno=passed[0]) as control:
+    try:
+        control = socket.socket(fileno=passed[0])
+    except OSError as error:
+        raise DoorError(f"what is passed as a socket is none: {error.strerror}") from error
+    with control:
         control.set_inheritable(False)
         if control.family != socket.AF_UNIX or control.type != socket.SOCK_STREAM:
             raise DoorError("the socket that is passed is no unix stream socket")

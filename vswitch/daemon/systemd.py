@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 _FIRST_PASSED = 3
 """SD_LISTEN_FDS_START."""
 
-_PATIENCE_SECONDS = 1.0
-"""For a manager that is too busy to take a datagram: the daemon has other things to do."""
+_PATIENCE_SECONDS = 0.1
+"""For a manager that is too busy to take a datagram: the event loop has other things to do."""
 
 
 @dataclass(frozen=True, slots=True)
