@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.test_api import Served
+from tests.daemon.test_api import PATIENCE, Served
 from vswitch.daemon.api import patience
 from vswitch.daemon.messages.events import Event, EventType
 
 HEAD = b"GET /v1/status HTTP/1.1\r\nHost: switch\r\n"
 BODY = b"POST /v1/networks HTTP/1.1\r\nHost: switch\r\nContent-Length: 100\r\n\r\n{"
-BEGINNINGS = [b"", b"GET /v1/sta", HEAD, HEAD + b"\r\n", BODY]
-"""Nothing, a part of a line, of a header, a whole request that is the last, a part of a body."""
+BEGINNINGS = {
+    "nothing": b"",
+    "part of a line": b"GET /v1/sta",
+    "part of a header": HEAD,
+    "a request, the last": HEAD + b"\r\n",
+    "part of a body": BODY,
+}
+MANY = b"GET /v1/openapi.json HTTP/1.1\r\nHost: switch\r\n\r\n" * 20
+"""More answers than a socket takes for who does not read them."""
 
 
 @pytest.fixture
@@ -31,13 +39,22 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("beginning", BEGINNINGS)
+@pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=list(BEGINNINGS))
 def test_connection_on_which_nothing_comes_any_more_is_closed(
     served: Served, beginning: bytes
 ) -> None:
     with served.connect() as client:
         client.sendall(beginning)
         read_to_the_end(client)
+
+
+@pytest.mark.usefixtures("short")
+def test_connection_whose_answers_are_not_taken_is_closed(served: Served) -> None:
+    closed = select.poll()
+    with served.connect() as client:
+        client.sendall(MANY)
+        closed.register(client, 0)
+        assert [event for _, event in closed.poll(PATIENCE * 1000)] == [select.POLLHUP]
 
 
 @pytest.mark.usefixtures("short")
@@ -60,7 +77,9 @@ def test_stream_goes_on_while_nothing_is_to_be_told(served: Served) -> None:
             heard += reader.recv(64 * 1024)
 
 
-@pytest.mark.parametrize("beginning", BEGINNINGS)
+@pytest.mark.parametrize(
+    "beginning", [*BEGINNINGS.values(), MANY], ids=[*BEGINNINGS, "answers that are not read"]
+)
 def test_slow_client_keeps_the_switch_neither_from_answering_nor_from_stopping(
     tmp_path: Path, beginning: bytes
 ) -> None:

@@ -45,6 +45,7 @@ def test_document_of_the_configuration_names_every_key() -> None:
         schema.MembershipTable,
         schema.DnsTable,
         schema.RecorderTable,
+        schema.ApiTable,
     )
     missing = [
         f"{table.__name__}.{key}"

@@ -89,10 +89,8 @@ async def _answer(daemon: Daemon, opened: Doors, manager: Manager, stop: asyncio
     try:
         await api.start()
         with watched(manager, daemon.runtime):
-            name, _, fast_path = _about(daemon)
-            manager.tell(
-                systemd.READY, systemd.status(f"switch {name} is up, {fast_path} fast path")
-            )
+            up = f"switch {daemon.configuration.name} is up"
+            manager.tell(systemd.READY, systemd.status(up))
             await stop.wait()
         log.info("switch %s stops", daemon.configuration.name)
     finally:
