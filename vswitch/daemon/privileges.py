@@ -103,8 +103,9 @@ def require(permitted: frozenset[int]) -> None:
     lacking = [f"{each} ({NEEDED[each]})" for each in NEEDED if each not in permitted]
     if lacking:
         raise MissingCapabilitiesError(f"root lacks {', '.join(lacking)}: is this a container?")
-    for each in FURTHER.keys() - permitted:
-        log.warning("the switch runs without %s, which is needed %s", each, FURTHER[each])
+    for each, purpose in FURTHER.items():
+        if each not in permitted:
+            log.warning("the switch runs without %s, which is needed %s", each, purpose)
 
 
 def _permitted() -> frozenset[int]:
