@@ -13,8 +13,8 @@ import logging
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from aiohttp.typedefs import Middleware
 
-from vswitch.daemon.access import Access
 from vswitch.daemon.api import (
     captures,
     endpoints,
@@ -56,7 +56,7 @@ class Api:
         self._daemon = daemon
         self._doors = doors
         self._patience = Patience()
-        served = application(daemon, doors.access, self._patience)
+        served = application(daemon, admission(doors.access), self._patience.middleware)
         served.on_shutdown.append(self._end_streams)
         self._runner = web.AppRunner(
             served, access_log=None, logger=_http_log, shutdown_timeout=_GRACE_SECONDS
@@ -82,11 +82,11 @@ class Api:
         self._daemon.events.end_all()
 
 
-def application(daemon: Daemon, access: Access, patience: Patience) -> web.Application:
-    """All that is served of one daemon."""
+def application(daemon: Daemon, *gates: Middleware) -> web.Application:
+    """All that is served of one daemon to those whom every one of the `gates` lets through."""
     made = web.Application(
         client_max_size=_BODY_LIMIT,
-        middlewares=[in_one_line, admission(access), patience.middleware],
+        middlewares=[in_one_line, *gates],
     )
     for topic in _TOPICS:
         made.add_routes(topic.routes(daemon))
