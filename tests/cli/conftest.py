@@ -49,7 +49,7 @@ def run_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the command line looks for switches: nobody else's are there."""
     directory = tmp_path / "run"
     directory.mkdir()
-    monkeypatch.setattr("vswitch.cli.client.RUN", directory)
+    monkeypatch.setattr("vswitch.cli.calls.RUN", directory)
     return directory
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vswitch.daemon import netns
+from vswitch.daemon import netns, unsharing
 from vswitch.daemon.journal import Journal, MadeNamespace, Swept, Undone
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
 
@@ -31,9 +31,9 @@ PATIENCE = 5.0
 IN_A_NAMESPACE_OF_ITS_OWN = """
 import os, socket, sys
 from pathlib import Path
-from vswitch.daemon import netns
-netns.unshare_network()
-netns.overlay_file("nameserver 127.0.0.11\\n", Path(sys.argv[1]))
+from vswitch.daemon import netns, unsharing
+unsharing.unshare_network()
+unsharing.overlay_file("nameserver 127.0.0.11\\n", Path(sys.argv[1]))
 print(os.stat("/proc/self/ns/net").st_ino)
 print(socket.if_nameindex())
 print(Path(sys.argv[1]).read_text(), end="", flush=True)
@@ -248,7 +248,7 @@ def test_namespaces_that_the_host_makes_and_removes_come_and_go_in_a_child(
 
 def test_file_is_not_laid_over_nothing(tmp_path: Path) -> None:
     with pytest.raises(NamespaceError, match=r"cannot lay a file over .*: No such file"):
-        netns.overlay_file("text", tmp_path / "missing")
+        unsharing.overlay_file("text", tmp_path / "missing")
 
 
 def test_namespace_of_a_killed_switch_is_swept(name: str, tmp_path: Path) -> None:

@@ -4,22 +4,35 @@
 prints its tables, `demo` shows it all. The words of most verbs are in `app`, those of verbs about
 endpoints in `endpoints`. They speak to a running switch through `client`; what can go wrong is told
 in one line on stderr, and `exits` says with which status. What a shell completes is in `complete`.
+
+What is loaded when is decided in three places: here, where a plain `run` goes past typer
+(`straight`); in `verbs`, which lets typer see the verb alone that is meant; and in the functions of
+`app` and of the groups, each of which imports what its verb needs.
 """
 
 from __future__ import annotations
 
 import sys
 
-from vswitch.cli.app import app
+from vswitch.cli import straight
 from vswitch.cli.exits import Exit
 from vswitch.cli.problem import Problem
 
 
 def main() -> None:
     """The entry point of the `vswitch` command."""
+    words = sys.argv[1:]
+    line = straight.read(words)
     try:
-        app(prog_name="vswitch")
+        if line is None:
+            from vswitch.cli import verbs
+
+            verbs.call(words)
+        else:
+            from vswitch.cli import run
+
+            sys.exit(run.run(line))
     except Problem as problem:
-        for line in str(problem).splitlines():
-            print(f"vswitch: {line}", file=sys.stderr)
+        for text in str(problem).splitlines():
+            print(f"vswitch: {text}", file=sys.stderr)
         sys.exit(Exit.FAILED)

@@ -28,7 +28,7 @@ _PATIENCE_SECONDS = 2.0
 
 def switches(incomplete: str) -> list[str]:
     """The switches that run."""
-    from vswitch.cli.client import running_switches
+    from vswitch.cli.calls import running_switches
 
     return _fitting(running_switches(), incomplete)
 

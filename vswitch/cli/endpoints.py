@@ -1,7 +1,8 @@
 """The words of all that is about endpoints: run, attach, detach, ps, stop, logs, endpoint, tap.
 
 Names, options and help are here, and are docker run's wherever Docker has them; what a verb does is
-in `run`, `attach`, `background` and `show_endpoints`, which are imported when it is called.
+in `run`, `attach`, `background` and `show_endpoints`, which are imported when it is called. The
+flags of `run` are in `straight`, which reads them, too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswitch.cli import complete
+from vswitch.cli import complete, straight
 from vswitch.cli.options import JsonOption, SwitchOption
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ NetworksOption = Annotated[
 NetworkOption = Annotated[
     str,
     typer.Option(
-        *("--network", "--net"),
+        *straight.NETWORK.flags,
         help="The network to attach to.",
         metavar="NETWORK",
         autocompletion=complete.networks,
@@ -69,35 +70,43 @@ NetworkOption = Annotated[
 ]
 NameOption = Annotated[
     str | None,
-    typer.Option(help="The endpoint's name, which others on its network can resolve."),
+    typer.Option(
+        *straight.NAME.flags, help="The endpoint's name, which others on its network can resolve."
+    ),
 ]
 IpOption = Annotated[
-    str | None, typer.Option("--ip", help="Its IPv4 address; the lowest free one if not said.")
+    str | None,
+    typer.Option(*straight.IP.flags, help="Its IPv4 address; the lowest free one if not said."),
 ]
 MacOption = Annotated[
-    str | None, typer.Option("--mac-address", "--mac", help="Its MAC address.", metavar="MAC")
+    str | None, typer.Option(*straight.MAC.flags, help="Its MAC address.", metavar="MAC")
 ]
 AliasOption = Annotated[
     list[str] | None,
-    typer.Option("--network-alias", "--alias", help="A further name of it.", metavar="NAME"),
+    typer.Option(*straight.ALIAS.flags, help="A further name of it.", metavar="NAME"),
 ]
 PublishOption = Annotated[
     list[str] | None,
-    typer.Option("-p", "--publish", help="Publish a port, as docker run does.", metavar="SPEC"),
+    typer.Option(
+        *straight.PUBLISH.flags, help="Publish a port, as docker run does.", metavar="SPEC"
+    ),
 ]
 ExposeOption = Annotated[
     list[str] | None,
-    typer.Option("--expose", help="A port or range that it serves.", metavar="PORT"),
+    typer.Option(*straight.EXPOSE.flags, help="A port or range that it serves.", metavar="PORT"),
 ]
 PublishAllOption = Annotated[
-    bool, typer.Option("-P", "--publish-all", help="Publish all exposed ports at random ports.")
+    bool,
+    typer.Option(*straight.PUBLISH_ALL.flags, help="Publish all exposed ports at random ports."),
 ]
 KindOption = Annotated[
-    Kind, typer.Option("--kind", help="What carries its frames out of the namespace.")
+    Kind, typer.Option(*straight.KIND.flags, help="What carries its frames out of the namespace.")
 ]
 DnsOption = Annotated[
     list[str] | None,
-    typer.Option("--dns", help="A name server for it alone, asked from inside.", metavar="IP"),
+    typer.Option(
+        *straight.DNS.flags, help="A name server for it alone, asked from inside.", metavar="IP"
+    ),
 ]
 NamesArgument = Annotated[
     list[str],
@@ -126,15 +135,19 @@ def run(
     publish_all: PublishAllOption = False,
     kind: KindOption = Kind.TAP,
     hostname: Annotated[
-        str | None, typer.Option("-h", "--hostname", help="A hostname of its own.", metavar="NAME")
+        str | None,
+        typer.Option(*straight.HOSTNAME.flags, help="A hostname of its own.", metavar="NAME"),
     ] = None,
     dns: DnsOption = None,
     detach: Annotated[
         bool,
-        typer.Option("-d", "--detach", help="Run it in the background and print its name."),
+        typer.Option(*straight.DETACH.flags, help="Run it in the background and print its name."),
     ] = False,
     rm: Annotated[  # noqa: ARG001
-        bool, typer.Option("--rm", help="Remove the endpoint when the command ends, as always.")
+        bool,
+        typer.Option(
+            *straight.RM.flags, help="Remove the endpoint when the command ends, as always."
+        ),
     ] = True,
     switch: SwitchOption = None,
 ) -> None:
@@ -153,7 +166,8 @@ def run(
     from vswitch.cli import run as verb
 
     wish = _wish(network, name, ip, mac, alias, publish, expose, publish_all, kind, dns, hostname)
-    raise typer.Exit(verb.run(command, wish, switch, in_background=detach))
+    line = straight.Line(command, wish.model_dump(mode="json"), switch, detach)
+    raise typer.Exit(verb.run(line))
 
 
 def attach(

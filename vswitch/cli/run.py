@@ -11,26 +11,30 @@ and where it is killed itself, the kernel kills the child. In the background the
 of its own with its output in a file, and this process ends when the command runs.
 
 On network `host` the child enters no network namespace, on `none` there is nothing to attach.
+
+Somebody waits for the command, so nothing is loaded here that takes longer than it takes to attach
+an endpoint: bodies and answers are plain JSON, which the switch checks.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from vswitch.cli.client import Client
+from vswitch.cli.calls import Caller
 from vswitch.cli.exits import Exit
 from vswitch.cli.problem import require_root
-from vswitch.daemon import netns
-from vswitch.daemon.messages.endpoints import EndpointBody, EndpointRow, EndpointWish
-from vswitch.daemon.netns import NamespaceError
+from vswitch.cli.straight import Line
+from vswitch.daemon import unsharing
 from vswitch.daemon.rundir import log_path
+from vswitch.daemon.unsharing import NamespaceError
 from vswitch.network.unswitched import Unswitched
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -45,8 +49,7 @@ _PR_SET_PDEATHSIG = 1
 """prctl(2), <linux/prctl.h>: the signal that the kernel sends when the parent ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pipes:
+class _Pipes(NamedTuple):
     """Between this process and the child; each end is closed where it is not used."""
 
     ready: tuple[int, int]
@@ -61,28 +64,40 @@ class _Pipes:
         return cls(os.pipe(), os.pipe(), os.pipe())
 
 
-def run(command: list[str], wish: EndpointWish, switch: str | None, *, in_background: bool) -> int:
-    """Run `command` and return its exit status; in the background, 0 when it runs."""
+class _Endpoint(NamedTuple):
+    """What `run` has to know of an endpoint."""
+
+    name: str
+    resolv_conf: str
+
+    @classmethod
+    def told(cls, row: bytes | str) -> _Endpoint:
+        """By a row of `messages.endpoints`. Raises ValueError, KeyError or TypeError."""
+        known = json.loads(row)
+        return cls(known["name"], known["resolv_conf"])
+
+
+def run(line: Line) -> int:
+    """Run a command and return its exit status; in the background, 0 when it runs."""
     require_root("vswitch run")
-    client = Client.of(switch)
-    directory = client.directory
-    _warn_of_what_is_discarded(wish)
+    caller = Caller.of(line.switch)
+    directory = caller.directory
+    _warn_of_what_is_discarded(line.wish)
     pipes = _Pipes.open()
     child = os.fork()
     if child == 0:
         for ours in (pipes.ready[0], pipes.go[1], pipes.failed[0]):
             os.close(ours)
-        _become(command, wish, pipes, directory if in_background else None)
+        _become(line, pipes, directory if line.in_background else None)
     for theirs in (pipes.ready[1], pipes.go[0], pipes.failed[1]):
         os.close(theirs)
     name = ""
     try:
         if os.read(pipes.ready[0], 1):
-            body = EndpointBody(pid=child, **wish.model_dump())
-            endpoint = client.row("POST", "endpoints", EndpointRow, body)
-            name = endpoint.name
+            row = _attach(caller, child, line.wish)
+            name = _Endpoint.told(row).name
             _pass_signals_on(child)
-            os.write(pipes.go[1], endpoint.model_dump_json().encode())
+            os.write(pipes.go[1], row)
     finally:
         os.close(pipes.go[1])
     with os.fdopen(pipes.failed[0]) as stream:
@@ -92,25 +107,40 @@ def run(command: list[str], wish: EndpointWish, switch: str | None, *, in_backgr
         print(f"vswitch: {text}", file=sys.stderr)
         os.waitpid(child, 0)
         return int(status)
-    if in_background:
+    if line.in_background:
         print(name)
         return 0
     _, status_word = os.waitpid(child, 0)
     return _exit_status(status_word)
 
 
-def _warn_of_what_is_discarded(wish: EndpointWish) -> None:
-    if Unswitched.called(wish.network) and (wish.publish or wish.publish_all):
-        warning = f"Published ports are discarded when using {wish.network} network mode"
+def _warn_of_what_is_discarded(wish: Mapping[str, Any]) -> None:
+    network = _network(wish)
+    if network is not None and (wish.get("publish") or wish.get("publish_all")):
+        warning = f"Published ports are discarded when using {network.value} network mode"
         print(f"WARNING: {warning}", file=sys.stderr)
 
 
-def _become(
-    command: list[str], wish: EndpointWish, pipes: _Pipes, background: Path | None
-) -> NoReturn:
-    """The child's part. `background` is the switch's directory where its output goes to a file."""
+def _network(wish: Mapping[str, Any]) -> Unswitched | None:
+    """The network that is wished for, where it is none of the switch's."""
+    return Unswitched.called(wish.get("network", ""))
+
+
+def _attach(caller: Caller, child: int, wish: Mapping[str, Any]) -> bytes:
+    """The row of an endpoint that lives with the child. Raises Problem."""
+    row = caller.call("POST", "endpoints", json.dumps({"pid": child, **wish}))
     try:
-        _prepare(wish, pipes, background)
+        _Endpoint.told(row)
+    except (ValueError, KeyError, TypeError):
+        raise caller.not_understood("endpoints") from None
+    return row
+
+
+def _become(line: Line, pipes: _Pipes, background: Path | None) -> NoReturn:
+    """The child's part. `background` is the switch's directory where its output goes to a file."""
+    command = line.command
+    try:
+        _prepare(line.wish, pipes, background)
     except (NamespaceError, OSError) as error:
         _fail(pipes, Exit.NOT_PREPARED, str(error))
     try:
@@ -120,24 +150,25 @@ def _become(
         _fail(pipes, status, f"{command[0]}: {error.strerror}")
 
 
-def _prepare(wish: EndpointWish, pipes: _Pipes, background: Path | None) -> None:
+def _prepare(wish: Mapping[str, Any], pipes: _Pipes, background: Path | None) -> None:
     """Enter what the command is to be in, and wait for the endpoint; without one, end."""
     if background is None:
         _end_with_parent()
     for number in _IGNORED_BY_PYTHON:
         signal.signal(number, signal.SIG_DFL)
-    if Unswitched.called(wish.network) is not Unswitched.HOST:
-        netns.unshare_network()
-    if wish.hostname is not None:
-        netns.take_hostname(wish.hostname)
+    if _network(wish) is not Unswitched.HOST:
+        unsharing.unshare_network()
+    hostname = wish.get("hostname")
+    if hostname is not None:
+        unsharing.take_hostname(hostname)
     os.write(pipes.ready[1], b"r")
     with os.fdopen(pipes.go[0]) as stream:
         told = stream.read()
     if not told:
         os._exit(Exit.NOT_PREPARED)
-    endpoint = EndpointRow.model_validate_json(told)
+    endpoint = _Endpoint.told(told)
     if endpoint.resolv_conf:
-        netns.overlay_file(endpoint.resolv_conf)
+        unsharing.overlay_file(endpoint.resolv_conf)
     if background is not None:
         _go_into_background(log_path(background, endpoint.name))
 

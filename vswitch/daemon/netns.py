@@ -20,13 +20,10 @@ process itself is in.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
-import socket
 import struct
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -35,20 +32,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from vswitch.daemon.syscalls import (
+    CLONE_NEWNET,
+    MNT_DETACH,
+    MS_BIND,
+    MS_REC,
+    MS_SHARED,
+    call,
+    mount,
+)
+from vswitch.daemon.unsharing import RESOLV_CONF as RESOLV_CONF
+from vswitch.daemon.unsharing import NamespaceError as NamespaceError
+
 NAMED = Path("/run/netns")
 """Where ip-netns(8) keeps the named namespaces."""
-
-CLONE_NEWNS = 0x0002_0000
-CLONE_NEWUTS = 0x0400_0000
-CLONE_NEWNET = 0x4000_0000
-"""unshare(2) and setns(2), <linux/sched.h>."""
-
-MS_BIND = 1 << 12
-MS_REC = 1 << 14
-MS_SLAVE = 1 << 19
-MS_SHARED = 1 << 20
-MNT_DETACH = 2
-"""mount(2) and umount2(2), <linux/mount.h>."""
 
 NS_GET_NSTYPE = 0xB703
 """ioctl_ns(2): the CLONE_NEW* flag of the namespace that a descriptor stands for."""
@@ -62,15 +59,7 @@ INOTIFY_EVENT = struct.Struct("iIII")
 INOTIFY_READ_BYTES = 64 * 1024
 """One read takes at least 240 events with the longest names (inotify(7): 16 + 255 + 1 octets)."""
 
-RESOLV_CONF = Path("/etc/resolv.conf")
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
 Result = TypeVar("Result")
-
-
-class NamespaceError(Exception):
-    """A namespace cannot be named, made, opened or entered. The text is one line for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +208,7 @@ class NamespaceWatch:
     def __init__(self) -> None:
         NAMED.mkdir(mode=0o755, exist_ok=True)
         self._directories: dict[int, Path] = {}
-        self._descriptor = _call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
+        self._descriptor = call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             self._watch(NAMED)
         except BaseException:
@@ -248,7 +237,7 @@ class NamespaceWatch:
 
     def _watch(self, directory: Path) -> None:
         """The kernel has one watch for a directory, however often it is asked for."""
-        watch = _call("inotify_add_watch", self._descriptor, os.fsencode(directory), IN_DELETE)
+        watch = call("inotify_add_watch", self._descriptor, os.fsencode(directory), IN_DELETE)
         self._directories[watch] = directory
 
     def _deleted(self) -> Iterator[Path]:
@@ -267,51 +256,6 @@ class NamespaceWatch:
                 position += length
 
 
-def unshare_network() -> None:
-    """Put the calling process into a fresh network namespace and a mount namespace of its own.
-
-    Mounts made afterwards are seen by this process and its children only, while the host's own
-    still come and go in here, named namespaces among them: ip-netns(8) does the same. For a process
-    with one thread, between fork and exec. Raises NamespaceError.
-    """
-    try:
-        _call("unshare", CLONE_NEWNET | CLONE_NEWNS)
-        _mount(None, Path("/"), MS_REC | MS_SLAVE)
-    except OSError as error:
-        raise NamespaceError(f"cannot make a namespace: {error.strerror}") from error
-
-
-def take_hostname(name: str) -> None:
-    """Give the calling process a hostname that is its own and its children's alone.
-
-    For a process with one thread, between fork and exec. Raises NamespaceError.
-    """
-    try:
-        _call("unshare", CLONE_NEWUTS)
-        socket.sethostname(name)
-    except OSError as error:
-        raise NamespaceError(f"cannot be called {name}: {error.strerror}") from error
-
-
-def overlay_file(text: str, target: Path = RESOLV_CONF) -> None:
-    """Let `target` read as `text` in the calling process's mount namespace.
-
-    For after `unshare_network`: the file itself is not altered, and it must exist, because a mount
-    needs something to lie on. A symbolic link is followed. Raises NamespaceError.
-    """
-    try:
-        descriptor, source = tempfile.mkstemp(prefix="vswitch-")
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                os.fchmod(descriptor, 0o644)
-                file.write(text)
-            _mount(source, target, MS_BIND)
-        finally:
-            os.unlink(source)
-    except OSError as error:
-        raise NamespaceError(f"cannot lay a file over {target}: {error.strerror}") from error
-
-
 def _share_directory_of_names() -> None:
     """Make /run/netns a mount that is shared with later mount namespaces, as ip-netns(8) does.
 
@@ -323,24 +267,24 @@ def _share_directory_of_names() -> None:
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
         try:
-            _mount(None, NAMED, MS_SHARED | MS_REC)
+            mount(None, NAMED, MS_SHARED | MS_REC)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            _mount(str(NAMED), NAMED, MS_BIND | MS_REC)
-            _mount(None, NAMED, MS_SHARED | MS_REC)
+            mount(str(NAMED), NAMED, MS_BIND | MS_REC)
+            mount(None, NAMED, MS_SHARED | MS_REC)
     finally:
         os.close(directory)
 
 
 def _bind_fresh_namespace(path: Path) -> None:
-    _call("unshare", CLONE_NEWNET)
-    _mount("/proc/thread-self/ns/net", path, MS_BIND)
+    call("unshare", CLONE_NEWNET)
+    mount("/proc/thread-self/ns/net", path, MS_BIND)
 
 
 def _detach_mount(path: Path) -> None:
     try:
-        _call("umount2", os.fsencode(path), MNT_DETACH)
+        call("umount2", os.fsencode(path), MNT_DETACH)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOENT):
             raise
@@ -349,21 +293,7 @@ def _detach_mount(path: Path) -> None:
 def _enter(namespace: Namespace) -> None:
     with namespace.opened() as descriptor:
         try:
-            _call("setns", descriptor, CLONE_NEWNET)
+            call("setns", descriptor, CLONE_NEWNET)
         except OSError as error:
             reason = "it is no network namespace" if error.errno == errno.EINVAL else error.strerror
             raise NamespaceError(f"cannot enter {namespace}: {reason}") from error
-
-
-def _mount(source: str | None, target: Path, flags: int) -> None:
-    origin = b"none" if source is None else os.fsencode(source)
-    _call("mount", origin, os.fsencode(target), None, ctypes.c_ulong(flags), None)
-
-
-def _call(function: str, *arguments: object) -> int:
-    """A libc function whose -1 is an OSError."""
-    result: int = getattr(_LIBC, function)(*arguments)
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """The way to a value in a configuration: ("endpoints", "web", "publish", 0)."""
@@ -40,8 +39,7 @@ class ForbiddenError(NetworkError):
     """What is asked for is never done to this one, or not as long as somebody uses it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """One of several requests was refused: the name it asked for, and why."""
 
     name: str

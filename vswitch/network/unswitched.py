@@ -7,9 +7,12 @@ are known by name, like endpoints, and hold nothing else of the switch's.
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import EndpointRequest
+
+if TYPE_CHECKING:
+    from vswitch.network.model import EndpointRequest
 
 
 class Unswitched(Enum):

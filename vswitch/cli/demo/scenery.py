@@ -30,9 +30,10 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from vswitch.cli.client import Client, running_switches
+from vswitch.cli.calls import running_switches
+from vswitch.cli.client import Client
 from vswitch.cli.problem import Problem
-from vswitch.daemon import netns
+from vswitch.daemon import netns, unsharing
 from vswitch.daemon.journal import Journal
 from vswitch.daemon.messages import FdbRow, FlowRow, StatusRow
 from vswitch.daemon.netns import NamespaceError
@@ -167,7 +168,7 @@ def require_what_it_takes() -> None:
 def enter_world_of_its_own() -> None:
     """Move this process into fresh namespaces, for good. Raises `Problem`."""
     try:
-        netns.unshare_network()
+        unsharing.unshare_network()
         netns.NAMED.mkdir(mode=0o755, exist_ok=True)
         _execute("mount", "-n", "-t", "tmpfs", "-o", "mode=0755", "vsdemo", str(netns.NAMED))
         _execute("ip", "link", "set", "lo", "up")

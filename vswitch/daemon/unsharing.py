@@ -1,0 +1,82 @@
+"""Namespaces of the calling process's own: what a child does between fork and exec.
+
+Theory of operation. A process that has one thread may leave what it shares with the others
+(unshare(2)) and then become a command, which finds itself alone: with a network in which there is
+nothing yet, with mounts that nobody else sees, with a name of its own. Nothing is to be undone,
+because all of it ends with the process. Namespaces that have names and are entered from outside are
+`netns`'s business.
+
+`vswitch run` loads this, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from vswitch.daemon.syscalls import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWUTS,
+    MS_BIND,
+    MS_REC,
+    MS_SLAVE,
+    call,
+    mount,
+)
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+
+_SCRATCH = Path("/run")
+"""Where a file is for as long as it takes to lay it over another: root's alone."""
+
+
+class NamespaceError(Exception):
+    """A namespace cannot be named, made, opened or entered. The text is one line for the user."""
+
+
+def unshare_network() -> None:
+    """Put the calling process into a fresh network namespace and a mount namespace of its own.
+
+    Mounts made afterwards are seen by this process and its children only, while the host's own
+    still come and go in here, named namespaces among them: ip-netns(8) does the same. Raises
+    NamespaceError.
+    """
+    try:
+        call("unshare", CLONE_NEWNET | CLONE_NEWNS)
+        mount(None, Path("/"), MS_REC | MS_SLAVE)
+    except OSError as error:
+        raise NamespaceError(f"cannot make a namespace: {error.strerror}") from error
+
+
+def take_hostname(name: str) -> None:
+    """Give the calling process a hostname that is its own and its children's alone.
+
+    Raises NamespaceError.
+    """
+    try:
+        call("unshare", CLONE_NEWUTS)
+        socket.sethostname(name)
+    except OSError as error:
+        raise NamespaceError(f"cannot be called {name}: {error.strerror}") from error
+
+
+def overlay_file(text: str, target: Path = RESOLV_CONF) -> None:
+    """Let `target` read as `text` in the calling process's mount namespace.
+
+    For after `unshare_network`: the file itself is not altered, and it must exist, because a mount
+    needs something to lie on. A symbolic link is followed. Raises NamespaceError.
+    """
+    source = _SCRATCH / f"vswitch-{os.urandom(8).hex()}"
+    try:
+        descriptor = os.open(source, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                os.fchmod(descriptor, 0o644)
+                file.write(text)
+            mount(str(source), target, MS_BIND)
+        finally:
+            source.unlink()
+    except OSError as error:
+        raise NamespaceError(f"cannot lay a file over {target}: {error.strerror}") from error
