@@ -14,13 +14,10 @@ import typer
 
 from vswitch.cli import complete, straight
 from vswitch.cli.options import JsonOption, SwitchOption
+from vswitch.network.kinds import DEFAULT_NETWORK_NAME
 
 if TYPE_CHECKING:
     from vswitch.daemon.messages.endpoints import EndpointWish
-
-
-DEFAULT_NETWORK = "bridge"
-"""As `network.model` has it, which is not imported to print a help text."""
 
 
 class Kind(Enum):
@@ -51,11 +48,11 @@ tap_app = typer.Typer(
 NetworksOption = Annotated[
     list[str] | None,
     typer.Option(
-        *("--network", "--net"),
+        *straight.NETWORK.flags,
         help="The network to attach to; said again, a further one. "
         "Or name=NETWORK,ip=..,alias=..,mac-address=..,gw-priority=..",
         metavar="NETWORK",
-        show_default=DEFAULT_NETWORK,
+        show_default=DEFAULT_NETWORK_NAME,
         autocompletion=complete.networks,
     ),
 ]
@@ -300,7 +297,7 @@ def tap_add(
     name: Annotated[
         str, typer.Argument(help="The TAP's name, and the endpoint's.", metavar="NAME")
     ],
-    network: NetworkOption = DEFAULT_NETWORK,
+    network: NetworkOption = DEFAULT_NETWORK_NAME,
     ip: IpOption = None,
     mac: MacOption = None,
     alias: AliasOption = None,
@@ -377,7 +374,7 @@ def _wish(
     hostname: str | None = None,
 ) -> EndpointWish:
     from vswitch.daemon.messages.endpoints import EndpointWish
-    from vswitch.network.model import EndpointKind
+    from vswitch.network.kinds import EndpointKind
 
     common = _common(network, name, ip, mac, alias, publish, expose, publish_all)
     return EndpointWish(

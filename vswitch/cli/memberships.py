@@ -12,7 +12,7 @@ from typing import Any
 
 from vswitch.cli.problem import Problem
 from vswitch.daemon.messages.endpoints import MembershipBody
-from vswitch.network.model import DEFAULT_NETWORK
+from vswitch.network.kinds import DEFAULT_NETWORK_NAME
 
 _ALLOWED = "name, alias, ip, mac-address, gw-priority"
 
@@ -21,7 +21,7 @@ def fields(
     networks: Sequence[str], address: str | None, mac: str | None, aliases: Sequence[str]
 ) -> dict[str, Any]:
     """The fields of a `messages.endpoints.Wish` that are about its networks. Raises Problem."""
-    first, *also = [parse(each) for each in networks or (DEFAULT_NETWORK.name,)]
+    first, *also = [parse(each) for each in networks or (DEFAULT_NETWORK_NAME,)]
     twice = (("ip", address, first.address), ("mac-address", mac, first.mac))
     for option, said, elsewhere in twice:
         if said is not None and elsewhere is not None:

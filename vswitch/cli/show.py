@@ -26,7 +26,7 @@ from vswitch.daemon.messages import (
     UplinkRow,
     WhyRow,
 )
-from vswitch.network.model import DEFAULT_UPLINK
+from vswitch.network.kinds import DEFAULT_UPLINK
 
 _WIDEST_LINE = 100_000
 """Columns for a table in a pipe: what reads it wants each row on one line, however long."""

@@ -15,6 +15,10 @@ from typing import NamedTuple, TypeAlias
 
 from vswitch.impairment import UNIMPAIRED, Impairments
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
+from vswitch.network.kinds import DEFAULT_NETWORK_NAME
+from vswitch.network.kinds import DEFAULT_UPLINK as DEFAULT_UPLINK
+from vswitch.network.kinds import LARGEST_PRIORITY as LARGEST_PRIORITY
+from vswitch.network.kinds import EndpointKind as EndpointKind
 from vswitch.policy import Filter, NetworkPolicy
 from vswitch.translation import OPEN_TO_ALL, Limits, Outside, Terms, Translation, Unsolicited
 from vswitch.units import MEBIBYTE, Nanoseconds
@@ -22,9 +26,6 @@ from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, P
 
 DEFAULT_MTU = 1500
 """Bytes of IP in one frame: Ethernet's, and Docker's default."""
-
-DEFAULT_UPLINK = "uplink"
-"""The name of the uplink that networks have which name none, and of its table, `[uplink]`."""
 
 Settings: TypeAlias = tuple[tuple[str, str], ...]
 """Keys with their values, as a user wrote them: labels, and the options of a network."""
@@ -37,19 +38,6 @@ DEFAULT_TRANSLATION = Translation()
 DEFAULT_LIMITS = Limits()
 
 DEFAULT_POLICY = NetworkPolicy()
-
-
-class EndpointKind(Enum):
-    """What carries an endpoint's frames out of its namespace."""
-
-    TAP = "tap"
-    """A TAP device of ours, moved into the namespace."""
-
-    VETH = "veth"
-    """A veth pair, whose outer end is read with AF_PACKET."""
-
-    VM = "vm"
-    """A TAP in the host's own namespace that a virtual machine opens by the endpoint's name."""
 
 
 class LearntAddress(Enum):
@@ -265,16 +253,12 @@ class Network:
 
 
 DEFAULT_NETWORK = Network(
-    "bridge",
+    DEFAULT_NETWORK_NAME,
     IpNetwork.parse("172.17.0.0/16"),
     IpAddress.parse("172.17.0.1"),
     predefined=True,
 )
 """Docker's default network, where an endpoint goes whose network is not named."""
-
-
-LARGEST_PRIORITY = 2**31 - 1
-"""Of a gateway, and as far below zero."""
 
 
 @dataclass(frozen=True, slots=True)

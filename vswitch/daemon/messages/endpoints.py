@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from vswitch.daemon.messages.base import Message
-from vswitch.network.model import DEFAULT_NETWORK, LARGEST_PRIORITY, EndpointKind
+from vswitch.network.kinds import DEFAULT_NETWORK_NAME, LARGEST_PRIORITY, EndpointKind
 
 HIGHEST_PID = 2**22
 """proc(5), pid_max: the kernel gives no process a higher number."""
@@ -23,7 +23,7 @@ LONGEST_STOP_SECONDS = 20
 class MembershipBody(Message):
     """A network as an endpoint is to be on it."""
 
-    network: str = DEFAULT_NETWORK.name
+    network: str = DEFAULT_NETWORK_NAME
     address: str | None = None
     mac: str | None = None
     aliases: tuple[str, ...] = ()
