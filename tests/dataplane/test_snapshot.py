@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -135,6 +136,27 @@ def test_endpoint_that_leaves_afterwards_takes_all_that_it_had_along() -> None:
     assert connections(fresh) == []
     fresh.pass_time(10 * MINUTE)
     assert len(fresh.switch.tables.mappings) == 0
+
+
+def test_octets_of_another_form_are_another_vswitchs() -> None:
+    lab = quiet_lab()
+    Conversation.outwards(lab).talks()
+    fresh, other = quiet_lab(), replace(saved(lab), form="another")
+    assert restore(fresh.switch.tables, other, present(fresh), LATER, fresh.now) == 0
+    assert connections(fresh) == []
+
+
+def test_connections_that_are_let_go_end_without_a_word() -> None:
+    lab = quiet_lab()
+    lab.publish(8080, lab.b, 80)
+    Conversation.inwards(lab).talks()
+    Conversation.outwards(lab).talks()
+    forget_received(lab)
+    lab.switch.tables.let_go()
+    assert connections(lab) == []
+    lab.detach(lab.a)
+    lab.detach(lab.b)
+    assert not any(host.device.take() for host in lab.hosts.values())
 
 
 def test_window_is_carried_over() -> None:

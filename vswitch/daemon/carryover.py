@@ -41,7 +41,7 @@ class Carryover:
         now = time.monotonic_ns()
         count = restore(self._switch.tables, left.snapshot, present, now - left.made_at, now)
         if count:
-            log.info("%d of %d connections go on", count, len(left.snapshot.connections))
+            log.info("%d of %d connections go on", count, len(left.snapshot))
 
     def leave(self) -> None:
         """Leave the connections for the next; no frame passes any more."""
@@ -52,8 +52,7 @@ class Carryover:
         except StoreError as error:
             log.warning("the connections end: %s", error)
             return
-        for connection in list(switch.tables.connections):
-            switch.changes.close(connection)
+        switch.tables.let_go()
 
 
 def _boot_id() -> str:

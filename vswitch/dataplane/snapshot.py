@@ -1,14 +1,17 @@
-"""The connections of one switch, as values, and those values in another switch.
+"""The connections of one switch, as octets, and what those mean in another switch.
 
 Theory of operation. `save` writes down every connection and every mapping that a frame made, with
 what the fast path knows of them: states, windows, when they were last used. Times are durations, as
-the other switch has another clock; networks are called by their names, as it may have other
-numbers. `restore` puts in what still holds there: both networks exist, the endpoints are there, an
-external port is one that the other switch would give away, a publication leads where it led, and
-nobody's policy speaks against it (`policy`, which says as well whose address may be shown). What
-does not hold is stale and left out, so that a snapshot can not do what a frame could not. Programs
-are not carried over: the first frame in each direction finds its connection and is decided about
-as ever.
+the other switch has another clock; the names of networks are told, as it may have other numbers.
+`restore` puts in what still holds there: both networks exist, the endpoints are there, an external
+port is one that the other switch would give away, a publication leads where it led, and nobody's
+policy speaks against it (`policy`, which says as well whose address may be shown). What does not
+hold is stale and left out, so that a snapshot can not do what a frame could not. Programs are not
+carried over: the first frame in each direction finds its connection and is decided about as ever.
+
+There may be a quarter of a million of them, and a switch that stops is waited for. So each is one
+record of a fixed form, which one call packs and one call unpacks; octets that were made by another
+form are another vswitch's, and nothing of them holds.
 
 Static mappings, publications and neighbours are not in a snapshot: they come from what the other
 switch was made of. Ports that rest, held SYNs and fragments that wait are forgotten.
@@ -16,8 +19,10 @@ switch was made of. Ports that rest, held SYNs and fragments that wait are forgo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
+from struct import Struct
 from typing import NamedTuple
 
 from vswitch.dataplane import policy
@@ -37,78 +42,84 @@ from vswitch.wire.values import IpAddress
 Endpoint = tuple[str, IpAddress]
 """The name of a network inside, and an address that somebody has there."""
 
-_TUPLE_AFTER_NETWORK = slice(2, None)
-"""A `FlowTuple` without the number of its network."""
-
-_INTERNAL_AFTER_NETWORK = slice(2, None)
-"""An `Internal` likewise."""
+_NUMBER_BYTES = 2
+"""With the number of its network a `FlowTuple` begins, and an `Internal`."""
 
 _WINDOW_BYTES = len(Window().state)
-"""What a window takes: one of another size is another vswitch's."""
 
+_MAPPING = Struct(">9s H 7s q")
+"""An `Internal`, the number of the uplink, an `External`, and nanoseconds since the inside last
+sent by it."""
 
-class SavedFlow(NamedTuple):
-    """A flow tuple whose network has a name."""
+_CONNECTION = Struct(f">16s 16s B B q q Q Q 7s 7s {_WINDOW_BYTES}s")
+"""A `SavedConnection`: both tuples, state and `_Has`, age and idle time, what has passed, the
+external ports that it holds and that it came in by, and its window."""
 
-    network: str
-    octets: bytes
+_STATES = tuple(State)
+_STATE_NUMBERS = {state: number for number, state in enumerate(_STATES)}
 
+FORM = " ".join((_MAPPING.format, _CONNECTION.format, *(each.name for each in _STATES)))
+"""What records look like: other octets are another vswitch's."""
 
-class SavedMapping(NamedTuple):
-    """A mapping that a frame made."""
+_HOLDS_TARGET, _IS_PUBLISHED, _HAS_MAPPING, _HAS_TARGET, _HAS_WINDOW = (
+    1 << bit for bit in range(5)
+)
 
-    network: str
-    internal: bytes
-    """An `Internal` without its network."""
-    uplink: str
-    external: bytes
-    """An `External`."""
-    idle: Nanoseconds
-    """Since the inside last sent by it."""
-
-
-class SavedConnection(NamedTuple):
-    """A connection."""
-
-    original: SavedFlow
-    reply: SavedFlow
-    state: str
-    age: Nanoseconds
-    idle: Nanoseconds
-    frames: int
-    octets: int
-    mapping: bytes | None
-    target: bytes | None
-    """The external ports that it holds and that it came in by: an `External` each."""
-    holds_target: bool
-    is_published: bool
-    window: bytes | None
-    """The state of its window, where that is followed."""
+_NOTHING = b""
+"""In the place of what is not there: the record is filled up with zeros."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All of them."""
 
-    mappings: tuple[SavedMapping, ...]
-    connections: tuple[SavedConnection, ...]
+    form: str
+    networks: MappingOf[int, str]
+    """Their names, by the numbers that the records have."""
+    mappings: bytes
+    connections: bytes
+
+    def __len__(self) -> int:
+        """How many connections there are."""
+        return len(self.connections) // _CONNECTION.size
+
+
+class SavedMapping(NamedTuple):
+    """A mapping that a frame made."""
+
+    internal: bytes
+    uplink: int
+    external: bytes
+    idle: Nanoseconds
+
+
+class SavedConnection(NamedTuple):
+    """A connection."""
+
+    original: bytes
+    reply: bytes
+    state: int
+    has: int
+    """Some of `_HOLDS_TARGET` and the others."""
+    age: Nanoseconds
+    idle: Nanoseconds
+    frames: int
+    octets: int
+    mapping: bytes
+    target: bytes
+    window: bytes
 
 
 def save(tables: Tables, now: Nanoseconds) -> Snapshot:
     """The connections and mappings that there are. Who changes windows is to stand still."""
-    connections = tuple(_saved(tables, each, now) for each in tables.connections)
-    mappings = tuple(
-        SavedMapping(
-            tables.networks[each.internal.network].name,
-            bytes(each.internal[_INTERNAL_AFTER_NETWORK]),
-            tables.networks[each.uplink].name,
-            bytes(each.external),
-            now - each.last_outbound,
-        )
+    connections = b"".join(_saved(tables, each, now) for each in tables.connections)
+    mappings = b"".join(
+        _MAPPING.pack(each.internal, each.uplink, each.external, now - each.last_outbound)
         for each in tables.mappings
         if not each.is_static
     )
-    return Snapshot(mappings, connections)
+    networks = {number: network.name for number, network in tables.networks.items()}
+    return Snapshot(FORM, networks, mappings, connections)
 
 
 def restore(
@@ -122,7 +133,9 @@ def restore(
 
     `present` are the endpoints that are there.
     """
-    restorer = _Restorer(tables, present, elapsed, now)
+    if snapshot.form != FORM:
+        return 0
+    restorer = _Restorer(tables, snapshot.networks, present, now - elapsed)
     mappings = restorer.mappings(snapshot.mappings)
     restored = restorer.connections(snapshot.connections)
     for mapping in mappings:
@@ -130,69 +143,80 @@ def restore(
     return restored
 
 
-def _saved(tables: Tables, connection: Connection, now: Nanoseconds) -> SavedConnection:
+def _saved(tables: Tables, connection: Connection, now: Nanoseconds) -> bytes:
     tables.note_last_outbound(connection)
     window = tables.fastpath.window(connection.number)
-    return SavedConnection(
-        _saved_flow(tables, connection.original),
-        _saved_flow(tables, connection.reply),
-        connection.state.value,
+    mapping, target = connection.mapping, connection.target
+    has = (
+        (_HOLDS_TARGET if connection.holds_target else 0)
+        | (_IS_PUBLISHED if connection.publication is not None else 0)
+        | (_HAS_MAPPING if mapping is not None else 0)
+        | (_HAS_TARGET if target is not None else 0)
+        | (_HAS_WINDOW if window is not None else 0)
+    )
+    return _CONNECTION.pack(
+        connection.original,
+        connection.reply,
+        _STATE_NUMBERS[connection.state],
+        has,
         now - connection.created,
         now - tables.connections.last_seen(connection),
         connection.frames,
         connection.bytes,
-        _external_of(connection.mapping),
-        _external_of(connection.target),
-        connection.holds_target,
-        connection.publication is not None,
-        None if window is None else bytes(window.state),
+        _NOTHING if mapping is None else mapping.external,
+        _NOTHING if target is None else target.external,
+        _NOTHING if window is None else bytes(window.state),
     )
 
 
-def _saved_flow(tables: Tables, flow: FlowTuple) -> SavedFlow:
-    return SavedFlow(tables.networks[flow.network].name, bytes(flow[_TUPLE_AFTER_NETWORK]))
-
-
-def _external_of(mapping: Mapping | None) -> bytes | None:
-    return None if mapping is None else bytes(mapping.external)
-
-
 class _Restorer:
-    """One restoration."""
+    """One restoration. `made_at` is when the snapshot was made, by the clock of these tables."""
 
     def __init__(
-        self, tables: Tables, present: Collection[Endpoint], elapsed: Nanoseconds, now: Nanoseconds
+        self,
+        tables: Tables,
+        names: MappingOf[int, str],
+        present: Collection[Endpoint],
+        made_at: Nanoseconds,
     ) -> None:
         self._tables = tables
-        self._present = present
-        self._elapsed = elapsed
-        self._now = now
-        self._networks = {network.name: network for network in tables.networks.values()}
+        self._made_at = made_at
+        by_name = {network.name: network for network in tables.networks.values()}
+        self._networks = {
+            _octets(number): by_name[name] for number, name in names.items() if name in by_name
+        }
+        """By the numbers that the records have."""
+        self._accounts: dict[tuple[int, IpAddress], Account] = {}
+        """Those that were asked for: of a few endpoints is most of it."""
+        self._present = {
+            (by_name[name].number, address) for name, address in present if name in by_name
+        }
 
-    def mappings(self, saved: Iterable[SavedMapping]) -> list[Mapping]:
+    def mappings(self, octets: bytes) -> list[Mapping]:
         """Make those that hold."""
+        saved = map(SavedMapping._make, _MAPPING.iter_unpack(octets))
         return [mapping for each in saved if (mapping := self._mapping(each)) is not None]
 
-    def connections(self, saved: Iterable[SavedConnection]) -> int:
+    def connections(self, octets: bytes) -> int:
         """Begin those that hold; how many."""
-        return sum(self._begin(each) for each in saved)
+        return sum(map(self._begin, map(SavedConnection._make, _CONNECTION.iter_unpack(octets))))
 
     def _mapping(self, saved: SavedMapping) -> Mapping | None:
-        network, uplink = self._networks.get(saved.network), self._networks.get(saved.uplink)
+        network = self._networks.get(saved.internal[:_NUMBER_BYTES])
+        uplink = self._networks.get(_octets(saved.uplink))
         if network is None or uplink is None or self._tables.uplink_of(network) is not uplink:
             return None
         external = External.trusted(saved.external)
         internal = Internal.trusted(_numbered(network, saved.internal))
-        table = self._tables.mappings
+        table, address = self._tables.mappings, internal.address
         if not uplink.owns(external.address) or not table.may_be_given(external):
             return None
-        if not self._is_there(network, internal.address):
+        if not self._is_there(network, address):
             return None
         if table.of_internal(internal, uplink.number) is not None:
             return None
-        account = self._tables.account_of(network, internal.address)
-        last_outbound = self._now - self._elapsed - saved.idle
-        mapping = Mapping(internal, external, uplink.number, account, last_outbound)
+        account = self._account(network, address)
+        mapping = Mapping(internal, external, uplink.number, account, self._made_at - saved.idle)
         table.add(mapping)
         return mapping
 
@@ -202,7 +226,7 @@ class _Restorer:
         if connection is None or tables.connections.full:
             return False
         tables.begin(connection)
-        if saved.window is not None:
+        if saved.has & _HAS_WINDOW:
             self._go_on_with_window(connection, saved.window)
         return True
 
@@ -211,35 +235,42 @@ class _Restorer:
         original, reply = self._flow(saved.original), self._flow(saved.reply)
         if original is None or reply is None:
             return None
-        if saved.window is not None and len(saved.window) != _WINDOW_BYTES:
-            return None
         tables = self._tables
         if tables.connections.find(original) or tables.connections.find(reply):
             return None
-        mapping, target = self._held(saved.mapping), self._held(saved.target)
-        publication = self._publication(original) if saved.is_published else None
+        has = saved.has
+        mapping = self._held(saved.mapping) if has & _HAS_MAPPING else None
+        target = self._held(saved.target) if has & _HAS_TARGET else None
+        publication = self._publication(original) if has & _IS_PUBLISHED else None
         connection = Connection(
             original,
             reply,
-            self._account(original, reply),
-            self._now - self._elapsed - saved.age,
+            self._account_of(original, reply),
+            self._made_at - saved.age,
             mapping=mapping,
             target=target,
             publication=publication,
         )
-        connection.state = State(saved.state)
-        connection.last_seen = self._now - self._elapsed - saved.idle
+        connection.state = _STATES[saved.state]
+        connection.last_seen = self._made_at - saved.idle
         connection.frames, connection.bytes = saved.frames, saved.octets
-        connection.holds_target = saved.holds_target
+        connection.holds_target = bool(has & _HOLDS_TARGET)
         holds = self._source_holds(connection) and self._destination_holds(connection)
         return connection if holds and not policy.refuse_connection(tables, connection) else None
 
-    def _account(self, original: FlowTuple, reply: FlowTuple) -> Account:
+    def _account_of(self, original: FlowTuple, reply: FlowTuple) -> Account:
         """Of who began it, or of whom it leads to where it came from outside."""
         network = self._tables.networks[original.network]
         if network.side is Side.INSIDE:
-            return self._tables.account_of(network, original.source)
-        return self._tables.account_of(self._tables.networks[reply.network], reply.source)
+            return self._account(network, original.source)
+        return self._account(self._tables.networks[reply.network], reply.source)
+
+    def _account(self, network: Network, address: IpAddress) -> Account:
+        key = network.number, address
+        account = self._accounts.get(key)
+        if account is None:
+            account = self._accounts[key] = self._tables.account_of(network, address)
+        return account
 
     def _source_holds(self, connection: Connection) -> bool:
         """Whether the source is there, and would still become what the answers are sent to."""
@@ -286,13 +317,11 @@ class _Restorer:
         alone = self._tables.one_to_one.internal(original.destination)
         return alone == (network.number, reply.source)
 
-    def _flow(self, saved: SavedFlow) -> FlowTuple | None:
-        network = self._networks.get(saved.network)
-        return None if network is None else FlowTuple.trusted(_numbered(network, saved.octets))
+    def _flow(self, octets: bytes) -> FlowTuple | None:
+        network = self._networks.get(octets[:_NUMBER_BYTES])
+        return None if network is None else FlowTuple.trusted(_numbered(network, octets))
 
-    def _held(self, external: bytes | None) -> Mapping | None:
-        if external is None:
-            return None
+    def _held(self, external: bytes) -> Mapping | None:
         return self._tables.mappings.of_external(External.trusted(external))
 
     def _publication(self, original: FlowTuple) -> Publication | None:
@@ -301,7 +330,7 @@ class _Restorer:
         )
 
     def _is_there(self, network: Network, address: IpAddress) -> bool:
-        return (network.name, address) in self._present
+        return (network.number, address) in self._present
 
     def _is_ours(self, number: int, address: IpAddress) -> bool:
         owner = self._tables.owner(address)
@@ -313,5 +342,10 @@ class _Restorer:
 
 
 def _numbered(network: Network, octets: bytes) -> bytes:
-    """A packed value with the number of its network in front."""
-    return network.number.to_bytes(2, "big") + octets
+    """A packed value with the number that its network has here."""
+    return _octets(network.number) + octets[_NUMBER_BYTES:]
+
+
+def _octets(number: int) -> bytes:
+    """Of a network, as packed values begin with it."""
+    return number.to_bytes(_NUMBER_BYTES, "big")

@@ -84,13 +84,11 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:
-    """Layout 1: a row for each thing, of a kind and with a name, its content as JSON; and the
-    connections of a switch that has stopped."""
+    """Layout 1: a row for each thing, of a kind and with a name, its content as JSON."""
     connection.execute(
         "CREATE TABLE things (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,"
         " content TEXT NOT NULL, UNIQUE (kind, name)) STRICT"
     )
-    carried.lay_out(connection)
 
 
 def _let_endpoints_have_memberships(connection: sqlite3.Connection) -> None:
@@ -107,9 +105,17 @@ def _let_endpoints_have_memberships(connection: sqlite3.Connection) -> None:
     )
 
 
+def _carry_in_one_row(connection: sqlite3.Connection) -> None:
+    """Layout 3: connections are left in one row. Those that had rows for end."""
+    for table in ("carried", "carried_mappings", "carried_connections"):
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
+    carried.lay_out(connection)
+
+
 _MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _lay_out,
     _let_endpoints_have_memberships,
+    _carry_in_one_row,
 )
 """What leads from each layout to the next, from none at all on."""
 
