@@ -25,7 +25,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vswitch import assembly
 from vswitch.daemon import links, netns
@@ -38,7 +38,6 @@ from vswitch.daemon.processes import Process
 from vswitch.daemon.resolver import Resolver, install_resolv_conf, remove_resolv_conf
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
-from vswitch.dataplane.responders.dns import Names
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Port
 from vswitch.devices.afpacket import PacketDevice
@@ -46,6 +45,9 @@ from vswitch.devices.base import Device
 from vswitch.devices.tap import TapDevice
 from vswitch.network.model import Endpoint, EndpointKind, Membership, Network
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
+
+if TYPE_CHECKING:
+    from vswitch.dataplane.responders.dns import Names
 
 
 class Domain(NamedTuple):

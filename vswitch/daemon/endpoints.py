@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from vswitch.daemon import publishing
 from vswitch.daemon.attachment import Attacher, Attachment, Domain
@@ -25,7 +26,6 @@ from vswitch.daemon.processes import ProcessError
 from vswitch.daemon.resolver import ResolverError
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import PortTakenError
-from vswitch.dataplane.responders.dns import Host, Names
 from vswitch.dataplane.topology import Port
 from vswitch.devices.base import OpenError
 from vswitch.network.errors import NetworkError
@@ -39,6 +39,9 @@ from vswitch.network.model import (
 )
 from vswitch.network.unswitched import require_of_ours
 from vswitch.wire.values import IpInterface
+
+if TYPE_CHECKING:
+    from vswitch.dataplane.responders.dns import Names
 
 log = logging.getLogger(__name__)
 
@@ -269,6 +272,8 @@ class Endpoints:
 
         Docker resolves no name on the default network.
         """
+        from vswitch.dataplane.responders.dns import Host, Names
+
         return Names(
             Host(_names_of(each, there), there.network, (there.address,))
             for own in self._inventory.endpoint(name).memberships

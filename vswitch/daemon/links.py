@@ -29,10 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from vswitch.daemon import netns
+from vswitch.daemon.netlink import IPRoute, NetlinkError
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.devices import tap
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress

@@ -1,15 +1,9 @@
-"""Listening at 127.0.0.11:53 inside the endpoints' namespaces, and asking servers outside.
+"""Listening at 127.0.0.11:53 inside the endpoints' namespaces, and what an endpoint finds there.
 
 Theory of operation. For each namespace one UDP socket is made and bound inside it and served by
-the event loop outside: a socket stays in the namespace where it was made. What a query deserves is
-decided by `dataplane.responders.dns`; here its answer is carried.
-
-A forwarded query goes out from the daemon's own namespace, so that a server on the host's loopback
-can be asked. An endpoint may have servers of its own instead: those are asked from its namespace.
-Each attempt has a socket of its own, connected to the server, with a source port of the kernel's
-choice and a fresh random identifier (RFC 5452): a forged reply has to guess both, and the kernel
-reports an unreachable server at once. Servers are asked in order; when none can say, the client
-gets SERVFAIL.
+the event loop outside: a socket stays in the namespace where it was made. What becomes of a query
+is `answering`'s business. That needs dnspython, which takes as long to load as several endpoints to
+attach, so it is loaded when a switch is up, or with the first query.
 
 The listening socket keeps its namespace alive, so it has to be closed for the namespace to end:
 `detach` does that and returns when it is done.
@@ -21,23 +15,19 @@ The listening socket keeps its namespace alive, so it has to be closed for the n
 from __future__ import annotations
 
 import asyncio
-import logging
-import secrets
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, cast
-
-import dns.rcode
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from vswitch.daemon import netns
 from vswitch.daemon.journal import Journal, Undone, Written
 from vswitch.daemon.netns import Namespace, NamespaceError
-from vswitch.dataplane.responders import dns as responder
-from vswitch.dataplane.responders.dns import Forward, Judgement, Names, Refuse, Reply
 from vswitch.wire.values import IpAddress
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from vswitch.daemon.answering import Answering
+    from vswitch.dataplane.responders.dns import Names
 
 ADDRESS = "127.0.0.11"
 """Where the C library of a container looks for Docker's resolver."""
@@ -50,13 +40,6 @@ SERVER_TIMEOUT_SECONDS = 4.0
 
 SERVERS_ASKED = 3
 """Docker's and the C library's (MAXNS): a client has given up before a fourth could answer."""
-
-IN_FLIGHT = 128
-"""Forwarded queries of one endpoint at a time. Each holds a descriptor, and an endpoint that asks
-without end must not take those of the others."""
-
-DATAGRAM_BYTES = 65_535
-"""The longest UDP payload, and more than any DNS message over UDP."""
 
 ETC_NETNS = Path("/etc/netns")
 """Where ip-netns(8) looks for files to bind over those of /etc."""
@@ -114,7 +97,7 @@ class Resolver:
         asked = Asked(self._upstreams)
         if own_servers:
             asked = Asked(tuple((each, PORT) for each in own_servers[:SERVERS_ASKED]), namespace)
-        listener = _Listener(names, asked, self._timeout, self._count_unresolved)
+        listener = _Listener(lambda transport: self._answering(transport, names, asked))
         try:
             loop = asyncio.get_running_loop()
             await loop.create_datagram_endpoint(lambda: listener, sock=listening)
@@ -134,26 +117,23 @@ class Resolver:
         for namespace in tuple(self._listeners):
             await self.detach(namespace)
 
+    def _answering(
+        self, transport: asyncio.DatagramTransport, names: Callable[[], Names], asked: Asked
+    ) -> Answering:
+        from vswitch.daemon.answering import Answering
+
+        return Answering(transport.sendto, names, asked, self._timeout, self._count_unresolved)
+
     def _count_unresolved(self) -> None:
         self.unresolved += 1
 
 
 class _Listener(asyncio.DatagramProtocol):
-    """One namespace's socket and its queries in flight."""
+    """One namespace's socket."""
 
-    def __init__(
-        self,
-        names: Callable[[], Names],
-        asked: Asked,
-        timeout: float,
-        on_unresolved: Callable[[], None],
-    ) -> None:
-        self._names = names
-        self._asked = asked
-        self._timeout = timeout
-        self._on_unresolved = on_unresolved
-        self._forwarding: set[asyncio.Task[None]] = set()
-        self._is_full = False
+    def __init__(self, begin: Callable[[asyncio.DatagramTransport], Answering]) -> None:
+        self._begin = begin
+        self._answering: Answering | None = None
         self._closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -163,67 +143,15 @@ class _Listener(asyncio.DatagramProtocol):
         self._closed.set_result(None)
 
     def datagram_received(self, data: bytes, client: Client) -> None:
-        answer = responder.answer(data, self._names())
-        match answer:
-            case Reply(message) | Refuse(message):
-                self._transport.sendto(message, client)
-            case Forward(question):
-                self._begin_forwarding(data, question, client)
+        if self._answering is None:
+            self._answering = self._begin(self._transport)
+        self._answering.answer(data, client)
 
     async def close(self) -> None:
-        for task in self._forwarding:
-            task.cancel()
-        await asyncio.gather(*self._forwarding, return_exceptions=True)
+        if self._answering is not None:
+            await self._answering.close()
         self._transport.abort()
         await self._closed
-
-    def _begin_forwarding(self, query: bytes, question: bytes, client: Client) -> None:
-        if len(self._forwarding) >= IN_FLIGHT:
-            self._refuse_for_being_full(query, client)
-            return
-        self._is_full = False
-        task = asyncio.get_running_loop().create_task(self._forward(query, question, client))
-        self._forwarding.add(task)
-        task.add_done_callback(self._forwarding.discard)
-
-    def _refuse_for_being_full(self, query: bytes, client: Client) -> None:
-        """Logged once for each time that it fills up, however much is refused meanwhile."""
-        if not self._is_full:
-            log.warning("%d queries wait for servers already: more are refused", IN_FLIGHT)
-        self._is_full = True
-        self._transport.sendto(responder.error(query, dns.rcode.REFUSED), client)
-
-    async def _forward(self, query: bytes, question: bytes, client: Client) -> None:
-        for server in self._asked.servers:
-            reply = await self._ask(server, query, question)
-            if reply is not None:
-                self._transport.sendto(query[:2] + reply[2:], client)
-                return
-        self._on_unresolved()
-        self._transport.sendto(responder.error(query, dns.rcode.SERVFAIL), client)
-
-    async def _ask(self, server: Upstream, query: bytes, question: bytes) -> bytes | None:
-        """The server's reply with the identifier that we sent, or None where it cannot say."""
-        address, port = server
-        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-        identifier = secrets.token_bytes(2)
-        try:
-            with await self._asking_socket(family) as asking:
-                asking.connect((str(address), port))
-                asking.send(identifier + query[2:])
-                async with asyncio.timeout(self._timeout):
-                    return await _reply_to(asking, identifier, question)
-        except (OSError, NamespaceError):
-            return None
-
-    async def _asking_socket(self, family: socket.AddressFamily) -> socket.socket:
-        """One where the servers are asked from. Raises OSError or NamespaceError."""
-        origin = self._asked.origin
-
-        def make() -> socket.socket:
-            return socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-
-        return make() if origin is None else await asyncio.to_thread(netns.run, make, origin)
 
 
 def host_upstreams(resolv_conf: str) -> tuple[Upstream, ...]:
@@ -287,14 +215,3 @@ def _listening_socket() -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-async def _reply_to(asking: socket.socket, identifier: bytes, question: bytes) -> bytes | None:
-    loop = asyncio.get_running_loop()
-    while True:
-        reply = await loop.sock_recv(asking, DATAGRAM_BYTES)
-        match responder.judge(reply, identifier, question):
-            case Judgement.ACCEPT:
-                return reply
-            case Judgement.NEXT_SERVER:
-                return None

@@ -1,8 +1,9 @@
 """`vswitch up` as a process: lock, doors, start, serve until told to stop, take everything down.
 
 Theory of operation. Frames come first: the switch is up when its endpoints are attached and its
-control socket takes requests. What answers them takes longer to load than all endpoints take to
-attach, so it is loaded after that, in a thread, and who asks meanwhile waits for a moment.
+control socket takes requests. What answers them, and the queries of endpoints (`answering`), takes
+longer to load than all endpoints take to attach, so it is loaded after that, in a thread, and who
+asks meanwhile waits for a moment.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ async def _answer(daemon: Daemon, opened: Doors, manager: Manager, stop: asyncio
 
 
 def _load_api() -> type[Api]:
+    from vswitch.daemon import answering  # noqa: F401
     from vswitch.daemon.api import Api
 
     return Api
