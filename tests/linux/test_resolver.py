@@ -20,10 +20,10 @@ import pytest
 import uvloop
 
 from vswitch.daemon import netns
+from vswitch.daemon.answering import IN_FLIGHT
 from vswitch.daemon.journal import Journal
 from vswitch.daemon.netns import Namespace
 from vswitch.daemon.resolver import (
-    IN_FLIGHT,
     Resolver,
     ResolverError,
     Upstream,

@@ -5,8 +5,8 @@ in it, so with one switch running there is nothing to say, and with several `--s
 switch that was killed leaves its socket behind, but nobody listens there any more: that tells the
 two apart. Where VSWITCH_HOST is set and no `--switch`, it is the switch there (`remote`).
 
-Octets go out and octets come back. What they mean is `client`'s business, whose models take ten times as long to load as a call
-takes. Verbs that somebody waits for can do with this module alone.
+Octets go out and octets come back. What they mean is `client`'s business, whose models take ten
+times as long to load as a call takes. Verbs that somebody waits for do with this module alone.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from __future__ import annotations
 import http.client
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from vswitch.cli.problem import Problem
@@ -20,8 +20,7 @@ HOST = "VSWITCH_HOST"
 CERTIFICATES = "VSWITCH_CERT_PATH"
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(NamedTuple):
     """Where it listens, and what opens the door."""
 
     host: str

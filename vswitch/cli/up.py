@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from vswitch.network import config
 from vswitch.network.config import ConfigurationError
 from vswitch.network.model import Configuration
 from vswitch.wire.values import IpNetwork
+
+
+_NO_PLUGINS = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
+"""Else pydantic looks for plugins in all that is installed, whenever a switch starts."""
 
 
 def check(path: Path) -> None:
@@ -33,6 +38,7 @@ def up(path: Path, fast_path: str | None) -> None:
     from vswitch.daemon.service import serve
     from vswitch.fastpath import NoSuchFastPath
 
+    os.environ |= _NO_PLUGINS
     try:
         configuration = _load(path, host_subnets())
     except LinkError as error:

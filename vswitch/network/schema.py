@@ -141,6 +141,14 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
+_T = TypeVar("_T", bound=Table)
+
+
+def _by_default(table: type[_T]) -> _T:
+    """A table in which nothing is said. There is nothing to check, so no validator is built."""
+    return table.model_construct()
+
+
 class UplinkTable(Table):
     """`[uplink]` and `[uplinks.NAME]`."""
 
@@ -235,10 +243,10 @@ class NetworkTable(Table):
     port_parity: _Flag = Translation().keeps_parity
     resets: _Flag = Translation().resets
     timeouts: Annotated[TimeoutsTable, BeforeValidator(fields.profile_as_table)] = Field(
-        default=TimeoutsTable(),
+        default=_by_default(TimeoutsTable),
         description=" or ".join(f'"{name}"' for name in PROFILES) + ", or a table",
     )
-    quotas: QuotasTable = Field(default=QuotasTable(), description="a table")
+    quotas: QuotasTable = Field(default=_by_default(QuotasTable), description="a table")
     internal: _Flag = NetworkPolicy().internal
     icc: _Flag = NetworkPolicy().icc
     gateway_mode: Annotated[GatewayMode, PlainValidator(fields.gateway_mode)] = Field(
@@ -434,10 +442,12 @@ class Document(Table):
     endpoints: dict[str, EndpointTable] = Field(
         default={}, description="a table of endpoints, [endpoints.NAME]"
     )
-    dns: DnsTable = Field(default=DnsTable(), description="a table, [dns]")
-    recorder: RecorderTable = Field(default=RecorderTable(), description="a table, [recorder]")
-    limits: LimitsTable = Field(default=LimitsTable(), description="a table, [limits]")
-    api: ApiTable = Field(default=ApiTable(), description="a table, [api]")
+    dns: DnsTable = Field(default=_by_default(DnsTable), description="a table, [dns]")
+    recorder: RecorderTable = Field(
+        default=_by_default(RecorderTable), description="a table, [recorder]"
+    )
+    limits: LimitsTable = Field(default=_by_default(LimitsTable), description="a table, [limits]")
+    api: ApiTable = Field(default=_by_default(ApiTable), description="a table, [api]")
     bip: Annotated[IpInterface | None, PlainValidator(fields.gateway)] = Field(
         default=None, description='an IPv4 address with its prefix length, like "172.26.0.1/16"'
     )
