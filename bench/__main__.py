@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench import engine, isolation, peers, processes, session
-from bench.alone import calm, create, idle, start
+from bench.alone import calm, create, idle, run, start
 from bench.engine.rig import WrongPathError
 from bench.figures import Figure
 from bench.options import parse
@@ -96,6 +96,8 @@ def _measure_peers(
     workloads = [workload for workload in WORKLOADS if workload.family in wanted]
     if "start" in wanted:
         figures += _tried("start", missing, lambda: [start.measure(world, rounds, _progress)])
+    if "run" in wanted:
+        figures += _tried("run", missing, lambda: [run.measure(world, rounds, _progress)])
     if "create" in wanted:
         figures += _tried("create", missing, lambda: [create.measure(world, rounds, _progress)])
     runs = session.measure(world, paths, workloads, rounds, seconds, _progress)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from bench.alone import calm, create, idle, start
+from bench.alone import calm, create, idle, run, start
 from bench.engine import crowds, hits, publishing, setup
 from bench.figures import Figure, Spread, ratios
 from bench.peers import (
@@ -150,8 +150,10 @@ def _alone(fast_path: str) -> Iterator[Limit]:
     yield Limit(crowds.MEMORY, 600, "bytes")
     for crowd in crowds.CROWDS:
         yield Limit(crowd, 1.2, crowds.TIMES_TEN)
+    yield Limit(crowds.BESIDE_ALL, 1.2, crowds.TIMES_ONE)
     yield Limit(publishing.PUBLISHED, 50, "ms")
     yield Limit(calm.STORMED, 2, calm.TIMES_QUIET)
     yield Limit(start.READY, 400, "ms")
+    yield Limit(run.ANSWERED, 150, "ms")
     yield Limit(create.CREATED, 20, "ms")
     yield Limit(idle.SWITCH, 1, idle.WAKE_UPS)

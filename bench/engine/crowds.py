@@ -5,6 +5,9 @@ turns; what the devices cost by themselves, with the same frames, is taken off b
 compared. Frames visit the members of a crowd at random, each as often as the others, so the larger
 one misses the processor's caches as well. For connections, where that is most of the matter, there
 is another row in which only ten of the many are busy: the size of the table alone.
+
+The last row is a host that has very many of everything that a user can make, beside one that has
+one of each: what one flow of it costs, which is the same flow in both.
 """
 
 from __future__ import annotations
@@ -15,18 +18,22 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from random import Random
 
-from bench.engine.frames import FAR, ROUTER, UPLINK, A, B, Station, udp_frame
+from bench.engine.frames import FAR, GATEWAY, ROUTER, UPLINK, A, B, Station, udp_frame
 from bench.engine.memory import fill, question
 from bench.engine.rig import NOW, Bench, Treadmill, time_devices
 from bench.figures import Figure, ratios
 from vswitch.dataplane.publications import Publication
-from vswitch.dataplane.topology import Port, Side
-from vswitch.wire.values import IpAddress, MacAddress, Protocol
+from vswitch.dataplane.topology import Interface, Port, Side
+from vswitch.wire.values import IpAddress, IpInterface, MacAddress, Protocol
 
 FEW = 10
 STATIONS = 10_000
 PUBLICATIONS = 10_000
 FIRST_PUBLISHED = 20_000
+NETWORKS = 1_000
+ENDPOINTS = 500
+FIRST_ENDPOINT = 256
+"""The station with this number: those before it have the addresses of others."""
 BUSY = 50_000
 """Connections that frames visit, out of more: their entries are more than the caches hold."""
 
@@ -36,6 +43,10 @@ BUSY_FEW = "a frame among many connections, ten of them busy"
 BUSY_MANY = "a frame among many connections, all of them busy"
 MANY_STATIONS = "a frame among many stations, in two networks"
 MANY_PUBLICATIONS = "a frame among many publications"
+TIMES_ONE = "x the cost beside one of each"
+BESIDE_ALL = (
+    f"a frame beside {PUBLICATIONS:,} publications, {NETWORKS:,} networks, {ENDPOINTS} endpoints"
+)
 CROWDS = (BUSY_FEW, BUSY_MANY, MANY_STATIONS, MANY_PUBLICATIONS)
 
 Cost = Callable[[int], float]
@@ -46,6 +57,7 @@ def measure(connections: int, rounds: int, frames: int) -> list[Figure]:
     """All crowds, each in a process of its own, with so many connections and frames."""
     figures = _alone(_connections, connections, rounds, frames)
     figures += _alone(_stations_and_publications, rounds, frames)
+    figures += _alone(_beside_all, rounds, frames)
     return figures
 
 
@@ -95,6 +107,25 @@ def among_publications(number: int) -> Cost:
     return cost(bench, bench.out, bench.out_port, frames, bench.b)
 
 
+def beside(publications: int, networks: int, endpoints: int) -> Cost:
+    """Frames of one flow outwards, which has to do with none of so many."""
+    bench = Bench()
+    for port in range(FIRST_PUBLISHED, FIRST_PUBLISHED + publications):
+        publication = Publication(
+            int(Protocol.TCP), None, range(port, port + 1), bench.front.number, B[1], port
+        )
+        bench.switch.changes.publish(publication, NOW)
+    for number in range(networks):
+        gateway = IpAddress(b"\xac" + (16 * 65536 + 256 * number + 1).to_bytes(3, "big"))
+        interface = Interface(GATEWAY.mac, IpInterface.parse(f"{gateway}/24"))
+        bench.add_network(f"network-{number}", Side.INSIDE, interface)
+    for number in range(FIRST_ENDPOINT, FIRST_ENDPOINT + endpoints):
+        device, port_of_one = bench.connect(Treadmill(f"endpoint-{number}"), bench.front)
+        bench.meet(device, port_of_one, _station(number), GATEWAY)
+    frame = udp_frame(A, GATEWAY.mac, FAR, (5000, 53))
+    return cost(bench, bench.a, bench.a_port, [frame], bench.out)
+
+
 def among_connections(bench: Bench, numbers: Sequence[int]) -> Cost:
     """Frames of these connections of a switch that was filled."""
     frames = [question(number) for number in numbers]
@@ -141,6 +172,11 @@ def _stations_and_publications(rounds: int, frames: int) -> list[Figure]:
         Figure(name, TIMES_TEN, compare(among(many), among(FEW), rounds, frames), f"{many:,}")
         for name, among, many in rows
     ]
+
+
+def _beside_all(rounds: int, frames: int) -> list[Figure]:
+    many, one = beside(PUBLICATIONS, NETWORKS, ENDPOINTS), beside(1, 1, 1)
+    return [Figure(BESIDE_ALL, TIMES_ONE, compare(many, one, rounds, frames))]
 
 
 def _station(number: int) -> Station:

@@ -16,7 +16,6 @@ from vswitch.network.config import ConfigurationError
 from vswitch.network.model import Configuration
 from vswitch.wire.values import IpNetwork
 
-
 _NO_PLUGINS = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}
 """Else pydantic looks for plugins in all that is installed, whenever a switch starts."""
 
