@@ -1,6 +1,7 @@
-"""What a command loads: nothing that it does not use. A process of its own tells.
+"""What is loaded when: nothing that is not used, as somebody waits for it.
 
-Where one of these is loaded after all, everybody who types the command waits for it.
+Each row is a command line up to where it asks a switch, or a switch up to where it says that it is
+up. A process of its own tells what was loaded.
 """
 
 from __future__ import annotations
@@ -11,40 +12,63 @@ from pathlib import Path
 
 import pytest
 
-TELL = """
+COMMAND = """
 import sys
 from vswitch.cli import main
 from vswitch.daemon import rundir
-rundir.RUN = rundir.Path({run!r})
-sys.argv[1:] = {words!r}.split()
+rundir.RUN = rundir.Path(sys.argv.pop())
 try:
     main()
 except SystemExit:
-    print(*sys.modules, file=sys.stderr)
+    print(*sys.modules)
 """
-"""The command runs into that there is no switch; by then it has loaded what it needs."""
+"""It finds that there is no switch, and has loaded by then what it asks one with."""
 
-NO_DAEMON = {"asyncio", "aiohttp", "pyroute2", "dns", "uvloop", "prometheus_client", "scapy"}
+SWITCH = """
+import sys
+from vswitch.daemon import netns, links
+from vswitch.daemon.service import serve
+links.on_link_subnets()
+print(*sys.modules)
+"""
+"""With its first question to the kernel, as pyroute2 loads some of itself when it is used."""
 
-NO_DRAWING = {"rich"}
-
-NO_MODELS = {"pydantic", "typer", "vswitch.network.model", "dataclasses", "logging", "tempfile"}
+HTTP_SERVER = {"aiohttp", "prometheus_client", "vswitch.daemon.api", "vswitch.daemon.metrics"}
+DAEMON = HTTP_SERVER | {"asyncio", "uvloop", "pyroute2", "dns", "scapy", "vswitch.daemon.daemon"}
+DRAWING = {"rich"}
+TYPER = {"typer", "pydantic", "vswitch.cli.app"}
+CONFIGURATION = {"vswitch.network.schema", "vswitch.network.config"}
+SLOW_PARTS_OF_PYTHON = {"dataclasses", "inspect", "logging", "tempfile", "concurrent.futures"}
+REST_OF_PYROUTE2 = {"pyroute2", "pyroute2.ndb", "pyroute2.nftables", "pyroute2.plan9"}
 
 NEVER_LOADED = {
-    "run --name web -p 8080:80 -- true": NO_DAEMON | NO_DRAWING | NO_MODELS,
-    "ps": NO_DAEMON | {"vswitch.network.model", "vswitch.cli.run"},
-    "network ls": NO_DAEMON | {"vswitch.network.config", "vswitch.cli.run"},
-    "flows": NO_DAEMON | {"vswitch.network.model", "vswitch.cli.run"},
-    "stop web": NO_DAEMON | NO_DRAWING | {"vswitch.network.model"},
+    "run --name web -p 8080:80 -- true": (
+        DAEMON | DRAWING | TYPER | CONFIGURATION | SLOW_PARTS_OF_PYTHON | {"vswitch.network.model"}
+    ),
+    "ps": DAEMON | CONFIGURATION | {"vswitch.network.model", "vswitch.cli.run"},
+    "flows": DAEMON | CONFIGURATION | {"vswitch.network.model", "vswitch.cli.run"},
+    "network ls": DAEMON | CONFIGURATION | {"vswitch.cli.run"},
+    "stop web": DAEMON | DRAWING | CONFIGURATION | {"vswitch.network.model"},
 }
 
 
-@pytest.mark.parametrize("words", NEVER_LOADED)
-def test_command_loads_nothing_that_it_does_not_use(words: str, tmp_path: Path) -> None:
-    script = TELL.format(run=str(tmp_path), words=words)
-    ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
-    )
-    *told, loaded = ended.stderr.splitlines()
-    assert told == ["vswitch: no switch is running: start one with vswitch up -c FILE.toml"]
-    assert not NEVER_LOADED[words] & set(loaded.split())
+def loaded(script: str, *words: str) -> tuple[set[str], str]:
+    """The modules that a process tells of at its end, and what it says on stderr."""
+    command = [sys.executable, "-c", script, *words]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    return set(ended.stdout.split()), ended.stderr
+
+
+@pytest.mark.parametrize("line", NEVER_LOADED)
+def test_command_loads_nothing_that_it_does_not_use(line: str, tmp_path: Path) -> None:
+    modules, said = loaded(COMMAND, *line.split(), str(tmp_path))
+    assert said == "vswitch: no switch is running: start one with vswitch up -c FILE.toml\n"
+    assert modules & NEVER_LOADED[line] == set()
+
+
+def test_switch_is_up_before_it_loads_what_answers_requests_and_queries() -> None:
+    modules, said = loaded(SWITCH)
+    assert said == ""
+    assert {"pyroute2.iproute.linux", "vswitch.daemon.attachment"} <= modules
+    unused = HTTP_SERVER | DRAWING | REST_OF_PYROUTE2 | {"dns", "scapy", "vswitch.daemon.answering"}
+    assert modules & unused == set()
