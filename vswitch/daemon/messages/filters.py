@@ -5,14 +5,10 @@ Field names are those of `[[filters]]` in a configuration, and so is what each m
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from vswitch.daemon.messages.base import Message
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FilterBody(_Message):
+class FilterBody(Message):
     """A wish for one more filter, in front of the one numbered `before` or as the last."""
 
     action: str
@@ -26,7 +22,7 @@ class FilterBody(_Message):
     before: int | None = None
 
 
-class FilterRow(_Message):
+class FilterRow(Message):
     """A filter as it is, in the order in which they are asked."""
 
     number: int
