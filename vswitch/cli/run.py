@@ -65,16 +65,10 @@ class _Pipes(NamedTuple):
 
 
 class _Endpoint(NamedTuple):
-    """What `run` has to know of an endpoint."""
+    """What `run` has to know of an endpoint, of all that `messages.endpoints` tells."""
 
     name: str
     resolv_conf: str
-
-    @classmethod
-    def told(cls, row: bytes | str) -> _Endpoint:
-        """By a row of `messages.endpoints`. Raises ValueError, KeyError or TypeError."""
-        known = json.loads(row)
-        return cls(known["name"], known["resolv_conf"])
 
 
 def run(line: Line) -> int:
@@ -94,10 +88,10 @@ def run(line: Line) -> int:
     name = ""
     try:
         if os.read(pipes.ready[0], 1):
-            row = _attach(caller, child, line.wish)
-            name = _Endpoint.told(row).name
+            endpoint = _attach(caller, child, line.wish)
+            name = endpoint.name
             _pass_signals_on(child)
-            os.write(pipes.go[1], row)
+            os.write(pipes.go[1], json.dumps(endpoint).encode())
     finally:
         os.close(pipes.go[1])
     with os.fdopen(pipes.failed[0]) as stream:
@@ -126,14 +120,14 @@ def _network(wish: Mapping[str, Any]) -> Unswitched | None:
     return Unswitched.called(wish.get("network", ""))
 
 
-def _attach(caller: Caller, child: int, wish: Mapping[str, Any]) -> bytes:
-    """The row of an endpoint that lives with the child. Raises Problem."""
+def _attach(caller: Caller, child: int, wish: Mapping[str, Any]) -> _Endpoint:
+    """Have the switch attach the child's namespace. Raises Problem."""
     row = caller.call("POST", "endpoints", json.dumps({"pid": child, **wish}))
     try:
-        _Endpoint.told(row)
+        told = json.loads(row)
+        return _Endpoint(told["name"], told["resolv_conf"])
     except (ValueError, KeyError, TypeError):
         raise caller.not_understood("endpoints") from None
-    return row
 
 
 def _become(line: Line, pipes: _Pipes, background: Path | None) -> NoReturn:
@@ -166,7 +160,7 @@ def _prepare(wish: Mapping[str, Any], pipes: _Pipes, background: Path | None) ->
         told = stream.read()
     if not told:
         os._exit(Exit.NOT_PREPARED)
-    endpoint = _Endpoint.told(told)
+    endpoint = _Endpoint(*json.loads(told))
     if endpoint.resolv_conf:
         unsharing.overlay_file(endpoint.resolv_conf)
     if background is not None:
