@@ -100,6 +100,8 @@ def test_all_options_in_their_plain_form_need_no_typer() -> None:
         "run --rm=yes ls",
         "run --kind bridge ls",
         "run --name -x ls",
+        "run --network front --network back ls",
+        "run --network name=front,ip=172.18.0.9 ls",
     ],
 )
 def test_what_is_not_plain_is_left_to_typer(words: str) -> None:

@@ -5,7 +5,8 @@ typer, with what it checks options with, takes several times as long to load as 
 happens until then. A line whose options are all known and written in their plain form (`--name web`
 or `--name=web`, each flag by itself) needs nothing checked: `read` takes it apart. About every
 other line it says None, and typer reads it: help, mistakes, completion, values that begin with a
-dash, flags that are written together. So typer alone says what is wrong with a line.
+dash, flags that are written together, several networks, what is said in Docker's longer spelling.
+So typer alone says what is wrong with a line.
 
 The options of `run` are here, as far as reading takes; their words for people are in `endpoints`,
 which takes the flags from here. That both read the same from a line is what the tests hold them to.
@@ -88,7 +89,7 @@ def read(words: Sequence[str]) -> Line | None:
             continue
         if not is_joined:
             value = left.pop() if left else ""
-        if not _is_plain(value, option):
+        if not _is_plain(value, option) or (option is NETWORK and option.field in said):
             return None
         said[option.field] = [*said.get(option.field, ()), value] if option.is_list else value
     if not left:
@@ -104,5 +105,7 @@ def _is_option(word: str) -> bool:
 
 def _is_plain(value: str, option: Option) -> bool:
     if option.choices is not None and value not in option.choices:
+        return False
+    if option is NETWORK and "=" in value:
         return False
     return value.isascii() and bool(value) and not value.startswith("-")
