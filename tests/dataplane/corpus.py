@@ -56,7 +56,7 @@ def warm_lab(offloads: Offloads = Offloads.ALL, seed: int = 1) -> Lab:
     for sample in _warming():
         feed(lab, sample)
     for host in lab.hosts.values():
-        lab.received(host)
+        lab.received_raw(host)
     return lab
 
 

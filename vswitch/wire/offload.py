@@ -21,6 +21,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import Flag, auto
+from functools import cache
 
 from vswitch.wire.buffer import Buffer, MutableBuffer
 from vswitch.wire.checksum import checksum
@@ -151,6 +152,7 @@ def demand(frame: Buffer) -> int:
     return (frame[FLAGS] & NEEDS_CSUM) << 8 | frame[GSO_TYPE]
 
 
+@cache
 def carried_by(takes: Offloads) -> tuple[bool, ...]:
     """For each `demand`, whether a device that takes `takes` carries the frame as it is."""
     return tuple(not needed & ~takes for needed in _REQUIRED)
