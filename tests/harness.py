@@ -9,7 +9,9 @@ invariants (`tests.invariants`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
+from typing import NamedTuple
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, ICMPerror, IPerror, TCPerror, UDPerror
 from scapy.layers.l2 import ARP, Ether
@@ -158,7 +160,7 @@ class Lab:
     def meet_everyone(self) -> Lab:
         """Let every host ask for its gateway by ARP, so that no later frame has to wait."""
         for host in self.hosts.values():
-            self.send(host, self.arp_request(host, self.gateway_of(host)))
+            self.send(host, _arp_request(host.mac, host.ip, self.gateway_of(host)))
         return self
 
     def gateway_of(self, host: Host) -> str:
@@ -169,8 +171,7 @@ class Lab:
     # Frames
 
     def arp_request(self, host: Host, target: str) -> Packet:
-        message = ARP(op=1, hwsrc=host.mac, psrc=host.ip, pdst=target)
-        return Ether(src=host.mac, dst="ff:ff:ff:ff:ff:ff") / message
+        return Ether(_arp_request(host.mac, host.ip, target))
 
     def routed(self, host: Host, packet: Packet) -> Packet:
         """An IPv4 packet in a frame to the host's gateway."""
@@ -210,12 +211,11 @@ class Lab:
         for host in self.hosts.values():
             others = []
             for raw in host.device.take():
-                frame = Ether(raw[HEADER_LENGTH:])
-                if ARP not in frame or frame.src != host.gateway_mac:
+                asked = _asked(raw[HEADER_LENGTH:], host.gateway_mac)
+                if asked is None:
                     others.append(raw)
-                elif frame[ARP].pdst == host.ip:
-                    answer = ARP(op=2, hwsrc=host.mac, psrc=host.ip, pdst=frame[ARP].psrc)
-                    self.send(host, self.routed(host, answer))
+                elif asked.target == host.ip:
+                    self.send(host, _arp_answer(host.mac, host.ip, host.gateway_mac, asked.sender))
             host.device.sent[:0] = others
 
     # What was counted
@@ -257,6 +257,36 @@ class Lab:
         network = Network(number, "outside", Side.OUTSIDE, interface, router, mtu, outside=outside)
         self.switch.add_network(network)
         return network
+
+
+class _Asked(NamedTuple):
+    """What an ARP request is about."""
+
+    sender: str
+    target: str
+
+
+# Hours of a switch are thousands of the same few questions.
+
+
+@lru_cache(maxsize=1024)
+def _asked(frame: bytes, gateway_mac: str) -> _Asked | None:
+    """What a gateway asks with this frame; None where that is no ARP of its."""
+    read = Ether(frame)
+    if ARP not in read or read.src != gateway_mac:
+        return None
+    return _Asked(read[ARP].psrc, read[ARP].pdst)
+
+
+@lru_cache(maxsize=1024)
+def _arp_request(mac: str, ip: str, target: str) -> bytes:
+    message = ARP(op=1, hwsrc=mac, psrc=ip, pdst=target)
+    return bytes(Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / message)
+
+
+@lru_cache(maxsize=1024)
+def _arp_answer(mac: str, ip: str, gateway_mac: str, asker: str) -> bytes:
+    return bytes(Ether(src=mac, dst=gateway_mac) / ARP(op=2, hwsrc=mac, psrc=ip, pdst=asker))
 
 
 def only(packets: list[Packet]) -> Packet:
