@@ -7,6 +7,10 @@
 BIN := .venv/bin
 ARGS ?=
 
+# Half of the time of a test of real interfaces is waiting: for the kernel, for a timer, for silence.
+# So there are two workers for each of two cores. The other suites only compute.
+WORKERS ?= 4
+
 # These two see the copy of vswitch in their environment, not the one in the tree.
 PURE := .venv-pure/bin/python -P -m pytest -o pythonpath=
 SANITIZED := .venv-sanitized/bin/python -P -m pytest -o pythonpath= --capture=sys --max-worker-restart=0
@@ -27,7 +31,7 @@ demo: ## show the switch carrying real traffic (as root, under a minute)
 .PHONY: test
 test: ## run all tests (those on real interfaces need root)
 	@.ci/setup test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: test-pure
 test-pure: ## run those of the fast path as on a machine without a compiler

@@ -8,6 +8,10 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+# Hundreds of processes import the same modules here: where something forbids them to keep what they
+# have compiled, the tests of the command line take a tenth longer.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 settings.register_profile("vswitch", deadline=None)
 settings.load_profile("vswitch")
 
