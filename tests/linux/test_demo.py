@@ -117,10 +117,18 @@ def test_it_shows_the_same_with_nothing_but_what_it_needs(tmp_path: Path) -> Non
     assert "python sockets" in demo.text
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", ["A switch", "app fetches from web", "Speed of one"])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("A switch", signal.SIGINT),
+        ("app fetches from web", signal.SIGINT),
+        ("app fetches from web", signal.SIGTERM),
+        ("app fetches from web", signal.SIGHUP),
+        ("Speed of one", signal.SIGTERM),
+    ],
+)
 def test_a_signal_leaves_nothing_behind(
-    tmp_path: Path, number: signal.Signals, moment: str
+    tmp_path: Path, moment: str, number: signal.Signals
 ) -> None:
     demo = Demo(tmp_path)
     demo.read_until(moment)
