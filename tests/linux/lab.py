@@ -28,6 +28,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import pytest
 from pyroute2 import netns
@@ -335,6 +336,27 @@ class Lab:
         status, table = self.ask("GET", name)
         assert status == 200, table
         return table
+
+    def publish(self, endpoint: str, *specs: str) -> None:
+        """Publish ports of an endpoint, each as `-p` takes it."""
+        self._told("POST", f"endpoints/{endpoint}/publications", {"publish": specs})
+
+    def withdraw(self, endpoint: str, *ports: str) -> None:
+        """End what is published at host ports: `8080`, `53/udp`."""
+        for port in ports:
+            self._told("DELETE", f"endpoints/{endpoint}/publications/{quote(port, safe='')}")
+
+    def create_network(self, name: str, **keys: object) -> None:
+        """Make a network while the switch runs; `keys` are what else is asked for."""
+        self._told("POST", "networks", {"name": name, **keys})
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network that was made while the switch ran."""
+        self._told("DELETE", f"networks/{name}")
+
+    def _told(self, method: str, path: str, body: object = None) -> None:
+        status, answer = self.ask(method, path, body)
+        assert status < 300, answer
 
     def port(self, name: str) -> dict[str, Any]:
         """The row of the port called `name`."""

@@ -18,9 +18,7 @@ from tests.linux.lab import (
     OUTSIDE,
     SUBNET,
     UPLINK,
-    VSWITCH,
     WEB,
-    Done,
     Lab,
     eventually,
 )
@@ -124,10 +122,6 @@ def test_what_is_published_is_reached_from_outside_as_ever(lab: Lab) -> None:
     assert fetch(lab, "app", GATEWAY, 8080) != ""
 
 
-def publish(lab: Lab, verb: str, *words: str, check: bool = True) -> Done:
-    return lab.run("host", VSWITCH, "publish", verb, "--switch", lab.name, *words, check=check)
-
-
 @pytest.mark.parametrize("address", ["localhost", "127.0.1.1", HOST, GATEWAY])
 def test_published_port_is_at_every_address_of_the_host(lab: Lab, address: str) -> None:
     assert fetch(lab, "host", address, 8080) == GATEWAY
@@ -143,50 +137,50 @@ def test_outside_comes_in_by_the_switchs_address_alone(lab: Lab) -> None:
 
 def test_port_that_is_published_live_is_at_the_loopback_as_long_as_it_is(lab: Lab) -> None:
     assert fetch(lab, "host", "127.0.0.1", 8081) == ""
-    publish(lab, "add", "app", "8081:80", "6003:5003/udp")
+    lab.publish("app", "8081:80", "6003:5003/udp")
     assert fetch(lab, "host", "127.0.0.1", 8081) == GATEWAY
-    publish(lab, "rm", "app", "8081", "6003/udp")
+    lab.withdraw("app", "8081", "6003/udp")
     with pytest.raises(ConnectionRefusedError):
         lab.connect("host", "127.0.0.1", 8081)
 
 
 def test_port_may_be_published_for_the_host_alone(lab: Lab) -> None:
-    publish(lab, "add", "web", "127.0.0.1:8086:80")
+    lab.publish("web", "127.0.0.1:8086:80")
     assert fetch(lab, "host", "127.0.0.1", 8086) == GATEWAY
     assert fetch(lab, "out", UPLINK, 8086) == ""
     assert fetch(lab, "app", GATEWAY, 8086) == ""
-    publish(lab, "rm", "web", "8086")
+    lab.withdraw("web", "8086")
 
 
 def test_datagrams_come_back_from_the_loopback(lab: Lab) -> None:
-    publish(lab, "add", "web", "6003:5003/udp")
+    lab.publish("web", "6003:5003/udp")
     asking = lab.open_socket("host", socket.SOCK_DGRAM)
     asking.connect(("127.0.0.1", 6003))
     asking.send(b"hello")
     assert asking.recv(100) == f"{GATEWAY} hello".encode()
-    publish(lab, "rm", "web", "6003/udp")
+    lab.withdraw("web", "6003/udp")
 
 
 def test_bulk_by_the_loopback_arrives_whole(lab: Lab) -> None:
-    publish(lab, "add", "web", "6002:5002")
+    lab.publish("web", "6002:5002")
     received = bytearray()
     with lab.connect("host", "127.0.0.1", 6002) as download:
         while data := download.recv(services.CHUNK):
             received += data
     assert received == BULK
-    publish(lab, "rm", "web", "6002")
+    lab.withdraw("web", "6002")
 
 
 def test_service_that_refuses_resets_who_comes_by_the_loopback(lab: Lab) -> None:
-    publish(lab, "add", "web", f"8082:{NOBODY}")
+    lab.publish("web", f"8082:{NOBODY}")
     with pytest.raises(ConnectionResetError):
         lab.connect("host", "127.0.0.1", 8082).recv(10)
-    publish(lab, "rm", "web", "8082")
+    lab.withdraw("web", "8082")
 
 
 def test_port_of_a_program_at_the_loopback_is_not_published(lab: Lab) -> None:
     lab.listen("host", "127.0.0.1", 8083)
-    refused = publish(lab, "add", "web", "8084:80", "8083:80", check=False)
+    refused = lab.vswitch("publish add", "web", "8084:80", "8083:80", check=False)
     text = "failed to bind host port 0.0.0.0:8083/tcp: address already in use"
     assert refused.stderr == f"vswitch: {text}\n"
     assert [row["published"] for row in lab.table("publications")] == ["0.0.0.0:8080->80/tcp"]
@@ -195,10 +189,10 @@ def test_port_of_a_program_at_the_loopback_is_not_published(lab: Lab) -> None:
 
 
 def test_endpoint_of_a_network_without_the_host_is_not_at_the_loopback(lab: Lab) -> None:
-    publish(lab, "add", "db", "8085:80")
+    lab.publish("db", "8085:80")
     assert fetch(lab, "host", "127.0.0.1", 8085) == ""
     assert fetch(lab, "out", UPLINK, 8085) == OUTSIDE
-    publish(lab, "rm", "db", "8085")
+    lab.withdraw("db", "8085")
 
 
 def test_flows_of_the_host_are_explained(lab: Lab) -> None:
@@ -218,29 +212,24 @@ def test_host_hears_no_broadcast_of_endpoints(lab: Lab) -> None:
     assert lab.port(LINK)["sent_frames"] == before
 
 
-def create(lab: Lab, *words: str, check: bool = True) -> Done:
-    words = ("create", "--switch", lab.name, *words)
-    return lab.run("host", VSWITCH, "network", *words, check=check)
-
-
 def test_host_comes_and_goes_with_a_network(lab: Lab) -> None:
-    create(lab, "--opt", "vswitch.host=true", "--subnet", "172.21.0.0/24", "late")
+    lab.vswitch("network create", "--opt", "vswitch.host=true", "--subnet", "172.21.0.0/24", "late")
     assert addresses(lab, "vs-late") == ["172.21.0.1/24"]
-    lab.run("host", VSWITCH, "network", "rm", "--switch", lab.name, "late")
+    lab.remove_network("late")
     assert "vs-late" not in lab.run("host", "ip", "link").stdout
-    create(lab, "--opt", "vswitch.host=true", "late")
+    lab.create_network("late", options={"vswitch.host": "true"})
     assert len(addresses(lab, "vs-late")) == 1
-    lab.run("host", VSWITCH, "network", "rm", "--switch", lab.name, "late")
+    lab.remove_network("late")
 
 
 def test_network_that_the_host_can_not_be_on_is_not_made(lab: Lab) -> None:
     lab.run("host", "ip", "tuntap", "add", "vs-taken", "mode", "tap")
-    refused = create(lab, "--opt", "vswitch.host=true", "taken", check=False)
+    refused = lab.vswitch("network create", "--opt", "vswitch.host=true", "taken", check=False)
     text = "network taken: host port vs-taken: there is an interface of that name"
     assert refused.stderr == f"vswitch: {text}\n"
     assert [row["Name"] for row in lab.table("networks")].count("taken") == 0
-    create(lab, "taken")
-    lab.run("host", VSWITCH, "network", "rm", "--switch", lab.name, "taken")
+    lab.create_network("taken")
+    lab.remove_network("taken")
 
 
 # Beginning and end, each with a switch of its own

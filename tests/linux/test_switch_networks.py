@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +27,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def nothing_stays(lab: Lab) -> Iterator[None]:
     yield
     eventually(lambda: lab.endpoints() == ["web"], "the guests are gone")
-    network(lab, "prune", "-f")
+    lab.ask("POST", "networks/prune")
     assert lab.table("status")["networks"] == ["bridge", "front"]
 
 
@@ -37,8 +36,7 @@ def network(lab: Lab, verb: str, *words: str, check: bool = True) -> Done:
 
 
 def inspected(lab: Lab, name: str) -> dict[str, Any]:
-    (found,) = json.loads(network(lab, "inspect", name).stdout)
-    shown: dict[str, Any] = found
+    shown: dict[str, Any] = lab.table(f"networks/{name}")
     return shown
 
 
@@ -99,10 +97,10 @@ def test_transfer_goes_on_while_networks_come_and_go(lab: Lab) -> None:
     server, _ = listening.accept()
     server.settimeout(10)
     for number in range(3):
-        network(lab, "create", "one")
+        lab.create_network("one")
         assert run(lab, "one", "ping", "-c1", "-W2", OUTSIDE).returncode == 0
         eventually(lambda: lab.endpoints() == ["web"], "the guest is gone")
-        network(lab, "rm", "one")
+        lab.remove_network("one")
         client.sendall(b"%d" % number)
         assert server.recv(1) == b"%d" % number
         server.sendall(b"!")
@@ -114,10 +112,10 @@ def test_transfer_goes_on_while_networks_come_and_go(lab: Lab) -> None:
 def test_chosen_subnet_keeps_away_from_what_the_host_reaches(lab: Lab) -> None:
     lab.run("host", "ip", "address", "add", "172.19.4.1/24", "dev", "up0")
     try:
-        network(lab, "create", "one")
+        lab.create_network("one")
     finally:
         lab.run("host", "ip", "address", "delete", "172.19.4.1/24", "dev", "up0")
-    network(lab, "create", "two")
+    lab.create_network("two")
     subnets = [inspected(lab, name)["IPAM"]["Config"][0]["Subnet"] for name in ("one", "two")]
     assert subnets == ["172.20.0.0/16", "172.19.0.0/16"]
 

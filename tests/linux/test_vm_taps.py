@@ -40,7 +40,8 @@ def lab(module_lab: Lab) -> Iterator[Lab]:
     yield module_lab
     for name in module_lab.endpoints():
         if name != "web":
-            module_lab.vswitch("tap rm", name)
+            status, answer = module_lab.ask("DELETE", f"endpoints/{name}")
+            assert status < 300, answer
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def _carry(one: TapDevice, other: TapDevice, stop: int) -> None:
 
 def _add(lab: Lab, name: str, *options: str) -> dict[str, object]:
     lab.vswitch("tap add", name, "--network", "front", *options)
-    row: dict[str, object] = json.loads(lab.vswitch("endpoint inspect", name).stdout)[0]
+    row: dict[str, object] = lab.table(f"endpoints/{name}")
     return row
 
 
@@ -173,7 +174,7 @@ def test_machine_of_the_configuration_lasts_while_the_switch_runs(tmp_path: Path
         lab.add_machine("vm1", address=VM)
         lab.up()
         lab.create("guest")
-        row = json.loads(lab.vswitch("endpoint inspect", "vm1").stdout)[0]
+        row = lab.table("endpoints/vm1")
         assert (row["kind"], row["namespace"]) == ("vm", "")
         with virtual_machine(lab, "vm1", row["mac"]):
             assert lab.ping("guest", WEB)
