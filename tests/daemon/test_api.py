@@ -35,6 +35,8 @@ CONFIGURATION = """
 name = "lab"
 [networks.front]
 subnet = "172.18.0.0/16"
+[recorder]
+size = "1MiB"
 """
 
 
