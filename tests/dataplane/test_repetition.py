@@ -341,7 +341,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=200)
 @given(steps=st.lists(STEPS, min_size=6, max_size=30))
 def test_everything_comes_out_as_if_there_were_no_precedents(
     steps: list[Callable[[Lab], object]],
