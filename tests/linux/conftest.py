@@ -15,7 +15,7 @@ from pyroute2 import netns
 Result = TypeVar("Result")
 
 PREFIX = "vst-"
-TIMEOUT = 20.0
+TIMEOUT = 45.0
 """Seconds for one command or call in a namespace: far beyond what any should take."""
 
 _numbers = itertools.count()

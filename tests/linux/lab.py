@@ -57,7 +57,7 @@ ORDINARY_USER = (
 """Runs a command as Debian's nobody, who may read all that root may: pytest's directories are
 root's own, and so may be the one that the project is in."""
 
-PATIENCE = 20.0
+PATIENCE = 45.0
 """Seconds for one command or one event: far beyond what any should take."""
 
 POLL_SECONDS = 0.02
