@@ -18,11 +18,11 @@ are worth nothing without; one that would overwrite a transport header does not 
 
 from __future__ import annotations
 
+from functools import partial
 from struct import Struct
 from typing import NamedTuple
 
 from vswitch.dataplane import icmp_errors, policy, refusal, transport
-from vswitch.dataplane.bridged import Known
 from vswitch.dataplane.drops import DropReason, Reason
 from vswitch.dataplane.filters import NOTHING_SAID, Flow
 from vswitch.dataplane.flow import FlowTuple
@@ -145,7 +145,8 @@ def _by_content(walk: Walk, tables: Tables) -> Ruling:
     if not isinstance(read, _Packet):
         return Ruling(read)
     if read.is_rememberable and not _begins(walk, read.packet):
-        known = tables.bridged.find(read.tuple, walk.now, commit=walk.commit)
+        refuse = partial(refuse_flow, tables)
+        known = tables.bridged.find(read.tuple, walk.now, refuse, commit=walk.commit)
         if known is not None:
             walk.found(Stage.POLICY, "part of a flow that has passed")
             return Ruling(known.refused)
@@ -283,4 +284,7 @@ def _is_about_known(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> 
     if isinstance(quote, Malformed) or packet.destination != quote.source:
         return False
     quoted = icmp_errors.quoted_tuple(walk.network.number, quote)
-    return quoted is not None and tables.bridged.find(quoted, walk.now, commit=False) == Known(None)
+    if quoted is None:
+        return False
+    known = tables.bridged.find(quoted, walk.now, partial(refuse_flow, tables), commit=False)
+    return known is not None and known.refused is None
