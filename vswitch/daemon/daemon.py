@@ -117,7 +117,7 @@ class Daemon:
         self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
         self._carryover: Carryover | None = None
-        self.bystanders = Bystanders(self.inventory)
+        self.bystanders = Bystanders(self.inventory, self.events)
         self._undo = ExitStack()
 
     async def start(self) -> None:
