@@ -246,7 +246,7 @@ def logs(
     name: Annotated[str, typer.Argument(help="An endpoint.", metavar="NAME")],
     switch: SwitchOption = None,
 ) -> None:
-    """Print what a command in the background has said. It is kept while the switch runs.
+    """Print what a command in the background has said: the last 10 MiB, while the switch runs.
 
     Example:  [bold]vswitch logs web[/bold]
     """

@@ -170,7 +170,6 @@ def _prepare(wish: Mapping[str, Any], pipes: _Pipes, background: Path | None) ->
 def _go_into_background(log: Path) -> None:
     """A session of its own, nothing to read, and its output in a file that begins anew."""
     os.setsid()
-    log.parent.mkdir(mode=0o700, exist_ok=True)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, number in ((nothing, 0), (output, 1), (output, 2)):

@@ -28,6 +28,7 @@ from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
 from vswitch.daemon.journal import Journal, Undone
 from vswitch.daemon.links import LinkError
+from vswitch.daemon.logs import Logs
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import DIRECTORY, Recordings
@@ -129,6 +130,7 @@ class Daemon:
                 )
         self._recall()
         self.endpoints.watch()
+        self._undo.callback(Logs(rundir.logs(self._journal.directory)).close)
         self._begin_recordings()
         for uplink in self.configuration.uplinks:
             try:
