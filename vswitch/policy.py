@@ -152,6 +152,10 @@ class Link:
     protocol: int
     ports: range
 
+    def __str__(self) -> str:
+        opened = f"{protocol_text(self.protocol)} port {ports_text(self.ports)}"
+        return f"{self.parent} > {self.child} {opened}"
+
 
 def network_text(network: IpNetwork) -> str:
     """A network as it is written where a single address is one, too."""

@@ -27,6 +27,7 @@ from vswitch.daemon.filters import Filters
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
 from vswitch.daemon.journal import Journal, Undone
+from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.logs import Logs
 from vswitch.daemon.networks import Networks, identified
@@ -98,6 +99,7 @@ class Daemon:
         )
         self.filters = Filters(self.switch, self.runtime, self.inventory, configuration)
         self._listeners = HostListeners(self.switch, self.runtime)
+        linked = LinkedEndpoints(self.switch, self.inventory, self.networks)
         self.endpoints = Endpoints(
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(
@@ -105,12 +107,14 @@ class Daemon:
                 journal,
                 self.resolv_conf,
                 self._listeners,
+                linked,
             ),
             events=self.events,
         )
         self.publishing = Publishing(
             *(self.switch, self.runtime, self.inventory, self._uplinks),
             listeners=self._listeners,
+            linked=linked,
             networks=self.networks,
             events=self.events,
         )

@@ -42,6 +42,7 @@ _FALLOC_FL_PUNCH_HOLE = 2
 _BLOCK = 512
 """Bytes of a block of `st_blocks`, whatever the file system's are (stat(3type))."""
 
+
 class Logs:
     """The output of all commands of one switch."""
 

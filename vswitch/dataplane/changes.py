@@ -185,16 +185,17 @@ class Changes:
         tables.ports[number] = tables.networks[port.network].ports[number] = port
         self._review_bridging()
 
-    def link(self, number: int, link: Link) -> None:
-        """Open ports of one endpoint of a network to another one, where `icc` is off."""
-        self._tables.networks[number].links += (link,)
-        self._review_bridging()
-
-    def unlink(self, number: int, link: Link) -> None:
-        """Close them again, for what passes already, too."""
+    def set_links(self, number: int, links: Iterable[Link]) -> None:
+        """Let these links alone open ports of a network's endpoints to others of them, where `icc`
+        is off, and close what others have opened, for what passes already, too."""
+        by_ends: dict[tuple[IpAddress, IpAddress], tuple[Link, ...]] = {}
+        for link in links:
+            ends = link.parent, link.child
+            by_ends[ends] = (*by_ends.get(ends, ()), link)
         network = self._tables.networks[number]
-        network.links = tuple(each for each in network.links if each != link)
-        self._review_bridging()
+        if network.links != by_ends:
+            network.links = by_ends
+            self._review_bridging()
 
     # Who is there
 
@@ -202,9 +203,9 @@ class Changes:
         """An endpoint is gone: end its connections, free its ports, forget its station."""
         self._tables.precedents.forget()
         self._give_up(self._tables.networks[network].neighbours.forget(address))
-        for link in self._tables.networks[network].links:
-            if address in (link.parent, link.child):
-                self.unlink(network, link)
+        links = self._tables.networks[network].links
+        left = [each for ends, opened in links.items() if address not in ends for each in opened]
+        self.set_links(network, left)
         self._forget_endpoint(network, address, now)
 
     def forget_network(self, number: int, now: Nanoseconds) -> None:

@@ -179,7 +179,7 @@ def _judge(walk: Walk, tables: Tables, read: _Packet | None) -> Ruling:
     link = _link_of(walk, read) if read and not walk.ethernet.tagged else None
     if link is None:
         return _isolated(walk)
-    walk.found(Stage.POLICY, "{} is linked to {}", link.parent, link.child)
+    walk.found(Stage.POLICY, "link {} opens this", link)
     return _PASSES
 
 
@@ -206,10 +206,8 @@ def _link_of(walk: Walk, read: _Packet) -> Link | None:
 
 
 def _link(network: Network, flow: FlowTuple) -> Link | None:
-    ends = flow.source, flow.destination
-    for link in network.links:
-        is_between = (link.parent, link.child) == ends and link.protocol == flow.protocol
-        if is_between and flow.destination_port in link.ports:
+    for link in network.links.get((flow.source, flow.destination), ()):
+        if link.protocol == flow.protocol and flow.destination_port in link.ports:
             return link
     return None
 
@@ -230,7 +228,8 @@ def _may_meet(walk: Walk, tables: Tables) -> bool:
 
 def _may_speak(walk: Walk, tables: Tables, one: IpAddress, other: IpAddress) -> bool:
     """Whether a link or a filter opens anything between two addresses."""
-    if any({link.parent, link.child} == {one, other} for link in walk.network.links):
+    links = walk.network.links
+    if (one, other) in links or (other, one) in links:
         return True
     return tables.filters.accepts_between(walk.network.name, one, other)
 

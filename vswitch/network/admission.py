@@ -162,6 +162,8 @@ class Admission:
             dns=request.dns,
             hostname=request.hostname,
             owner=request.owner,
+            links=request.links,
+            role=request.role,
         )
 
     def withdraw(self, claim: Claim) -> None:
