@@ -124,7 +124,7 @@ class PortRole(Enum):
     ISOLATED = "isolated"
     """Promiscuous ports, and the gateway."""
     PROMISCUOUS = "promiscuous"
-    """Everybody, whatever the network's policy says: the host's own port."""
+    """Everybody, whatever the network's policy says."""
 
 
 @dataclass(frozen=True, slots=True)

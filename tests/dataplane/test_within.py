@@ -99,7 +99,7 @@ def test_gateway_and_the_outside_are_reached_where_icc_is_off() -> None:
     assert len(lab.exchange(lab.a, away)["outside"]) == 1
 
 
-def test_hosts_own_port_reaches_everybody_and_is_reached_by_all() -> None:
+def test_promiscuous_port_reaches_everybody_and_is_reached_by_all() -> None:
     for policy in ({"icc": False}, {"isolated_ports": True}):
         lab = lab_with(Filter(Action.DROP, **WITHIN), **policy)
         host = lab.hosts["d"]

@@ -407,10 +407,7 @@ MISTAKES = [
     (
         "publish =",
         "publsh =",
-        "endpoints.web.publsh: unknown key: allowed is network, kind, namespace, address, "
-        "aliases, publish, expose, links, role, external, mappings, mac, gateway_priority, "
-        "networks, impair, impair_in, impair_out, impair_seed; "
-        'did you mean "publish"?',
+        'endpoints.web.publsh: unknown key; did you mean "publish"?',
     ),
     (
         "[endpoints.app]",

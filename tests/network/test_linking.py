@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,7 +11,7 @@ from tests.network.test_config import lines
 from vswitch.network import config, linking
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import EndpointRequest, NamedLink
+from vswitch.network.model import EndpointRequest, MembershipRequest, NamedLink
 from vswitch.policy import Link, PortRole
 from vswitch.wire.values import IpAddress, Protocol
 
@@ -104,6 +105,14 @@ def test_two_names_for_one_child_open_its_ports_once() -> None:
     assert len(opened(switch)) == len(set(opened(switch))) == 3
 
 
+def test_link_holds_on_every_network_that_both_are_on() -> None:
+    both = "[endpoints.db.networks.back]\n[endpoints.web.networks.back]\n"
+    switch = inventory(f'{LAB}{both}[networks.back]\nsubnet = "172.21.0.0/16"\n')
+    assert opened(switch)[1] == "172.18.0.2 > 172.18.0.3 tcp port 5432"
+    assert opened(switch, "back")[1] == "172.21.0.2 > 172.21.0.3 tcp port 5432"
+    assert opened(switch, "apart") == []
+
+
 def test_opened_run_of_ports_is_that_of_the_parent_towards_the_child() -> None:
     first = next(iter(linking.opened(inventory().endpoints, "front")))
     web, db = IpAddress.parse("172.18.0.2"), IpAddress.parse("172.18.0.3")
@@ -147,6 +156,11 @@ def test_link_that_can_lead_nowhere_is_refused(wish: EndpointRequest, told: str)
 
 def test_link_to_who_is_there_is_not_refused() -> None:
     linking.require(request("db", "cache:c", "db:again"), inventory())
+
+
+def test_one_network_that_both_are_on_is_enough() -> None:
+    wish = request("db", network="apart")
+    linking.require(replace(wish, also=(MembershipRequest("front"),)), inventory())
 
 
 def test_network_of_isolated_ports_has_links_with_promiscuous_ones_alone() -> None:

@@ -2,8 +2,8 @@
 
 Theory of operation. Asked where a network does not bridge freely, in this order:
 
-1. The roles of the two ports (RFC 5517). A promiscuous one, the host's, reaches everybody and is
-   reached by everybody; an isolated one reaches nobody else, links and filters notwithstanding.
+1. The roles of the two ports (RFC 5517). A promiscuous one reaches everybody and is reached by
+   everybody; an isolated one reaches nobody else, links and filters notwithstanding.
 2. The user's filters that are about what is bridged here.
 3. `icc`: where it is off, what a link opens from the parent to the child, and the answers. So that
    they find each other, ARP between the two passes, as it does where a filter accepts something.

@@ -13,6 +13,7 @@ that come together, as those of a configuration do, each may be linked to any ot
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from vswitch.network import expose
@@ -88,6 +89,14 @@ def opened(endpoints: Collection[Endpoint], network: str) -> Iterator[Link]:
             for each in expose.served(child):
                 ports = range(each.ports.first, each.ports.last + 1)
                 yield Link(address, child_address, each.protocol, ports)
+
+
+def there(parent: Endpoint, inventory: Inventory, network: str) -> Iterator[NamedLink]:
+    """The links of `parent` that lead to somebody on the network of that name."""
+    for link in parent.links:
+        with suppress(NetworkError):
+            if inventory.endpoint(link.name).on(network):
+                yield link
 
 
 class _Child(NamedTuple):
