@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Packet
 
 from tests.dataplane.conversation import S1, S2, Conversation, forget_received, ip, quiet_lab
-from tests.dataplane.test_filters import ACCEPT, DROP, net, udp
+from tests.dataplane.test_filters import ACCEPT, DROP, RETURN, Chain, knocks, lab_with, net, udp
 from tests.harness import UPLINK_ADDRESS, Lab, only
 from vswitch.dataplane import policy, revalidation
 from vswitch.dataplane.drops import DropReason
@@ -207,6 +209,48 @@ def test_rule_that_has_come_and_gone_in_between_ends_nothing() -> None:
     apply(lab)
     lab.pass_time(SECOND)
     assert alive(lab) == 2
+
+
+# Against somebody who reads the rules one by one
+
+
+RULES = st.builds(
+    Filter,
+    st.sampled_from([RETURN, DROP]),
+    source=st.sampled_from([(), (net("10.0.0.2"),)]),
+    source_ports=st.sampled_from([(), (range(5000, 5001),)]),
+    arrives=st.sampled_from([None, "front", "outside"]),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["add", "remove", "a", "knock"]), RULES, st.integers(0, 1)),
+        max_size=12,
+    )
+)
+def test_no_frame_passes_that_rules_forbid_however_few_have_been_asked_about(
+    steps: list[tuple[str, Filter, int]],
+) -> None:
+    lab, chain = lab_with(), Chain()
+    for what, rule, number in steps:
+        sport = 5000 + number
+        if what == "add":
+            chain.rules.insert(0, rule)
+            apply(lab, *chain.rules)
+        elif what == "remove" and chain.rules:
+            del chain.rules[number % len(chain.rules)]
+            apply(lab, *chain.rules)
+        elif what == "a":
+            seen = lab.exchange(lab.a, udp(lab.a, S1, sport))["outside"]
+            assert bool(seen) is chain.passes("front", lab.a.ip, sport, S1, 7000)
+        elif what == "knock":
+            seen = knocks(lab, S1, sport)
+            assert bool(seen) is chain.passes("outside", S1, sport, "10.0.0.3", 80)
+    lab.pass_time(SECOND)
+    for connection in lab.switch.tables.connections:
+        assert policy.refuse_connection(lab.switch.tables, connection) is None
 
 
 # Within a network
