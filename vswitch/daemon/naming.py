@@ -4,19 +4,26 @@ Theory of operation. On a network that somebody has made, everybody is known to 
 and hostname. On the default network nobody is known to anybody, as in Docker, but for links: who is
 linked to another one knows that by its names there. What a link calls an endpoint is for the linked
 one alone, and goes before the name that a third one has. The network that leads out comes first.
+
+What speaks DNS is loaded when somebody asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from vswitch.dataplane.responders.dns import Host, Names
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint, Membership
+
+if TYPE_CHECKING:
+    from vswitch.dataplane.responders.dns import Host, Names
 
 
 def view(inventory: Inventory, name: str) -> Names:
     """What the endpoint called `name` may ask for now."""
+    from vswitch.dataplane.responders.dns import Names
+
     asking = inventory.endpoint(name)
     return Names(
         host for own in asking.memberships for host in _hosts(inventory, asking, own.network)
@@ -24,6 +31,8 @@ def view(inventory: Inventory, name: str) -> Names:
 
 
 def _hosts(inventory: Inventory, asking: Endpoint, on: str) -> Iterator[Host]:
+    from vswitch.dataplane.responders.dns import Host
+
     network = inventory.network(on)
     called = {link.alias.casefold(): link.name for link in asking.links}
     linked = set(called.values())
