@@ -84,7 +84,7 @@ def test_port_that_ends_by_itself_is_free_for_others(lab: PublishingLab) -> None
     lab.publish("web", "8080:80 for=1h", "81:81")
     lab.switch.changes.expire_publications(lab.daemon.runtime.now() + 3600 * SECOND)
     assert lab.switch.has_news
-    lab.daemon.publishing.take_ended()
+    lab.daemon.publishing.take_news()
     assert lab.published() == ["0.0.0.0:81->81/tcp"]
     assert lab.publish("db", "8080:80").status == 201
 
@@ -169,7 +169,7 @@ def test_what_comes_and_goes_is_told(lab: PublishingLab) -> None:
     lab.publish("web", "8080:80", "82:82")
     lab.ask("DELETE", "endpoints/web/publications/8080")
     lab.switch.changes.expire_publications(lab.daemon.runtime.now() + 3600 * SECOND)
-    lab.daemon.publishing.take_ended()
+    lab.daemon.publishing.take_news()
     assert lab.events() == [
         ("create", "0.0.0.0:8080->80/tcp", "web", ""),
         ("create", "0.0.0.0:81->81/tcp", "web", ""),

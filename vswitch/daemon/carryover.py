@@ -14,16 +14,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection
-from pathlib import Path
 
+from vswitch.daemon.processes import boot_id
 from vswitch.daemon.store import Carried, Store, StoreError
 from vswitch.dataplane.snapshot import Endpoint, restore, save
 from vswitch.dataplane.switch import Switch
 
 log = logging.getLogger(__name__)
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""random(4): another one after each start of the machine."""
 
 
 class Carryover:
@@ -36,7 +33,7 @@ class Carryover:
     def take_over(self, present: Collection[Endpoint]) -> None:
         """Go on with what was left, as far as the endpoints are `present`. Raises StoreError."""
         left = self._store.take()
-        if left is None or left.boot != _boot_id():
+        if left is None or left.boot != boot_id():
             return
         now = time.monotonic_ns()
         count = restore(self._switch.tables, left.snapshot, present, now - left.made_at, now)
@@ -48,12 +45,8 @@ class Carryover:
         switch, now = self._switch, time.monotonic_ns()
         switch.follow()
         try:
-            self._store.leave(Carried(save(switch.tables, now), _boot_id(), now))
+            self._store.leave(Carried(save(switch.tables, now), boot_id(), now))
         except StoreError as error:
             log.warning("the connections end: %s", error)
             return
         switch.tables.let_go()
-
-
-def _boot_id() -> str:
-    return _BOOT_ID.read_text(encoding="ascii").strip()

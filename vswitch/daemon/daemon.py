@@ -31,6 +31,7 @@ from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.logs import Logs
 from vswitch.daemon.networks import Networks, identified
+from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import DIRECTORY, Recordings
 from vswitch.daemon.resolver import Resolver, host_upstreams, render_resolv_conf
@@ -111,11 +112,13 @@ class Daemon:
             ),
             events=self.events,
         )
+        self._published = Published(self.switch.tables.publications)
         self.publishing = Publishing(
             *(self.switch, self.runtime, self.inventory, self._uplinks),
             listeners=self._listeners,
             linked=linked,
             networks=self.networks,
+            published=self._published,
             events=self.events,
         )
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
@@ -268,6 +271,8 @@ class Daemon:
         self._store = Store(Path(own) / FILE)
         self._undo.callback(self._store.close)
         self.networks.keep_in(self._store)
+        self.filters.keep_in(self._store)
+        self._published.keep_in(self._store)
 
     def _recall(self) -> None:
         """Raises StartError."""
@@ -286,6 +291,7 @@ class Daemon:
         try:
             self._store.identities.replace(configured)
             self.networks.resume()
+            self.filters.resume()
         except StoreError as error:
             raise StartError(str(error)) from error
 
@@ -319,7 +325,7 @@ class Daemon:
     def _take_news(self) -> None:
         self._uplinks.take_news()
         self.filters.write_down()
-        self.publishing.take_ended()
+        self.publishing.take_news()
 
     def _device_gone(self, port: Port) -> None:
         if not self.endpoints.gone(port) and not self._uplinks.gone(port):

@@ -2,14 +2,22 @@
 
 A wish is read as a table `[[filters]]` of a configuration is, so a mistake in it is told in the
 same words. A filter of a running switch names networks that there are.
+
+The chain is kept with every change, and the next daemon asks the same filters in the same order, by
+the same numbers. Where the configuration says something else about filters by then, its own are
+what it says; those that were added while the switch ran stay in front of the one that they were
+asked before.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 
 from vswitch.daemon.messages.filters import FilterBody, FilterRow
 from vswitch.daemon.runtime import Runtime
+from vswitch.daemon.store import Store, StoreError
+from vswitch.daemon.store.kept import KeptFilter, KeptFilters
 from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.switch import Switch
 from vswitch.network import mistakes, policies, schema
@@ -20,6 +28,9 @@ from vswitch.network.schema import FilterTable
 from vswitch.policy import Filter, network_text, ports_text, protocol_text
 
 log = logging.getLogger(__name__)
+
+_CHAIN = "chain"
+"""The name of the one thing on its shelf."""
 
 
 class FilterRuleError(ValueError):
@@ -40,28 +51,63 @@ class Filters:
         self._runtime = runtime
         self._inventory = inventory
         self._outside = [uplink.name for uplink in configuration.uplinks]
+        self._configured = configuration.filters
+        self._added: set[int] = set()
+        self._store: Store
+        """Known from `keep_in` on."""
+
+    def keep_in(self, store: Store) -> None:
+        """Keep in `store` what is changed from now on."""
+        self._store = store
+
+    def resume(self) -> None:
+        """Go on with the chain that was kept. Raises StoreError."""
+        kept = self._store.filters.all().get(_CHAIN)
+        if kept is None:
+            return
+        chain = resumed(kept, self._configured)
+        self._switch.changes.resume_filters(
+            [(each.number if each else None, rule) for each, rule in chain], self._runtime.now()
+        )
+        entries = self._switch.tables.filters
+        for entry, (before, _) in zip(entries, chain, strict=True):
+            if before is not None and before.is_added:
+                self._added.add(entry.number)
+        self._keep()
 
     def rows(self) -> list[FilterRow]:
         """Every filter, in the order in which they are asked."""
         return [_row(entry) for entry in self._switch.tables.filters]
 
     def add(self, wish: FilterBody) -> FilterRow:
-        """Ask one more. Live flows that it is about end. Raises FilterRuleError or NetworkError."""
+        """Ask one more. Live flows that it is about end.
+
+        Raises FilterRuleError, NetworkError or StoreError.
+        """
         rule, changes = self._read(wish), self._switch.changes
         try:
             entry = changes.add_filter(rule, self._runtime.now(), wish.before)
         except LookupError as error:
             raise NetworkError(str(error)) from None
+        self._added.add(entry.number)
+        try:
+            self._keep()
+        except StoreError:
+            self._added.discard(entry.number)
+            changes.remove_filter(entry.number, self._runtime.now())
+            raise
         self._runtime.rearm()
         log.info("filter %s added: %s", entry.number, rule)
         return _row(entry)
 
     def remove(self, number: int) -> None:
-        """Ask one no longer. Raises NetworkError."""
-        try:
-            entry = self._switch.changes.remove_filter(number, self._runtime.now())
-        except LookupError as error:
-            raise NetworkError(str(error)) from None
+        """Ask one no longer. Raises NetworkError or StoreError."""
+        entry = next((each for each in self._switch.tables.filters if each.number == number), None)
+        if entry is None:
+            raise NetworkError(f"filter {number} not found")
+        self._keep(without=number)
+        self._switch.changes.remove_filter(number, self._runtime.now())
+        self._added.discard(number)
         self._runtime.rearm()
         log.info("filter %s removed: %s", number, entry.filter)
 
@@ -71,6 +117,15 @@ class Filters:
         for each in filters.take_logged():
             what = each.ends if each.ends is not None else "not IPv4"
             log.info("filter %s: %s to %s: %s", each.number, each.arrives, each.leaves, what)
+
+    def _keep(self, without: int | None = None) -> None:
+        """Raises StoreError."""
+        chain = tuple(
+            KeptFilter(entry.number, entry.filter, entry.number in self._added)
+            for entry in self._switch.tables.filters
+            if entry.number != without
+        )
+        self._store.filters.put(_CHAIN, KeptFilters(self._configured, chain))
 
     def _read(self, wish: FilterBody) -> Filter:
         said = wish.model_dump(mode="json", exclude={"before"}, exclude_defaults=True)
@@ -83,6 +138,34 @@ class Filters:
         else:
             found = table
         raise FilterRuleError(mistakes.lines("filter", said, found)[0])
+
+
+def resumed(
+    kept: KeptFilters, configured: Sequence[Filter]
+) -> list[tuple[KeptFilter | None, Filter]]:
+    """The chain that becomes of a kept one, with what each of its filters was there."""
+    if kept.configured == tuple(configured):
+        return [(each, each.filter) for each in kept.chain]
+    return list(_merged(kept, configured))
+
+
+def _merged(
+    kept: KeptFilters, configured: Sequence[Filter]
+) -> Iterator[tuple[KeptFilter | None, Filter]]:
+    """What the configuration says by now, each behind those that were added in front of it."""
+    known = {each.filter: each for each in kept.chain if not each.is_added}
+    in_front: dict[Filter, list[KeptFilter]] = {}
+    waiting: list[KeptFilter] = []
+    for each in kept.chain:
+        if each.is_added:
+            waiting.append(each)
+        elif each.filter in configured:
+            in_front.setdefault(each.filter, []).extend(waiting)
+            waiting = []
+    for rule in configured:
+        yield from ((each, each.filter) for each in in_front.pop(rule, ()))
+        yield known.pop(rule, None), rule
+    yield from ((each, each.filter) for each in waiting)
 
 
 def _row(entry: Entry) -> FilterRow:

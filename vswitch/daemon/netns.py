@@ -24,9 +24,9 @@ import errno
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -188,6 +188,19 @@ def run(function: Callable[[], Result], namespace: Namespace | None) -> Result:
     return outcome.result()
 
 
+def inhabited(namespaces: Iterable[Namespace]) -> frozenset[Namespace]:
+    """Those of `namespaces` that a process lives in."""
+    homes: dict[tuple[int, int], Namespace] = {}
+    for each in namespaces:
+        with suppress(OSError):
+            homes[_identity(each.path)] = each
+    found = set()
+    for process in Path("/proc").glob("[0-9]*/ns/net") if homes else ():
+        with suppress(OSError):  # it has ended meanwhile
+            found.add(homes.get(_identity(process)))
+    return frozenset(each for each in found if each is not None)
+
+
 class NamespaceWatch:
     """Says which paths of namespaces went away. Its descriptor becomes readable when some did.
 
@@ -223,6 +236,12 @@ class NamespaceWatch:
     def close(self) -> None:
         """Stop watching."""
         self._inotify.close()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for all paths that open one namespace. Raises OSError."""
+    there = path.stat()
+    return there.st_dev, there.st_ino
 
 
 def _share_directory_of_names() -> None:

@@ -3,6 +3,9 @@
 A process is held by a pidfd (pidfd_open(2)): its number may be another process's one day, its
 descriptor never is. So nothing is signalled that was not meant, and the descriptor becomes readable
 when the process has ended.
+
+A descriptor does not outlive the daemon, so what is written down of a process is its `Birth`: no
+two processes have the same number and have begun in the same instant of the same boot.
 """
 
 from __future__ import annotations
@@ -12,8 +15,25 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
 _CLOSED = -1
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""random(4): another one after each start of the machine."""
+
+_START_TIME = 19
+"""The place of starttime among the fields of proc(5), /proc/PID/stat, behind the command's name."""
+
+
+class Birth(NamedTuple):
+    """Which process it is, for good."""
+
+    pid: int
+    started: int
+    """In clock ticks since the machine's start."""
+    boot: str
 
 
 class ProcessError(Exception):
@@ -30,6 +50,11 @@ class Process:
             self._descriptor = os.pidfd_open(pid)
         except OSError as error:
             raise ProcessError(f"process {pid}: {error.strerror}") from error
+        try:
+            self.birth = birth_of(pid)
+        except ProcessError:
+            os.close(self._descriptor)
+            raise
         self._ended = asyncio.Event()
 
     def watch(self, on_end: Callable[[], object]) -> None:
@@ -68,3 +93,30 @@ class Process:
             return
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._descriptor, number)
+
+
+def boot_id() -> str:
+    """Which start of the machine this is."""
+    return _BOOT_ID.read_text(encoding="ascii").strip()
+
+
+def birth_of(pid: int) -> Birth:
+    """Which process has that number. Raises ProcessError where none has."""
+    return Birth(pid, _started(pid), boot_id())
+
+
+def is_alive(birth: Birth) -> bool:
+    """Whether that process has not ended."""
+    try:
+        return birth_of(birth.pid) == birth
+    except ProcessError:
+        return False
+
+
+def _started(pid: int) -> int:
+    """Raises ProcessError. The name, which comes before, may have parentheses of its own."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ProcessError(f"process {pid}: {error.strerror}") from error
+    return int(text.rpartition(")")[2].split()[_START_TIME])

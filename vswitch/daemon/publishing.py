@@ -6,9 +6,10 @@ ports are whose; as sockets of the host's, which serve the host where it is on t
 dataplane, which lets clients in.
 `publish` makes all of these or none, in this order, so that nobody is let in by a port that
 somebody else has. What comes to its end by itself (its time is over, its one
-connection has ended) is gone from the dataplane already when `take_ended` hears of it.
+connection has ended) is gone from the dataplane already when `take_news` hears of it.
 
-What an endpoint publishes when it is attached is made by `attachment`, in the same order.
+What an endpoint publishes when it is attached is made by `attachment`, in the same order. All of it
+has a row in the state (`published`), by which the next daemon publishes the same.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.publications import PublicationRow
 from vswitch.daemon.networks import Networks
+from vswitch.daemon.published import Published
 from vswitch.daemon.runtime import Runtime
+from vswitch.daemon.store import StoreError
 from vswitch.daemon.uplinks import PortTakenError, Uplinks
+from vswitch.dataplane import publications as dataplane
 from vswitch.dataplane.switch import Switch
 from vswitch.network import publish, terms
 from vswitch.network.errors import NetworkError
@@ -53,6 +57,7 @@ class Publishing:
         listeners: HostListeners,
         linked: LinkedEndpoints,
         networks: Networks,
+        published: Published,
         events: Events,
     ) -> None:
         self._switch = switch
@@ -62,6 +67,7 @@ class Publishing:
         self._listeners = listeners
         self._linked = linked
         self._networks = networks
+        self._published = published
         self._events = events
 
     def publish(
@@ -69,7 +75,7 @@ class Publishing:
     ) -> tuple[PublicationRow, ...]:
         """Publish further ports of an endpoint, all or none.
 
-        Raises NetworkError, or PortTakenError where a program of the host has one.
+        Raises NetworkError, PortTakenError where a program of the host has one, or StoreError.
         """
         before = self._attached(name)
         made = self._inventory.publish(name, requests)
@@ -82,9 +88,18 @@ class Publishing:
             self._uplinks.follow(before)
             raise
         number, now = self._number(before), self._runtime.now()
-        for each in made:
-            published = assembly.publication(each, endpoint, number)
+        there = [(each, assembly.publication(each, endpoint, number)) for each in made]
+        for _, published in there:
             self._switch.changes.publish(published, now)
+        try:
+            self._published.keep(name, there, now, is_added=True)
+        except StoreError:
+            self._conceal(endpoint, made)
+            self._inventory.unpublish(name, made)
+            self._uplinks.follow(before)
+            self._listeners.follow(before)
+            raise
+        for each in made:
             log.info("endpoint %s publishes %s", name, _words(each))
             tell(self._events, Event.CREATE, each, endpoint)
         self._linked.follow(name)
@@ -92,27 +107,50 @@ class Publishing:
         return tuple(self._row(endpoint, each) for each in made)
 
     def withdraw(self, name: str, spec: str) -> None:
-        """Publish what `spec` names (`publish.published`) no longer. Raises NetworkError."""
+        """Publish what `spec` names (`publish.published`) no longer.
+
+        Raises NetworkError or StoreError.
+        """
         endpoint = self._attached(name)
         gone = publish.published(endpoint, spec)
-        number, now = self._number(endpoint), self._runtime.now()
-        for each in gone:
-            self._switch.changes.unpublish(assembly.publication(each, endpoint, number), now)
+        self._published.drop(name, gone)
+        self._conceal(endpoint, gone)
         self._forget(endpoint, gone, "withdrawn")
         self._runtime.rearm()
 
-    def take_ended(self) -> None:
-        """Forget what the dataplane publishes no longer."""
-        ended = self._switch.take_ended_publications()
-        for endpoint in self._inventory.endpoints if ended else ():
-            number = self._number(endpoint)
-            gone = [
-                each
-                for each in endpoint.publications
-                if assembly.publication(each, endpoint, number) in ended
-            ]
-            if gone:
+    def resume(self, endpoint: Endpoint, number: int) -> None:
+        """Let what an endpoint publishes, as of now, be as far as it was when it was kept."""
+        now = self._runtime.now()
+        for each in endpoint.publications:
+            there = assembly.publication(each, endpoint, number)
+            self._published.resume(endpoint.name, each, there, now)
+
+    def keep(self, endpoint: Endpoint) -> None:
+        """Write down what an endpoint publishes that has come. Raises StoreError."""
+        number = self._number(endpoint)
+        self._published.settle(endpoint.name, endpoint.publications)
+        fresh = [
+            (each, assembly.publication(each, endpoint, number))
+            for each in endpoint.publications
+            if not self._published.is_kept(endpoint.name, each)
+        ]
+        self._published.keep(endpoint.name, fresh, self._runtime.now(), is_added=False)
+
+    def take_news(self) -> None:
+        """Forget what the dataplane publishes no longer, and note what is used up."""
+        try:
+            for endpoint, used_up in self._among(self._switch.take_served_publications()):
+                self._published.note_used_up(endpoint.name, used_up)
+            for endpoint, gone in self._among(self._switch.take_ended_publications()):
                 self._forget(endpoint, gone, "it has come to its end")
+                self._published.drop(endpoint.name, gone)
+        except StoreError as error:
+            log.error("%s: what is published may come back with the next start", error)
+
+    def end_served(self) -> None:
+        """Publish no longer what was for one connection which has not outlived the last daemon."""
+        self._switch.changes.end_served_publications(self._runtime.now())
+        self.take_news()
 
     def rows(self) -> tuple[PublicationRow, ...]:
         """All that is published, for people."""
@@ -121,6 +159,25 @@ class Publishing:
             for endpoint in self._inventory.endpoints
             for each in endpoint.publications
         )
+
+    def _among(
+        self, there: Sequence[dataplane.Publication]
+    ) -> Iterator[tuple[Endpoint, list[Publication]]]:
+        """Whose these are, and what they are to an endpoint."""
+        for endpoint in self._inventory.endpoints if there else ():
+            number = self._number(endpoint)
+            found = [
+                each
+                for each in endpoint.publications
+                if assembly.publication(each, endpoint, number) in there
+            ]
+            if found:
+                yield endpoint, found
+
+    def _conceal(self, endpoint: Endpoint, gone: Sequence[Publication]) -> None:
+        number, now = self._number(endpoint), self._runtime.now()
+        for each in gone:
+            self._switch.changes.unpublish(assembly.publication(each, endpoint, number), now)
 
     def _number(self, endpoint: Endpoint) -> int:
         return self._networks.number(self._inventory.network(endpoint.network))

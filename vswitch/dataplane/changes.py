@@ -96,6 +96,15 @@ class Changes:
             self.unpublish(publication, now)
             self.ended_publications.append(publication)
 
+    def end_served_publications(self, now: Nanoseconds) -> None:
+        """Stop what was for one connection that has been, and is not there any more."""
+        table = self._tables.publications
+        going_on = {each.publication for each in self._tables.connections}
+        for publication in [each for each in table if table.has_served(each)]:
+            if publication not in going_on:
+                self.unpublish(publication, now)
+                self.ended_publications.append(publication)
+
     def map_statically(self, internal: Internal, external: External, now: Nanoseconds) -> None:
         """Let an inside port have an external one for good; whoever has either by itself loses it.
 
@@ -150,6 +159,12 @@ class Changes:
     def set_filters(self, rules: Iterable[Filter], now: Nanoseconds) -> None:
         """Let these be the user's filters, in this order; those that stay keep what they count."""
         self._tables.filters.replace(rules)
+        self._revalidate(now)
+
+    def resume_filters(self, rules: Iterable[tuple[int | None, Filter]], now: Nanoseconds) -> None:
+        """Let the user's filters be those of another switch, by their numbers there; new ones have
+        none yet."""
+        self._tables.filters.resume(rules)
         self._revalidate(now)
 
     def add_filter(self, rule: Filter, now: Nanoseconds, before: int | None = None) -> Entry:

@@ -175,6 +175,13 @@ class FilterChain:
             entries.append(same)
         self._set(tuple(entries))
 
+    def resume(self, rules: Iterable[tuple[int | None, Filter]]) -> None:
+        """Ask these rules from now on, by the numbers that they had in another chain. One without
+        gets a number that none of them has had."""
+        numbered = list(rules)
+        self._last = max([self._last, *(number for number, _ in numbered if number is not None)])
+        self._set(tuple(self._numbered(number, rule) for number, rule in numbered))
+
     def is_asked_within(self, network: str) -> bool:
         """Whether a rule is about what is bridged within the network of this name."""
         return network in self._within
@@ -219,6 +226,11 @@ class FilterChain:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
+
+    def _numbered(self, number: int | None, rule: Filter) -> Entry:
+        if number is None:
+            self._last = number = self._last + 1
+        return Entry(number, rule)
 
     def _set(self, entries: tuple[Entry, ...]) -> None:
         self.entries = entries

@@ -66,6 +66,8 @@ class PublicationTable:
         self._openings: dict[Publication, _Opening] = {}
         """Of those that are not open to all for good."""
         self._timers: Timers[Publication] = Timers()
+        self.served: list[Publication] = []
+        """Those for one connection that it has come for, and that nobody has taken note of."""
 
     def add(self, publication: Publication, now: Nanoseconds) -> None:
         """Publish: from `now` on its time runs."""
@@ -79,6 +81,17 @@ class PublicationTable:
             self._openings[publication] = _Opening(closes_at, Rate(terms.per_second))
             if closes_at is not None:
                 self._timers.schedule(publication, closes_at)
+
+    def resume(
+        self, publication: Publication, closes_at: Nanoseconds | None, *, has_let_in: bool
+    ) -> None:
+        """Let one that was added just now be as far as it was in another table."""
+        opening = self._openings.get(publication)
+        if opening is None:
+            return
+        opening.closes_at, opening.has_let_in = closes_at, has_let_in
+        if closes_at is not None:
+            self._timers.schedule(publication, closes_at)
 
     def remove(self, publication: Publication) -> None:
         """Publish no longer. Raises ValueError where it is not published."""
@@ -143,6 +156,8 @@ class PublicationTable:
         """A connection has begun by it."""
         opening = self._openings.get(publication)
         if opening is not None:
+            if publication.terms.is_for_one and not opening.has_let_in:
+                self.served.append(publication)
             opening.has_let_in = True
             opening.rate.take(now)
 

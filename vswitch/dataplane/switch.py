@@ -206,9 +206,10 @@ class Switch:
     @property
     def has_news(self) -> bool:
         """Whether something waits to be taken note of: what DHCP clients have learnt, what filters
-        have to say, what is published no longer."""
+        have to say, what is published no longer, or is used up."""
         tables = self.tables
-        return bool(tables.news or self.changes.ended_publications or tables.filters.has_logged)
+        publications = self.changes.ended_publications or tables.publications.served
+        return bool(tables.news or publications or tables.filters.has_logged)
 
     def take_news(self) -> list[tuple[int, News]]:
         """What the DHCP clients have learnt since the last call, by number of the network."""
@@ -219,6 +220,12 @@ class Switch:
         """What has come to its end by itself since the last call: it is published no longer."""
         ended, self.changes.ended_publications = self.changes.ended_publications, []
         return ended
+
+    def take_served_publications(self) -> list[Publication]:
+        """What was for one connection that has come since the last call."""
+        table = self.tables.publications
+        served, table.served = table.served, []
+        return served
 
     # Frames
 

@@ -25,6 +25,7 @@ from typing import Generic, TypeVar
 from vswitch.daemon.store import carried
 from vswitch.daemon.store.carried import Carried
 from vswitch.daemon.store.database import StoreError, open_database
+from vswitch.daemon.store.kept import KeptFilters, KeptPublication
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
 from vswitch.network.ids import Identity
 from vswitch.network.model import Endpoint, Network
@@ -57,6 +58,10 @@ class Store:
         """Of the configuration's networks."""
         self.macs = Shelf(self, "mac", MacAddress)
         """What else was given a MAC address of the switch's choice."""
+        self.publications = Shelf(self, "publication", KeptPublication)
+        """What every endpoint publishes, by its name and what is published."""
+        self.filters = Shelf(self, "filters", KeptFilters)
+        """The chain, under one name."""
 
     @contextmanager
     def change(self) -> Iterator[None]:

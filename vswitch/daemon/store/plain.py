@@ -2,10 +2,10 @@
 
 Theory of operation. What is kept are the frozen dataclasses and NamedTuples that the other rooms
 speak of. `plain` makes dictionaries of them, field by field, and texts of what has a text form: an
-address is "172.18.0.2", an enumeration's member is its value. `valued` reads them back by the types
-that their fields are annotated with. A field that was not written has its default, so that a class
-may gain fields without a migration; one that is not known any more is a mistake, as a value must
-never come back poorer than it was.
+address is "172.18.0.2", an enumeration's member is its value, a range is its two ends. `valued`
+reads them back by the types that their fields are annotated with. A field that was not written has
+its default, so that a class may gain fields without a migration; one that is not known any more is
+a mistake, as a value must never come back poorer than it was.
 
 A value is checked as far as its types check it. Nothing is known here about files.
 """
@@ -44,6 +44,8 @@ def plain(value: object) -> Plain:
             return str(value)
         case None | bool() | int() | float() | str():
             return value
+        case range(start=start, stop=stop, step=1):
+            return [start, stop]
         case tuple() if not hasattr(value, "_fields"):
             return [plain(each) for each in value]
         case _ if is_dataclass(value) or isinstance(value, tuple):
@@ -69,6 +71,9 @@ def _valued(kind: Any, said: Any) -> Any:
         return None if said is None else _valued(_only_other_than_none(kind), said)
     if origin is tuple:
         return _tuple(get_args(kind), _checked(said, list))
+    if kind is range:
+        start, stop = _checked(said, list)
+        return range(_checked(start, int), _checked(stop, int))
     if kind in _WITH_TEXT_FORM:
         return kind.parse(_checked(said, str))
     if issubclass(kind, Enum):

@@ -1,0 +1,45 @@
+"""What is kept of things that change while the switch runs, beside the things themselves.
+
+Each of these says what became of a wish: of an endpoint's, of a filter's, of a publication's. What
+the configuration says is kept with it, as the next daemon may find another one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vswitch.network.model import Publication
+from vswitch.policy import Filter
+from vswitch.units import Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFilter:
+    """A filter at its place in the chain."""
+
+    number: int
+    filter: Filter
+    is_added: bool
+    """While the switch ran; the others are the configuration's."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFilters:
+    """The whole chain, and what the configuration said when it came to be."""
+
+    configured: tuple[Filter, ...]
+    chain: tuple[KeptFilter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPublication:
+    """Something that the endpoint of that name publishes."""
+
+    endpoint: str
+    publication: Publication
+    is_added: bool
+    """While the switch ran; the others the endpoint has come with."""
+    closes_at: Nanoseconds | None
+    """When its time is over: counted from 1970, UTC, as it runs on while no switch does."""
+    is_used_up: bool
+    """Whether it was for one connection, and that has come."""
