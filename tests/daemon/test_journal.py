@@ -13,17 +13,14 @@ from pathlib import Path
 import pytest
 
 from vswitch.daemon.guard import clsact
-from vswitch.daemon.journal import (
-    AlreadyRunning,
-    Journal,
+from vswitch.daemon.journal import AlreadyRunning, Journal, Swept, Written
+from vswitch.daemon.made import (
     MadeDirectory,
     MadeFile,
     MadeFilter,
     MadeNamespace,
     MadeQdisc,
-    Swept,
     Undone,
-    Written,
 )
 
 KILLED_WITH_A_FILE_WRITTEN = """

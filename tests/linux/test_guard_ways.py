@@ -23,7 +23,8 @@ from vswitch.daemon.guard.address import host_link
 from vswitch.daemon.guard.clsact import QdiscExists
 from vswitch.daemon.guard.holds import Holds
 from vswitch.daemon.guard.ways import Guard, Guarded, Way, choose
-from vswitch.daemon.journal import Journal, MadeFilter, MadeQdisc, Swept, Undone
+from vswitch.daemon.journal import Journal, Swept
+from vswitch.daemon.made import MadeFilter, MadeQdisc, Undone
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.wire.values import IpAddress
 

@@ -14,8 +14,9 @@ from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import ARP, Ether
 
 from vswitch.daemon import links, netns
-from vswitch.daemon.journal import Journal, MadeLink, Swept, Undone
+from vswitch.daemon.journal import Journal, Swept
 from vswitch.daemon.links import EndpointLink, LinkError
+from vswitch.daemon.made import MadeLink, Undone
 from vswitch.daemon.netns import Namespace
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
 

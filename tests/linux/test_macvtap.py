@@ -19,8 +19,9 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from tests.linux.through import WAYS, through
 from vswitch.daemon import links, netns
-from vswitch.daemon.journal import Journal, MadeLink, Swept, Undone
+from vswitch.daemon.journal import Journal, Swept
 from vswitch.daemon.links import LinkError
+from vswitch.daemon.made import MadeLink, Undone
 from vswitch.daemon.netns import Namespace
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import DeviceGone, OpenError, Sent

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vswitch.daemon import netns, unsharing
-from vswitch.daemon.journal import Journal, MadeNamespace, Swept, Undone
+from vswitch.daemon.journal import Journal, Swept
+from vswitch.daemon.made import MadeNamespace, Undone
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
 
 if TYPE_CHECKING:

@@ -324,11 +324,12 @@ def test_plain_tap_hands_out_a_zero_header_after_a_frame_was_changed(
 def test_persistent_tap_waits_for_its_next_owner_in_its_namespace(
     namespaces: Namespaces, inside: str
 ) -> None:
-    device = TapDevice.open(persistent=True)
+    device = TapDevice.open()
     try:
+        device.set_persistent(True)
         move_in(namespaces, device, inside)
         device.close()
-        again = namespaces.call(inside, lambda: TapDevice.open("eth0", persistent=True))
+        again = namespaces.call(inside, lambda: TapDevice.take_over("eth0"))
         again.set_persistent(False)
         namespaces.call(inside, send_probe_from_inside)
         assert frames_until(again, has_type(PROBE))[24:] == b"out"
@@ -337,6 +338,14 @@ def test_persistent_tap_waits_for_its_next_owner_in_its_namespace(
         assert "eth0" not in namespaces.run(inside, "ip", "link").stdout
     finally:
         device.close()
+
+
+def test_tap_that_is_gone_is_not_taken_over_and_none_is_made(
+    namespaces: Namespaces, inside: str
+) -> None:
+    with pytest.raises(OpenError, match="TAP eth0: there is none"):
+        namespaces.call(inside, lambda: TapDevice.take_over("eth0"))
+    assert "eth0" not in namespaces.run(inside, "ip", "link").stdout
 
 
 def test_closing_a_tap_removes_its_interface(

@@ -31,9 +31,10 @@ from vswitch import assembly
 from vswitch.daemon import links, netns
 from vswitch.daemon.announcing import Announcement
 from vswitch.daemon.hostlistener import HostListeners
-from vswitch.daemon.journal import Journal, MadeLink, MadeNamespace
+from vswitch.daemon.journal import Journal
 from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.links import EndpointLink
+from vswitch.daemon.made import MadeLink, MadeNamespace
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.daemon.processes import Process
 from vswitch.daemon.resolver import Resolver, install_resolv_conf, remove_resolv_conf

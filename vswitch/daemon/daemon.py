@@ -26,10 +26,11 @@ from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
-from vswitch.daemon.journal import Journal, Undone
+from vswitch.daemon.journal import Journal
 from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.logs import Logs
+from vswitch.daemon.made import Undone
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port

@@ -1,10 +1,12 @@
 """What this switch has made in the system, written down before it is made.
 
-Theory of operation. Namespaces, links, filters and files outlive the process that makes them, so a
-switch that is killed leaves them behind. Each is therefore recorded first and made second: what
-the journal does not know was never made. An orderly end and the start after a kill -9 do the same
-thing, `sweep`: remove all that is recorded, the latest first, because later things stand on
-earlier ones.
+Theory of operation. Namespaces, links, filters and files outlive the process that makes them. Each
+is therefore recorded first and made second: what the journal does not know was never made. A thing
+is recorded as of the endpoint that it is for, or of nobody, as what the switch itself needs. An
+endpoint that outlives the daemon keeps its things, and the next daemon finds by the journal that
+they are ours, and whether they are `whole`: a kill in the middle of making them leaves a part. All
+else goes by `sweep`, at an orderly end and at the start after a kill -9 alike, the latest first,
+because later things stand on earlier ones.
 
 The journal is a file of JSON lines under /run/vswitch/NAME, appended to with one write per line
 and never fsynced: it has to survive the process, not the machine, whose restart takes away
@@ -15,127 +17,45 @@ The same directory holds the lock that makes a switch of a name run only once, a
 of the one that runs. The lock is flock(2) on a file, so it ends with the process however that
 ends.
 
-Only what the switch made is removed. A file that somebody else altered since is theirs, and a
-directory goes only when nothing is left in it. TAPs that are not persistent and everything inside
-a removed namespace go by themselves and are not recorded.
+TAPs that are not persistent and everything inside a removed namespace go by themselves and are not
+recorded. Read on: `made` for what may be, and how it goes.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any
 
 from vswitch.daemon import links, netns
 from vswitch.daemon.guard import clsact
 from vswitch.daemon.links import Link, LinkError
+from vswitch.daemon.made import (
+    KINDS,
+    Made,
+    MadeDirectory,
+    MadeFile,
+    MadeFilter,
+    MadeLink,
+    MadeNamespace,
+    MadeQdisc,
+    Undone,
+    is_present,
+    remove,
+)
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.daemon.rundir import RUN
 from vswitch.wire.values import MacAddress
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class MadeNamespace:
-    """A named namespace."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return f"namespace {self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class MadeLink:
-    """A link in the namespace that the daemon itself runs in."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return f"link {self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class MadeDirectory:
-    """A directory that was not there before."""
-
-    path: str
-
-    def __str__(self) -> str:
-        return f"directory {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class MadeFile:
-    """A file that was not there before, with what was written into it."""
-
-    path: str
-    sha256: str
-
-    def __str__(self) -> str:
-        return f"file {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class MadeQdisc:
-    """A clsact qdisc that was not there before, by the interface's index and its name then."""
-
-    index: int
-    interface: str
-
-    def __str__(self) -> str:
-        return f"clsact qdisc of {self.interface}"
-
-
-@dataclass(frozen=True, slots=True)
-class MadeFilter:
-    """The guard's filter at an interface's ingress, by its index and its name then."""
-
-    index: int
-    interface: str
-
-    def __str__(self) -> str:
-        return f"ingress filter of {self.interface}"
-
-
-Made: TypeAlias = MadeNamespace | MadeLink | MadeDirectory | MadeFile | MadeQdisc | MadeFilter
-
-KINDS: dict[str, type[Made]] = {
-    "namespace": MadeNamespace,
-    "link": MadeLink,
-    "directory": MadeDirectory,
-    "file": MadeFile,
-    "qdisc": MadeQdisc,
-    "filter": MadeFilter,
-}
-"""How each kind of thing is called in the file."""
-
-
-class Undone(Enum):
-    """How undoing one thing ended."""
-
-    REMOVED = "removed"
-    ABSENT = "was gone already"
-    KEPT = "kept: somebody else changed it, or uses it"
-    FAILED = "could not be removed"
-    """It stays in the journal, for the next sweep."""
-
-
-_BY_CLSACT = {
-    clsact.Removed.REMOVED: Undone.REMOVED,
-    clsact.Removed.ABSENT: Undone.ABSENT,
-    clsact.Removed.KEPT: Undone.KEPT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +86,12 @@ class Written(Enum):
 class Journal:
     """The lock of one switch, and the things that it made and has not removed yet."""
 
-    def __init__(self, directory: Path, lock: int, made: list[Made]) -> None:
+    def __init__(self, directory: Path, lock: int, left: _Records) -> None:
         self.directory = directory
         """Of this switch alone, for as long as the journal is open: the control socket's place."""
         self._lock = lock
-        self._made: dict[Made, None] = dict.fromkeys(made)
+        self._made = left.made
+        self._whole = left.whole
         self._file = self._begin_file_with_what_is_left()
 
     @classmethod
@@ -195,29 +116,46 @@ class Journal:
         """What is recorded, in the order in which it was made."""
         return tuple(self._made)
 
+    def has(self, thing: Made) -> bool:
+        """Whether `thing` is recorded: made by this daemon, or left by an earlier one."""
+        return thing in self._made
+
+    def is_whole(self, endpoint: str) -> bool:
+        """Whether all that is recorded as of an endpoint was finished."""
+        return endpoint in self._whole
+
+    def finish(self, endpoint: str) -> None:
+        """Note that nothing is missing of an endpoint."""
+        if endpoint not in self._whole:
+            self._whole[endpoint] = None
+            self._write(_whole(endpoint))
+
     @contextmanager
-    def making(self, thing: Made) -> Iterator[None]:
-        """Around the step that makes `thing`. Where the step raises, nothing was made.
+    def making(self, thing: Made, of: str = "") -> Iterator[None]:
+        """Around the step that makes `thing`, for an endpoint where `of` names one. Where the step
+        raises, nothing was made.
 
         That is what tells ours from a thing of the same name that was there before, which is why
         the step must refuse to take over what it finds.
         """
-        self._append("made", thing)
-        self._made[thing] = None
+        self._append("made", thing, of)
+        self._made[thing] = of
         try:
             yield
         except Exception:
             self.forget(thing)
             raise
 
-    def make_namespace(self, name: str) -> Namespace:
+    def make_namespace(self, name: str, of: str = "") -> Namespace:
         """Make a named namespace. Raises NamespaceError, as where the name is taken."""
-        with self.making(MadeNamespace(name)):
+        with self.making(MadeNamespace(name), of):
             return netns.create(name)
 
-    def make_veth(self, name: str, namespace: Namespace, peer: str, *, mtu: int) -> Link:
+    def make_veth(
+        self, name: str, namespace: Namespace, peer: str, *, mtu: int, of: str = ""
+    ) -> Link:
         """`links.make_veth` with the switch's end in the daemon's namespace. Raises LinkError."""
-        with self.making(MadeLink(name)):
+        with self.making(MadeLink(name), of):
             return links.make_veth(name, namespace, peer, mtu=mtu)
 
     def make_macvtap(self, name: str, parent: str, mac: MacAddress) -> Link:
@@ -226,8 +164,11 @@ class Journal:
             return links.make_macvtap(name, parent, mac)
 
     def make_vm_tap(self, name: str, owner: int | None, *, mtu: int) -> Link:
-        """`links.make_vm_tap` in the daemon's namespace. Raises OpenError or LinkError."""
-        with self.making(MadeLink(name)):
+        """`links.make_vm_tap` in the daemon's namespace, for the endpoint of that name.
+
+        Raises OpenError or LinkError.
+        """
+        with self.making(MadeLink(name), name):
             return links.make_vm_tap(name, owner, mtu=mtu)
 
     def make_qdisc(self, index: int, interface: str) -> MadeQdisc:
@@ -249,12 +190,19 @@ class Journal:
             clsact.make_filter(index, program)
         return thing
 
-    def write_file(self, path: Path, text: str) -> Written:
+    def write_file(self, path: Path, text: str, of: str = "") -> Written:
         """Write a file that was not there, with the directories that it needs.
 
-        One that is there belongs to somebody else and stays as it is. Raises OSError.
+        One that is there belongs to somebody else and stays as it is, unless it is recorded and
+        nobody has changed it. Raises OSError.
         """
         content = text.encode()
+        wanted = MadeFile(str(path), hashlib.sha256(content).hexdigest())
+        if wanted in self._made and is_present(wanted):
+            return Written.WRITTEN
+        for thing in [each for each in self._made if isinstance(each, MadeFile)]:
+            if thing.path == wanted.path:
+                self.undo(thing)
         for parent in reversed(path.parents):
             if not parent.exists():
                 with self.making(MadeDirectory(str(parent))):
@@ -262,7 +210,7 @@ class Journal:
         if path.exists():
             self._remove_empty_parents(path)
             return Written.KEPT
-        with self.making(MadeFile(str(path), hashlib.sha256(content).hexdigest())):
+        with self.making(wanted, of):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:
                 os.write(descriptor, content)
@@ -285,7 +233,7 @@ class Journal:
     def undo(self, thing: Made) -> Undone:
         """Remove `thing` and forget it, unless removing it failed."""
         try:
-            ending = _remove(thing)
+            ending = remove(thing)
         except (NamespaceError, LinkError, OSError) as error:
             log.warning("%s could not be removed: %s", thing, error)
             return Undone.FAILED
@@ -295,12 +243,21 @@ class Journal:
     def forget(self, thing: Made) -> None:
         """Note that `thing` is gone, or was never made."""
         if thing in self._made:
-            del self._made[thing]
-            self._append("gone", thing)
+            of = self._made.pop(thing)
+            self._append("gone", thing, of)
+            self._whole.pop(of, None)
 
-    def sweep(self) -> tuple[Swept, ...]:
-        """Remove all that is recorded, the latest first, whatever one thing's removal answers."""
-        return tuple(Swept(thing, self.undo(thing)) for thing in reversed(self.made))
+    def sweep(self, spare: Collection[str] = ()) -> tuple[Swept, ...]:
+        """Remove all that is recorded, the latest first, whatever one thing's removal answers.
+
+        What the endpoints have that are to be spared stays, and directories that this needs.
+        """
+        stale = [thing for thing, of in self._made.items() if of not in spare]
+        return tuple(
+            Swept(thing, self.undo(thing))
+            for thing in reversed(stale)
+            if not (spare and isinstance(thing, MadeDirectory) and any(Path(thing.path).iterdir()))
+        )
 
     def close(self) -> None:
         """Give the lock back. What is still recorded stays recorded for the next to sweep."""
@@ -315,18 +272,23 @@ class Journal:
     def _begin_file_with_what_is_left(self) -> int:
         """Start from whole lines, so that nothing is ever appended to a line that was cut short."""
         fresh = self.directory / "journal.new"
-        fresh.write_bytes(b"".join(_line("made", thing) for thing in self._made))
+        records = [_record("made", thing, of) for thing, of in self._made.items()]
+        records += [_whole(endpoint) for endpoint in self._whole]
+        fresh.write_bytes(b"".join(map(_line, records)))
         fresh.replace(self.directory / "journal")
         return os.open(self.directory / "journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
-    def _append(self, event: str, thing: Made) -> None:
-        os.write(self._file, _line(event, thing))
+    def _append(self, event: str, thing: Made, of: str) -> None:
+        self._write(_record(event, thing, of))
+
+    def _write(self, record: dict[str, object]) -> None:
+        os.write(self._file, _line(record))
 
     def _remove_empty_parents(self, path: Path) -> None:
         """The recorded ones, from the deepest. One that others still use stays recorded."""
         for parent in path.parents:
             thing = MadeDirectory(str(parent))
-            if thing not in self._made or _remove(thing) is Undone.KEPT:
+            if thing not in self._made or remove(thing) is Undone.KEPT:
                 return
             self.forget(thing)
 
@@ -364,79 +326,47 @@ def _is_found_at(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _read(path: Path) -> list[Made]:
+def _read(path: Path) -> _Records:
     """What the file says was made and is not gone. Lines that are no record are passed over."""
-    made: dict[Made, None] = {}
+    records = _Records()
     with suppress(FileNotFoundError):
         for line in path.read_bytes().splitlines():
             try:
-                record = json.loads(line)
-                event = record.pop("event")
-                thing = KINDS[record.pop("kind")](**record)
+                records.read(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 log.warning("%s: passed over a line that is no record: %r", path, line[:80])
-                continue
-            if event == "made":
-                made[thing] = None
-            else:
-                made.pop(thing, None)
-    return list(made)
+    return records
 
 
-def _line(event: str, thing: Made) -> bytes:
+@dataclass(slots=True)
+class _Records:
+    """What is recorded: things, each with the endpoint that it is of, and who is whole."""
+
+    made: dict[Made, str] = field(default_factory=dict)
+    whole: dict[str, None] = field(default_factory=dict)
+
+    def read(self, record: dict[str, Any]) -> None:
+        """Follow one line. Raises ValueError, KeyError, TypeError or AttributeError."""
+        event, of = record.pop("event"), record.pop("of", "")
+        if event == "whole":
+            self.whole[of] = None
+            return
+        thing = KINDS[record.pop("kind")](**record)
+        if event == "made":
+            self.made[thing] = of
+        else:
+            self.made.pop(thing, None)
+            self.whole.pop(of, None)
+
+
+def _record(event: str, thing: Made, of: str) -> dict[str, object]:
     kind = next(kind for kind, made in KINDS.items() if isinstance(thing, made))
-    return json.dumps({"event": event, "kind": kind, **asdict(thing)}).encode() + b"\n"
+    return {"event": event, "of": of, "kind": kind, **asdict(thing)}
 
 
-def _remove(thing: Made) -> Undone:
-    """Raises NamespaceError, LinkError or OSError where the kernel refuses."""
-    match thing:
-        case MadeNamespace(name):
-            return _remove_namespace(name)
-        case MadeLink(name):
-            return _remove_link(name)
-        case MadeDirectory(path):
-            return _remove_directory(Path(path))
-        case MadeFile(path, sha256):
-            return _remove_file(Path(path), sha256)
-        case MadeQdisc(index):
-            return _BY_CLSACT[clsact.remove_qdisc(index)]
-        case MadeFilter(index):
-            return _BY_CLSACT[clsact.remove_filter(index)]
+def _whole(endpoint: str) -> dict[str, object]:
+    return {"event": "whole", "of": endpoint}
 
 
-def _remove_namespace(name: str) -> Undone:
-    present = Namespace.named(name).path.exists()
-    netns.remove(name)
-    return Undone.REMOVED if present else Undone.ABSENT
-
-
-def _remove_link(name: str) -> Undone:
-    if links.find(name) is None:
-        return Undone.ABSENT
-    links.delete(name)
-    return Undone.REMOVED
-
-
-def _remove_directory(path: Path) -> Undone:
-    try:
-        path.rmdir()
-    except FileNotFoundError:
-        return Undone.ABSENT
-    except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.ENOTDIR):
-            return Undone.KEPT
-        raise
-    return Undone.REMOVED
-
-
-def _remove_file(path: Path, sha256: str) -> Undone:
-    """An empty file is one whose writing was cut short."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return Undone.ABSENT
-    if content and hashlib.sha256(content).hexdigest() != sha256:
-        return Undone.KEPT
-    path.unlink()
-    return Undone.REMOVED
+def _line(record: dict[str, object]) -> bytes:
+    return json.dumps(record).encode() + b"\n"

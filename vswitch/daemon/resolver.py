@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from vswitch.daemon import netns
-from vswitch.daemon.journal import Journal, Undone, Written
+from vswitch.daemon.journal import Journal, Written
+from vswitch.daemon.made import Undone
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.wire.values import IpAddress
 
@@ -193,13 +194,13 @@ def render_resolv_conf(host: str) -> str:
 
 
 def install_resolv_conf(
-    name: str, text: str, journal: Journal, directory: Path = ETC_NETNS
+    name: str, text: str, journal: Journal, directory: Path = ETC_NETNS, *, of: str = ""
 ) -> Written:
-    """Let `ip netns exec NAME` see `text` as its resolv.conf. Raises OSError.
+    """Let `ip netns exec NAME` see `text` as its resolv.conf, for endpoint `of`. Raises OSError.
 
     Written.KEPT: somebody's own file is there and stays.
     """
-    return journal.write_file(directory / name / "resolv.conf", text)
+    return journal.write_file(directory / name / "resolv.conf", text, of)
 
 
 def remove_resolv_conf(name: str, journal: Journal, directory: Path = ETC_NETNS) -> Undone:

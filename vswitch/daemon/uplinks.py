@@ -35,8 +35,9 @@ from vswitch.daemon.guard.address import AddressWatch, HostLink
 from vswitch.daemon.guard.holds import HoldError, Holds, TooManyHolds
 from vswitch.daemon.guard.ports import HostPorts, NoFreePorts
 from vswitch.daemon.guard.ways import Guard, Guarded, GuardError
-from vswitch.daemon.journal import Journal, MadeLink
+from vswitch.daemon.journal import Journal
 from vswitch.daemon.links import LinkError
+from vswitch.daemon.made import MadeLink
 from vswitch.daemon.messages import NO_ADDRESS, UplinkRow
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.runtime import Runtime

@@ -5,8 +5,11 @@ here arrives on the interface: reading, writing and offloads are `tun`'s. A plai
 IFF_VNET_HDR, takes no offloads.
 
 The descriptor outlives moves: the interface may be renamed, and moved into another network
-namespace, and goes on carrying frames without keeping that namespace alive. When the namespace or
-the interface is deleted, the descriptor polls POLLERR and everything answers EBADFD.
+namespace, and goes on carrying frames. It keeps alive the namespace that it was opened in, and no
+other. When the namespace or the interface is deleted, the descriptor polls POLLERR and everything
+answers EBADFD.
+
+A persistent interface outlives its descriptor, without a carrier, and is taken over by its name.
 
 What Linux does on this descriptor otherwise: an interface that is down makes write(2) fail with
 EIO while reading merely finds nothing; there is no MTU on this side, so TOO_BIG is never answered;
@@ -20,6 +23,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 
 from vswitch.devices import tun
 from vswitch.devices.base import OpenError
@@ -39,14 +43,11 @@ class TapDevice(TunDescriptor):
     kind = "tap"
 
     @classmethod
-    def open(
-        cls, name: str = "vs%d", *, vnet_header: bool = True, persistent: bool = False
-    ) -> TapDevice:
+    def open(cls, name: str = "vs%d", *, vnet_header: bool = True) -> TapDevice:
         """Make the interface `name` in the calling thread's namespace, or attach to it.
 
         The kernel puts the lowest free number for `%d`. A name that exists is attached to where it
-        is a TAP that nobody serves, which is how a persistent one is taken over; the descriptor
-        then keeps its namespace alive. Raises OpenError.
+        is a TAP that nobody serves. Raises OpenError.
         """
         if not 0 < len(name.encode()) <= _LONGEST_NAME:
             raise OpenError(f'TAP "{name}": a name has 1 to {_LONGEST_NAME} bytes')
@@ -58,16 +59,35 @@ class TapDevice(TunDescriptor):
             interface = tun.attach(fd, name, vnet_header=vnet_header)
             offloads = tun.ask_for_offloads(fd, interface) if vnet_header else Offloads.NONE
             device = cls(fd, interface, offloads, vnet_header=vnet_header)
-            if persistent:
-                device.set_persistent(True)
         except OSError as error:
             os.close(fd)
             raise OpenError(f"TAP {name}: {error.strerror}") from error
         return device
 
+    @classmethod
+    def take_over(cls, name: str) -> TapDevice:
+        """Go on with a persistent one that is in the calling thread's namespace, by its name now.
+
+        Raises OpenError, as where there is none: opening it would silently make one.
+        """
+        index = _index_of(name)
+        device = cls.open(name)
+        if _index_of(name) != index:
+            device.close()
+            raise OpenError(f"TAP {name}: it is another one by now")
+        return device
+
     def set_persistent(self, persistent: bool) -> None:
         """Whether the interface stays when this descriptor is closed. OSError where it is gone."""
         fcntl.ioctl(self._fd, _TUNSETPERSIST, int(persistent))
+
+
+def _index_of(name: str) -> int:
+    """Raises OpenError."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        raise OpenError(f"TAP {name}: there is none") from None
 
 
 def make_for_another(name: str, owner: int | None) -> None:
