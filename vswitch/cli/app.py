@@ -67,6 +67,28 @@ def up(
 
 
 @app.command()
+def down(
+    remove: Annotated[
+        bool,
+        typer.Option(
+            "--remove", help="Detach all that lives on, too, and leave nothing in the system."
+        ),
+    ] = False,
+    switch: SwitchOption = None,
+) -> None:
+    """Stop the switch and print its name.
+
+    Endpoints whose namespaces or processes live on keep their interfaces and addresses, and the
+    next vswitch up goes on with them. Nothing passes meanwhile.
+
+    Example:  [bold]vswitch down --remove[/bold]
+    """
+    from vswitch.cli import down as verb
+
+    verb.down(switch, remove=remove)
+
+
+@app.command()
 def status(json: JsonOption = False, switch: SwitchOption = None) -> None:
     """Show what the switch consists of, and what it has dropped.
 

@@ -3,16 +3,18 @@
 Theory of operation. An endpoint is attached in steps (namespace, device, link, port, publications,
 names), each of which pushes its undoing onto a stack. Where a step fails, what was done is undone
 in reverse order and the error goes to the caller, so there is never half an endpoint; to detach one
-is to run the same stack. What would outlive a killed daemon is written into the journal first.
+is to run the same stack. What outlives the daemon is written into the journal first.
 
 An endpoint has a *line* for each network that it is on: an interface in its namespace, eth0 and so
 on as in a container, and a port of the switch. Lines come and go one by one. The network that leads
 out has the default route, and what is published leads there.
 
-A `tap` endpoint is a TAP that is made in the namespace: its descriptor works from anywhere, and its
-network device vanishes with the daemon. A `veth` endpoint is a veth pair whose outer end is
-read by a packet socket. A `vm` endpoint has no namespace: its TAP is in the host's, persistent, for
-a virtual machine to open by its name, and a packet socket reads the kernel's side of it.
+A `tap` endpoint is a TAP that is made in the namespace: its descriptor works from anywhere, and it
+is persistent, so that it outlives the daemon. A `veth` endpoint is a veth pair whose outer end is
+read by a packet socket. A `vm` endpoint has no namespace: its TAP is in the host's, for a virtual
+machine to open by its name, and a packet socket reads the kernel's side of it. Each is made by
+`belongings`, which takes over what an earlier daemon has left. An endpoint that is to live on
+without the daemon is taken down but for those (`Attachment.let_live`).
 
 The kernel takes up to tens of milliseconds to make or delete a link, so those steps run in a thread
 while the loop goes on to carry frames.
@@ -22,29 +24,28 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from vswitch import assembly
-from vswitch.daemon import links, netns
+from vswitch.daemon import links
 from vswitch.daemon.announcing import Announcement
+from vswitch.daemon.belongings import Belongings, made_tap, made_veth
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.journal import Journal
 from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.links import EndpointLink
-from vswitch.daemon.made import MadeLink, MadeNamespace
+from vswitch.daemon.made import Made, MadeLink
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.daemon.processes import Process
-from vswitch.daemon.resolver import Resolver, install_resolv_conf, remove_resolv_conf
+from vswitch.daemon.resolver import Resolver
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Port
-from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import Device
-from vswitch.devices.tap import TapDevice
 from vswitch.network.model import Endpoint, EndpointKind, Membership, Network
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
 
@@ -82,6 +83,7 @@ class Attachment:
     """None for a virtual machine."""
     process: Process | None
     """What it ends with, where its namespace is known by that."""
+    belongings: Belongings
     undo: AsyncExitStack
     lines: dict[str, Line] = field(default_factory=dict)
     """By the names of the networks."""
@@ -89,6 +91,16 @@ class Attachment:
     """Held while lines come or go."""
     exposed: ExitStack = field(default_factory=ExitStack)
     """What is published, mapped and translated for it, on the network that leads out."""
+
+    async def take_down(self) -> None:
+        """Take it down. Nothing is left of it."""
+        async with self.changing:
+            await self.undo.aclose()
+
+    async def let_live(self) -> None:
+        """Take it down but for what it has in the system, which the next daemon takes over."""
+        self.belongings.stays = True
+        await self.take_down()
 
     def line_at(self, port: int) -> Line | None:
         """The line that is connected to the port of that number."""
@@ -108,7 +120,9 @@ class Attacher:
         resolv_conf: str,
         listeners: HostListeners,
         linked: LinkedEndpoints,
+        resume: Callable[[Endpoint, int], None],
     ) -> None:
+        """`resume` is told of what is published anew of an endpoint, and of its network."""
         self._switch = switch
         self._runtime = runtime
         self._uplinks = uplinks
@@ -117,6 +131,7 @@ class Attacher:
         self._resolv_conf = resolv_conf
         self._listeners = listeners
         self._linked = linked
+        self._resume = resume
 
     async def attach(
         self,
@@ -133,9 +148,16 @@ class Attacher:
         """
         async with AsyncExitStack() as undo:
             process = _process_of(namespace, undo)
+            is_given = namespace is not None
             if endpoint.kind is not EndpointKind.VM:
-                namespace = await self._namespace(endpoint, namespace, undo)
-            attachment = Attachment(endpoint, namespace, process, undo)
+                namespace = namespace or Namespace.named(endpoint.namespace or endpoint.name)
+            belongings = Belongings(self._journal, endpoint.name)
+            attachment = Attachment(endpoint, namespace, process, belongings, undo)
+            await belongings.discard(list(_interfaces(endpoint, networks, namespace)))
+            if namespace is not None:
+                if namespace.name is not None and not is_given:
+                    await belongings.namespace(namespace.name, undo)
+                self._enter(belongings, namespace, undo)
             undo.push_async_callback(self._take_down, attachment)
             for membership in endpoint.memberships:
                 domain = networks[membership.network]
@@ -145,6 +167,7 @@ class Attacher:
             if namespace is not None:
                 await self._resolver.attach(namespace, names, endpoint.dns)
                 undo.push_async_callback(self._resolver.detach, namespace)
+            belongings.finish()
             attachment.undo = undo.pop_all()
             return attachment
 
@@ -161,12 +184,9 @@ class Attacher:
             raise ValueError(f"{endpoint.name} is not on {domain.network.name}")
         async with AsyncExitStack() as undo:
             namespace = attachment.namespace
-            if namespace is None:
-                device = await self._make_vm_tap(endpoint, domain.network, undo)
-            else:
-                link = _link(membership, domain.network, leads_out=leads_out)
-                device = await self._make_device(endpoint.kind, link, namespace, undo)
-                device.name = endpoint.port_name(membership)
+            link = _link(membership, domain.network, leads_out=leads_out)
+            device = await self._device(attachment, link, undo)
+            device.name = endpoint.port_name(membership)
             port = self._connect(endpoint, membership, domain.number, device, undo)
             self._runtime.watch(port)
             undo.callback(self._runtime.forget, port)
@@ -208,6 +228,7 @@ class Attacher:
             if domain.network.host:
                 undo.enter_context(self._listeners.listening(endpoint, domain.number))
             assembly.expose(self._switch, endpoint, domain.number, self._runtime.now())
+            self._resume(endpoint, domain.number)
             undo.callback(self._conceal, endpoint, domain.number)
             attachment.exposed = undo.pop_all()
 
@@ -219,51 +240,22 @@ class Attacher:
         for network in tuple(reversed(attachment.lines)):
             await self.leave(attachment, network)
 
-    async def _namespace(
-        self, endpoint: Endpoint, given: Namespace | None, undo: AsyncExitStack
-    ) -> Namespace:
-        """The namespace that it lives in, with its resolv.conf where ip-netns(8) will look."""
-        namespace = given or Namespace.named(endpoint.namespace or endpoint.name)
-        name = namespace.name
-        if given is None and name is not None and not namespace.exists():
-            await asyncio.to_thread(self._journal.make_namespace, name)
-            undo.push_async_callback(asyncio.to_thread, self._journal.undo, MadeNamespace(name))
+    def _enter(self, belongings: Belongings, namespace: Namespace, undo: AsyncExitStack) -> None:
+        """Judge the namespace that it is to live in, and have a resolv.conf for that."""
         namespace.require()
         _refuse_our_own(namespace)
-        if name is not None:
-            install_resolv_conf(name, self._resolv_conf, self._journal)
-            undo.callback(remove_resolv_conf, name, self._journal)
-        return namespace
+        if namespace.name is not None:
+            belongings.resolv_conf(namespace.name, self._resolv_conf, undo)
 
-    async def _make_vm_tap(
-        self, endpoint: Endpoint, network: Network, undo: AsyncExitStack
+    async def _device(
+        self, attachment: Attachment, link: EndpointLink, undo: AsyncExitStack
     ) -> Device:
-        name = endpoint.name
-        await asyncio.to_thread(self._journal.make_vm_tap, name, endpoint.owner, mtu=network.mtu)
-        undo.push_async_callback(asyncio.to_thread, self._journal.undo, MadeLink(name))
-        device = PacketDevice.open(name)
-        undo.callback(device.close)
-        return device
-
-    async def _make_device(
-        self, kind: EndpointKind, link: EndpointLink, namespace: Namespace, undo: AsyncExitStack
-    ) -> Device:
-        device: Device
-        if kind is EndpointKind.TAP:
-            tap = await asyncio.to_thread(netns.run, TapDevice.open, namespace)
-            device = tap
-            undo.callback(tap.close)
-            await asyncio.to_thread(links.equip, namespace, tap.interface, link)
-        else:
-            outer = f"veth{link.mac[-4:].hex()}"
-            await asyncio.to_thread(
-                self._journal.make_veth, outer, namespace, link.name, mtu=link.mtu
-            )
-            undo.push_async_callback(asyncio.to_thread, self._journal.undo, MadeLink(outer))
-            device = PacketDevice.open(outer)
-            undo.callback(device.close)
-            await asyncio.to_thread(links.equip, namespace, link.name, link)
-        return device
+        belongings, namespace = attachment.belongings, attachment.namespace
+        if namespace is None:
+            return await belongings.vm_tap(attachment.endpoint.owner, link.mtu, undo)
+        if attachment.endpoint.kind is EndpointKind.TAP:
+            return await belongings.tap(namespace, link, undo)
+        return await belongings.veth(namespace, link, undo)
 
     def _connect(
         self,
@@ -282,6 +274,20 @@ class Attacher:
 
     def _forget_address(self, number: int, address: IpAddress) -> None:
         self._switch.changes.forget_address(number, address, self._runtime.now())
+
+
+def _interfaces(
+    endpoint: Endpoint, networks: Mapping[str, Domain], namespace: Namespace | None
+) -> Iterator[Made]:
+    """The journal's records of what carries the frames of an endpoint."""
+    for membership in endpoint.memberships:
+        link = _link(membership, networks[membership.network].network, leads_out=False)
+        if namespace is None:
+            yield MadeLink(endpoint.name)
+        elif endpoint.kind is EndpointKind.TAP:
+            yield made_tap(namespace, link)
+        else:
+            yield made_veth(link)
 
 
 def _link(membership: Membership, network: Network, *, leads_out: bool) -> EndpointLink:

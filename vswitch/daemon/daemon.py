@@ -8,8 +8,10 @@ which makes each change in all three worlds or in none.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random, SystemRandom
@@ -38,6 +40,7 @@ from vswitch.daemon.recordings import DIRECTORY, Recordings
 from vswitch.daemon.resolver import Resolver, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import FILE, Store, StoreError
+from vswitch.daemon.takeover import Takeover
 from vswitch.daemon.uplinks import UplinkError, Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port
@@ -101,18 +104,6 @@ class Daemon:
         )
         self.filters = Filters(self.switch, self.runtime, self.inventory, configuration)
         self._listeners = HostListeners(self.switch, self.runtime)
-        linked = LinkedEndpoints(self.switch, self.inventory, self.networks)
-        self.endpoints = Endpoints(
-            *(self.inventory, self.networks, self.runtime),
-            attacher=Attacher(
-                *(self.switch, self.runtime, self._uplinks, self._resolver),
-                journal,
-                self.resolv_conf,
-                self._listeners,
-                linked,
-            ),
-            events=self.events,
-        )
         self._published = Published(self.switch.tables.publications)
         self.publishing = Publishing(
             *(self.switch, self.runtime, self.inventory, self._uplinks),
@@ -122,56 +113,59 @@ class Daemon:
             published=self._published,
             events=self.events,
         )
+        linked = LinkedEndpoints(self.switch, self.inventory, self.networks)
+        self.endpoints = Endpoints(
+            *(self.inventory, self.networks, self.runtime),
+            attacher=Attacher(
+                *(self.switch, self.runtime, self._uplinks, self._resolver),
+                journal,
+                self.resolv_conf,
+                self._listeners,
+                linked,
+                resume=self.publishing.resume,
+            ),
+            publishing=self.publishing,
+            events=self.events,
+        )
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
         self._carryover: Carryover | None = None
         self.bystanders = Bystanders(self.inventory, self.events)
         self._undo = ExitStack()
+        self._removes = False
+        self.stopping = asyncio.Event()
+        """It is time to stop."""
 
     async def start(self) -> None:
-        """Make everything that the configuration asks for. Raises StartError."""
-        for swept in self._journal.sweep():
-            if swept.ending is not Undone.ABSENT:
-                log.warning(
-                    "left by a switch that was killed: %s: %s", swept.thing, swept.ending.value
-                )
-        self._recall()
-        self.endpoints.watch()
-        self._undo.callback(Logs(rundir.logs(self._journal.directory)).close)
-        self._begin_recordings()
-        for uplink in self.configuration.uplinks:
-            try:
-                self._outside[uplink.name] = self._uplinks.open(uplink)
-            except UplinkError as error:
-                raise StartError(str(error)) from error
-        assembly.rule(self.switch, self.configuration, self.runtime.now())
-        for network in self.inventory.networks:
-            try:
-                self.networks.begin(network)
-            except LinkError as error:
-                raise StartError(str(error)) from error
-        self._resume_networks()
+        """Make everything that the configuration asks for, and take over what has outlived the
+        last daemon. Raises StartError."""
         try:
+            takeover = self._recall()
+            self._sweep(spare=takeover.kept)
+            self.endpoints.watch()
+            self._undo.callback(Logs(rundir.logs(self._journal.directory)).close)
+            self._begin_recordings()
+            for uplink in self.configuration.uplinks:
+                self._outside[uplink.name] = self._uplinks.open(uplink)
+            assembly.rule(self.switch, self.configuration, self.runtime.now())
+            for network in self.inventory.networks:
+                self.networks.begin(network)
+            self._resume_networks()
             self._collisions.watch()
-        except LinkError as error:
+            await self._bring_endpoints(takeover)
+            self._take_over_connections()
+            self.publishing.end_served()
+        except (UplinkError, LinkError, AttachError, StoreError) as error:
             raise StartError(str(error)) from error
-        for refusal in self.inventory.admit(self.configuration.endpoints):
-            raise StartError(f"endpoint {refusal.name}: {refusal.error.explained}")
-        self._note_choices()
-        for endpoint in self.inventory.endpoints:
-            try:
-                await self.endpoints.attach(endpoint, None)
-            except AttachError as error:
-                raise StartError(str(error)) from error
-        self._take_over_connections()
 
     async def stop(self) -> None:
-        """Take down everything that was made."""
+        """Take down everything that was made, but for those who live on: the next daemon goes on
+        with them. When the switch is to remove what it has, nobody does."""
         if self._carryover is not None:
             self.runtime.close()
             self._carryover.leave()
-        await self.endpoints.close()
+        await self.endpoints.close(remove=self._removes)
         self.bystanders.close()
         if self._recordings is not None:
             await self._recordings.close()
@@ -181,9 +175,15 @@ class Daemon:
         self._uplinks.close()
         self.runtime.close()
         self._undo.close()
-        rundir.remove_logs(self._journal.directory)
-        for swept in self._journal.sweep():
+        living = frozenset() if self._removes else self._journal.owners
+        rundir.remove_logs(self._journal.directory, but=living)
+        for swept in self._journal.sweep(spare=living):
             log.warning("%s: %s", swept.thing, swept.ending.value)
+
+    def ask_to_stop(self, *, remove: bool = False) -> None:
+        """Let the switch stop; with `remove`, so that nothing is left of it."""
+        self._removes = self._removes or remove
+        self.stopping.set()
 
     # Impairments
 
@@ -274,50 +274,57 @@ class Daemon:
         self.networks.keep_in(self._store)
         self.filters.keep_in(self._store)
         self._published.keep_in(self._store)
+        self.endpoints.keep_in(self._store)
 
-    def _recall(self) -> None:
-        """Raises StartError."""
-        try:
-            self.open_store()
-            self.inventory.remember(self._store.leases.all().values(), self._store.macs.all())
-            self.inventory.recognise(self._store.identities.all())
-        except StoreError as error:
-            raise StartError(str(error)) from error
+    def _recall(self) -> Takeover:
+        """Raises StoreError."""
+        self.open_store()
+        takeover = Takeover(self._store, self._published, self.inventory, self.configuration)
+        before = [each.given for each in takeover.kept.values()]
+        self.inventory.remember(before, self._store.macs.all())
+        self.inventory.recognise(self._store.identities.all())
+        return takeover
+
+    def _sweep(self, spare: Collection[str]) -> None:
+        for swept in self._journal.sweep(spare):
+            if swept.ending is not Undone.ABSENT:
+                log.warning("left by an earlier switch: %s: %s", swept.thing, swept.ending.value)
 
     def _resume_networks(self) -> None:
-        """Raises StartError."""
+        """Raises StoreError."""
         configured = {
             each.name: Identity(each.id, each.created) for each in self.inventory.networks
         }
-        try:
-            self._store.identities.replace(configured)
-            self.networks.resume()
-            self.filters.resume()
-        except StoreError as error:
-            raise StartError(str(error)) from error
+        self._store.identities.replace(configured)
+        self.networks.resume()
+        self.filters.resume()
 
-    def _note_choices(self) -> None:
-        """Write down what was chosen: the next daemon chooses the same. Raises StartError."""
-        try:
-            with self._store.change():
-                self._store.leases.replace({each.name: each for each in self.inventory.endpoints})
-                self._store.macs.replace(self.inventory.given_macs)
-        except StoreError as error:
-            raise StartError(str(error)) from error
+    async def _bring_endpoints(self, takeover: Takeover) -> None:
+        """Raises StartError, AttachError or StoreError."""
+        for refusal in takeover.admit():
+            raise StartError(f"endpoint {refusal.name}: {refusal.error.explained}")
+        self._store.macs.replace(self.inventory.given_macs)
+        for endpoint in self.inventory.endpoints:
+            kept = takeover.kept[endpoint.name]
+            try:
+                await self.endpoints.resume(endpoint, kept)
+            except AttachError as error:
+                if kept.home is None:
+                    raise
+                self.inventory.remove_endpoint(endpoint.name)
+                takeover.forget(endpoint.name, str(error))
+        self._sweep(spare=self.endpoints.attached)
 
     def _take_over_connections(self) -> None:
-        """Raises StartError."""
+        """Raises StoreError."""
         carryover = Carryover(self._store, self.switch)
-        try:
-            carryover.take_over(
-                {
-                    (at.network, at.address)
-                    for endpoint in self.inventory.endpoints
-                    for at in endpoint.memberships
-                }
-            )
-        except StoreError as error:
-            raise StartError(str(error)) from error
+        carryover.take_over(
+            {
+                (at.network, at.address)
+                for endpoint in self.inventory.endpoints
+                for at in endpoint.memberships
+            }
+        )
         self._carryover = carryover
         self.runtime.rearm()
 

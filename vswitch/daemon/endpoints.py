@@ -5,6 +5,11 @@ gets, and it is attached (`attachment`), which makes it real; both or neither. E
 three ways, all of which lead to `detach`: somebody asks for it, the namespace or process that they
 live in goes away, or their device vanishes. Every coming and going is logged in one line and told
 as an event.
+
+When the switch stops, an endpoint that lives on without it is let live: one whose namespace is
+somebody else's, or has a process in it, and a virtual machine's TAP. The next daemon takes it over
+(`takeover`). So what is added at run time is written down before that is answered, with where it
+lives, and is forgotten when it goes.
 """
 
 from __future__ import annotations
@@ -13,9 +18,11 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vswitch.daemon import naming, publishing
+from vswitch.daemon import naming, netns, publishing
 from vswitch.daemon.attachment import Attacher, Attachment, Domain
 from vswitch.daemon.events import Events
 from vswitch.daemon.links import LinkError
@@ -23,8 +30,11 @@ from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
 from vswitch.daemon.networks import Networks
 from vswitch.daemon.processes import ProcessError
+from vswitch.daemon.publishing import Publishing
 from vswitch.daemon.resolver import ResolverError
 from vswitch.daemon.runtime import Runtime
+from vswitch.daemon.store import Store, StoreError
+from vswitch.daemon.store.kept import Home, KeptEndpoint
 from vswitch.daemon.uplinks import PortTakenError
 from vswitch.dataplane.topology import Port
 from vswitch.devices.base import OpenError
@@ -67,6 +77,7 @@ class Endpoints:
         networks: Networks,
         runtime: Runtime,
         attacher: Attacher,
+        publishing: Publishing,
         events: Events,
     ) -> None:
         """Nobody is attached yet, and nothing is watched before `watch`."""
@@ -74,12 +85,21 @@ class Endpoints:
         self._networks = networks
         self._runtime = runtime
         self._attacher = attacher
+        self._publishing = publishing
         self._events = events
+        self._kept: dict[str, KeptEndpoint] = {}
+        """As they are in the state, by name."""
         self._attachments: dict[str, Attachment] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._undo = ExitStack()
         self._namespace_watch: NamespaceWatch
         """From `watch` on."""
+        self._store: Store
+        """From `keep_in` on."""
+
+    def keep_in(self, store: Store) -> None:
+        """Keep in `store` who comes and goes from now on."""
+        self._store = store
 
     def watch(self) -> None:
         """Detach, from now on, whose namespace goes away. Raises OSError."""
@@ -92,17 +112,37 @@ class Endpoints:
     async def add(self, request: EndpointRequest, namespace: Namespace | None) -> Endpoint:
         """Attach a new endpoint in a namespace that exists, or a virtual machine, which has none.
 
-        In the namespace of a process it lives as long as that. Raises NetworkError or AttachError.
+        In the namespace of a process it lives as long as that. Raises NetworkError, AttachError or
+        StoreError.
         """
         require_of_ours(*(each.network for each in request.also))
         linking.require(request, self._inventory)
         endpoint = self._inventory.add_endpoint(request)
         try:
-            await self.attach(endpoint, namespace)
+            await self._bring_up(endpoint, namespace)
         except AttachError:
             self._inventory.remove_endpoint(endpoint.name)
             raise
+        home = _home(self._attachments[endpoint.name], namespace)
+        try:
+            self._keep(KeptEndpoint(request, endpoint, home))
+        except StoreError:
+            await self._take_down(endpoint.name, "it can not be written down")
+            raise
         return endpoint
+
+    async def resume(self, endpoint: Endpoint, kept: KeptEndpoint) -> None:
+        """Attach one that the inventory has and the state: the configuration's, or one that was
+        there before and is taken over. Raises AttachError or StoreError.
+        """
+        home = kept.home
+        path = home.namespace if home else None
+        await self._bring_up(endpoint, Namespace(Path(path)) if path is not None else None)
+        process = self._attachments[endpoint.name].process
+        if home is not None and process is not None and process.birth != home.process:
+            await self._take_down(endpoint.name, "its process has ended")
+            raise AttachError(f"endpoint {endpoint.name}: process {process.pid} is another one")
+        self._keep(kept)
 
     @property
     def attached(self) -> Mapping[str, Attachment]:
@@ -118,12 +158,20 @@ class Endpoints:
         return attachment
 
     async def detach(self, name: str, why: str) -> None:
-        """Take an endpoint down and forget it; one that is not there is left alone."""
+        """Take an endpoint down and forget it; one that is not there is left alone.
+
+        Raises StoreError, and then it is gone, but may come again with the next start.
+        """
+        try:
+            self._forget(name)
+        finally:
+            await self._take_down(name, why)
+
+    async def _take_down(self, name: str, why: str) -> None:
         attachment = self._attachments.pop(name, None)
         if attachment is None:
             return
-        async with attachment.changing:
-            await attachment.undo.aclose()
+        await attachment.take_down()
         self._runtime.rearm()
         endpoint = self._inventory.remove_endpoint(name)
         log.info("endpoint %s detached: %s", name, why)
@@ -150,6 +198,7 @@ class Endpoints:
                 raise AttachError(f"endpoint {name}: {error}") from error
         self._runtime.rearm()
         self._tell_of_network(endpoint, network, Event.CONNECT)
+        self._keep_as_it_is(endpoint)
         return endpoint
 
     async def disconnect(self, name: str, network: Network, why: str) -> Endpoint:
@@ -169,6 +218,7 @@ class Endpoints:
                 await self._attacher.leave(attachment, network.name)
         self._runtime.rearm()
         self._tell_of_network(before, network, Event.DISCONNECT, reason=why)
+        self._keep_as_it_is(endpoint)
         return endpoint
 
     def network_of(self, endpoint: Endpoint) -> Network:
@@ -188,15 +238,39 @@ class Endpoints:
                 return True
         return False
 
-    async def close(self) -> None:
-        """Detach all, since the switch stops."""
-        for name in list(self._attachments):
-            await self.detach(name, "the switch stops")
+    async def close(self, *, remove: bool) -> None:
+        """Take all down, since the switch stops: those that live on are let live, unless they are
+        to be removed."""
         for task in list(self._tasks):
             await task
+        living = frozenset() if remove else await self._living()
+        for name, attachment in list(self._attachments.items()):
+            if name in living:
+                del self._attachments[name]
+                await attachment.let_live()
+                log.info("endpoint %s lives on, for the next start to take over", name)
+            elif remove:
+                await self.detach(name, "the switch stops, and removes it")
+            else:
+                await self._take_down(name, "the switch stops")
         self._undo.close()
 
-    async def attach(self, endpoint: Endpoint, namespace: Namespace | None) -> None:
+    async def _living(self) -> frozenset[str]:
+        """Who lives on without the switch. In a namespace of our making that is who has a process
+        in there."""
+        ours = {
+            attachment.namespace: name
+            for name, attachment in self._attachments.items()
+            if attachment.namespace is not None and attachment.belongings.have_namespace
+        }
+        inhabited = await asyncio.to_thread(netns.inhabited, ours)
+        return frozenset(
+            name
+            for name, attachment in self._attachments.items()
+            if attachment.namespace not in ours or attachment.namespace in inhabited
+        )
+
+    async def _bring_up(self, endpoint: Endpoint, namespace: Namespace | None) -> None:
         """Make real what the inventory has. Raises AttachError; the inventory has it even then."""
         domains = {each.network: self._domain(each.network) for each in endpoint.memberships}
         try:
@@ -212,14 +286,37 @@ class Endpoints:
         published = "".join(f", {publication}" for publication in endpoint.publications)
         places = [f"{self._interface(each)} on {each.network}" for each in endpoint.memberships]
         log.info(
-            "endpoint %s attached: %s by %s in %s%s",
-            *(endpoint.name, ", ".join(places), endpoint.kind.value),
+            "endpoint %s %s: %s by %s in %s%s",
+            *(endpoint.name, "taken over" if attachment.belongings.were_left else "attached"),
+            *(", ".join(places), endpoint.kind.value),
             *(attachment.namespace or "the host's namespace", published),
         )
         where = self._interface(endpoint.memberships[0])
         about = {"address": where, "mac": endpoint.mac, "kind": endpoint.kind.value}
         self._tell_of(endpoint, Event.ATTACH, Event.CREATE, **about)
         self._watch(attachment)
+
+    def _keep(self, kept: KeptEndpoint) -> None:
+        """Write down who is there from now on, and what it publishes. Raises StoreError."""
+        name = kept.given.name
+        with self._store.change():
+            self._store.endpoints.put(name, kept)
+            self._publishing.keep(kept.given)
+        self._kept[name] = kept
+
+    def _keep_as_it_is(self, endpoint: Endpoint) -> None:
+        """Write down that it is another by now. Raises StoreError."""
+        kept = replace(self._kept[endpoint.name], given=endpoint)
+        self._store.endpoints.put(endpoint.name, kept)
+        self._kept[endpoint.name] = kept
+
+    def _forget(self, name: str) -> None:
+        """The configuration's are not forgotten: they come again. Raises StoreError."""
+        kept = self._kept.pop(name, None)
+        if kept is not None and kept.home is not None:
+            with self._store.change():
+                self._store.endpoints.remove(name)
+                self._publishing.forget(name)
 
     def _tell_of(
         self, endpoint: Endpoint, event: Event, of_publications: Event, **about: object
@@ -287,13 +384,30 @@ class Endpoints:
         """One of several interfaces is gone from an endpoint's namespace."""
         try:
             await self.disconnect(name, network, "its device is gone")
-        except (NetworkError, AttachError) as error:
+        except (NetworkError, AttachError, StoreError) as error:
             log.warning("%s", error)
 
     def _detach_soon(self, name: str, why: str) -> None:
-        self._soon(self.detach(name, why))
+        self._soon(self._detach_by_itself(name, why))
+
+    async def _detach_by_itself(self, name: str, why: str) -> None:
+        try:
+            await self.detach(name, why)
+        except StoreError as error:
+            log.error("endpoint %s: %s", name, error)
 
     def _soon(self, change: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(change)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _home(attachment: Attachment, given: Namespace | None) -> Home | None:
+    """Where an endpoint lives that somebody has brought; the configuration's own are given no
+    namespace."""
+    if given is None and attachment.namespace is not None:
+        return None
+    process = attachment.process
+    return Home(
+        None if given is None else str(given.path), None if process is None else process.birth
+    )

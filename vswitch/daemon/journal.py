@@ -49,6 +49,7 @@ from vswitch.daemon.made import (
     MadeQdisc,
     Undone,
     is_present,
+    is_used,
     remove,
 )
 from vswitch.daemon.netns import Namespace, NamespaceError
@@ -119,6 +120,15 @@ class Journal:
     def has(self, thing: Made) -> bool:
         """Whether `thing` is recorded: made by this daemon, or left by an earlier one."""
         return thing in self._made
+
+    def of(self, endpoint: str) -> tuple[Made, ...]:
+        """What is recorded as of an endpoint."""
+        return tuple(thing for thing, of in self._made.items() if of == endpoint)
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """The endpoints of which something is recorded."""
+        return frozenset(of for of in self._made.values() if of)
 
     def is_whole(self, endpoint: str) -> bool:
         """Whether all that is recorded as of an endpoint was finished."""
@@ -256,7 +266,7 @@ class Journal:
         return tuple(
             Swept(thing, self.undo(thing))
             for thing in reversed(stale)
-            if not (spare and isinstance(thing, MadeDirectory) and any(Path(thing.path).iterdir()))
+            if not (spare and isinstance(thing, MadeDirectory) and is_used(thing))
         )
 
     def close(self) -> None:

@@ -221,6 +221,23 @@ def equip(namespace: Namespace, interface_from: str, link: EndpointLink) -> None
     _with_netlink(work, namespace)
 
 
+def is_equipped(namespace: Namespace, link: EndpointLink) -> bool:
+    """Whether there is such a link in `namespace`, with its MAC address and its address; whatever
+    else is on it is not looked at. Raises LinkError."""
+
+    def work(kernel: _Kernel) -> bool:
+        found = kernel.find(link.name)
+        if found is None or found.mac != link.mac:
+            return False
+        addresses = kernel.ask(
+            f"list the addresses of {link.name}", "addr", "dump", index=found.index
+        )
+        wanted = str(link.address.address), link.address.network.prefix_length
+        return wanted in [(each.get_attr("IFA_ADDRESS"), each["prefixlen"]) for each in addresses]
+
+    return _with_netlink(work, namespace)
+
+
 def lead_out(namespace: Namespace, link: EndpointLink) -> None:
     """Let the default route of an endpoint lead by this of its links, in the place of any other.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -152,6 +153,14 @@ def is_present(file: MadeFile) -> bool:
     """Whether a file is there as it was written."""
     try:
         return hashlib.sha256(Path(file.path).read_bytes()).hexdigest() == file.sha256
+    except OSError:
+        return False
+
+
+def is_used(directory: MadeDirectory) -> bool:
+    """Whether something is in a directory."""
+    try:
+        return bool(os.listdir(directory.path))
     except OSError:
         return False
 

@@ -126,7 +126,8 @@ class Publishing:
             self._published.resume(endpoint.name, each, there, now)
 
     def keep(self, endpoint: Endpoint) -> None:
-        """Write down what an endpoint publishes that has come. Raises StoreError."""
+        """Write down what an endpoint publishes that has come; what is written already stays as it
+        is. Raises StoreError."""
         number = self._number(endpoint)
         self._published.settle(endpoint.name, endpoint.publications)
         fresh = [
@@ -135,6 +136,10 @@ class Publishing:
             if not self._published.is_kept(endpoint.name, each)
         ]
         self._published.keep(endpoint.name, fresh, self._runtime.now(), is_added=False)
+
+    def forget(self, name: str) -> None:
+        """Write down that the endpoint called `name` publishes nothing. Raises StoreError."""
+        self._published.settle(name, ())
 
     def take_news(self) -> None:
         """Forget what the dataplane publishes no longer, and note what is used up."""

@@ -7,10 +7,9 @@ The output of commands that run in the background is there too, for as long as t
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 RUN = Path("/run/vswitch")
@@ -57,6 +56,11 @@ def log_path(directory: Path, endpoint: str) -> Path:
     return logs(directory) / f"{endpoint}.log"
 
 
-def remove_logs(directory: Path) -> None:
-    """Remove the output of all commands of a switch that stops."""
-    shutil.rmtree(logs(directory), ignore_errors=True)
+def remove_logs(directory: Path, but: Collection[str]) -> None:
+    """Remove the output of all commands of a switch that stops, but of those endpoints."""
+    spared = {log_path(directory, endpoint) for endpoint in but}
+    for log in logs(directory).glob("*"):
+        if log not in spared:
+            log.unlink()
+    with suppress(OSError):
+        logs(directory).rmdir()

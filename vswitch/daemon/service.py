@@ -1,4 +1,4 @@
-"""`vswitch up` as a process: lock, doors, start, serve until told to stop, take everything down.
+"""`vswitch up` as a process: lock, doors, start, serve until told to stop, take down what was made.
 
 Theory of operation. Frames come first: the switch is up when its endpoints are attached and its
 control socket takes requests. What answers them, and the queries of endpoints (`answering`), takes
@@ -65,17 +65,16 @@ async def _serve(
     manager: Manager,
     fast_path: str | None,
 ) -> None:
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in _STOPPING_SIGNALS:
-        loop.add_signal_handler(number, stop.set)
     daemon = Daemon(configuration, journal, fast_path)
+    for number in _STOPPING_SIGNALS:
+        loop.add_signal_handler(number, daemon.ask_to_stop)
     loop.add_signal_handler(signal.SIGUSR1, daemon.dump_recorder, "SIGUSR1")
     try:
         await daemon.start()
         opened.listen()
         log.info("switch %s is up (pid %d, %s fast path)", *_about(daemon))
-        await _answer(daemon, opened, manager, stop)
+        await _answer(daemon, opened, manager)
     except OSError as error:
         raise StartError(str(error)) from error
     finally:
@@ -84,7 +83,7 @@ async def _serve(
     log.info("switch %s is down", configuration.name)
 
 
-async def _answer(daemon: Daemon, opened: Doors, manager: Manager, stop: asyncio.Event) -> None:
+async def _answer(daemon: Daemon, opened: Doors, manager: Manager) -> None:
     """Answer who asks at the doors until it is time to stop."""
     api = (await asyncio.to_thread(_load_api))(daemon, opened)
     try:
@@ -92,7 +91,7 @@ async def _answer(daemon: Daemon, opened: Doors, manager: Manager, stop: asyncio
         with watched(manager, daemon.runtime):
             up = f"switch {daemon.configuration.name} is up"
             manager.tell(systemd.READY, systemd.status(up))
-            await stop.wait()
+            await daemon.stopping.wait()
         log.info("switch %s stops", daemon.configuration.name)
     finally:
         await api.close()

@@ -24,6 +24,7 @@ from vswitch.daemon.api import (
     networks,
     openapi,
     publications,
+    stopping,
     tables,
     topology,
 )
@@ -44,7 +45,7 @@ not keep the switch up."""
 
 _TOPICS = (
     *(tables, networks, endpoints, publications, filters, captures),
-    *(events, topology, metrics, openapi),
+    *(events, topology, metrics, stopping, openapi),
 )
 
 

@@ -25,10 +25,10 @@ from typing import Generic, TypeVar
 from vswitch.daemon.store import carried
 from vswitch.daemon.store.carried import Carried
 from vswitch.daemon.store.database import StoreError, open_database
-from vswitch.daemon.store.kept import KeptFilters, KeptPublication
+from vswitch.daemon.store.kept import KeptEndpoint, KeptFilters, KeptPublication
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
 from vswitch.network.ids import Identity
-from vswitch.network.model import Endpoint, Network
+from vswitch.network.model import Network
 from vswitch.wire.values import MacAddress
 
 __all__ = ["FILE", "Carried", "Shelf", "Store", "StoreError"]
@@ -50,10 +50,8 @@ class Store:
         self._depth = 0
         self.networks = Shelf(self, "network", Network)
         """Those that were made at run time, by their ids."""
-        self.endpoints = Shelf(self, "endpoint", Endpoint)
-        """The same of endpoints that live in something with a name."""
-        self.leases = Shelf(self, "lease", Endpoint)
-        """What the configuration's endpoints were given."""
+        self.endpoints = Shelf(self, "endpoint", KeptEndpoint)
+        """Those of the configuration, and those that were brought at run time."""
         self.identities = Shelf(self, "identity", Identity)
         """Of the configuration's networks."""
         self.macs = Shelf(self, "mac", MacAddress)

@@ -112,10 +112,22 @@ def _carry_in_one_row(connection: sqlite3.Connection) -> None:
     carried.lay_out(connection)
 
 
+def _let_endpoints_be_of_one_kind(connection: sqlite3.Connection) -> None:
+    """Layout 4: beside what an endpoint was given is what was asked for, here as good as nothing,
+    and where it lives. All that were kept were the configuration's."""
+    connection.execute("DELETE FROM things WHERE kind = 'endpoint'")
+    connection.execute(
+        "UPDATE things SET kind = 'endpoint', content ="
+        " json_object('asked', json_object('name', name), 'given', json(content), 'home', NULL)"
+        " WHERE kind = 'lease'"
+    )
+
+
 _MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _lay_out,
     _let_endpoints_have_memberships,
     _carry_in_one_row,
+    _let_endpoints_be_of_one_kind,
 )
 """What leads from each layout to the next, from none at all on."""
 

@@ -8,9 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vswitch.network.model import Publication
+from vswitch.daemon.processes import Birth
+from vswitch.network.model import Endpoint, EndpointRequest, Publication
 from vswitch.policy import Filter
 from vswitch.units import Nanoseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where an endpoint lives that was brought while the switch ran: in the namespace at a path,
+    and with a process where it ends with that. A virtual machine's TAP is at home in itself."""
+
+    namespace: str | None = None
+    process: Birth | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEndpoint:
+    """An endpoint: what was asked for, and what it was given."""
+
+    asked: EndpointRequest
+    given: Endpoint
+    home: Home | None
+    """None for one that the configuration asks for."""
 
 
 @dataclass(frozen=True, slots=True)

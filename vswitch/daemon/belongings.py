@@ -1,0 +1,171 @@
+"""What an endpoint has in the system: made, or taken over from an earlier daemon, and removed.
+
+Theory of operation. A namespace, the interfaces in it, a resolv.conf: each is recorded in the
+journal as the endpoint's, so that who starts after a stop or a kill knows what is whose. Where a
+thing that is wanted is recorded already, and is there as it is wanted, it is taken over as it
+stands: its addresses and routes are not touched, as somebody inside may have added to them. What is
+recorded and not as it is wanted is removed first; what is recorded of an endpoint of which a kill
+left but a part, or by now belongs to none of its lines, is `discard`ed before anything is made.
+
+Removing is pushed onto the caller's stack, and happens unless the endpoint `stays`: then whatever
+outlives the daemon is left as it is, and only descriptors are closed.
+
+A TAP whose descriptor is closed has no carrier and goes on to have its addresses. The descriptor
+keeps the namespace alive that it was opened in, so it is closed when the endpoint goes, and the TAP
+with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from contextlib import AsyncExitStack, suppress
+
+from vswitch.daemon import links, netns
+from vswitch.daemon.journal import Journal
+from vswitch.daemon.links import EndpointLink
+from vswitch.daemon.made import Made, MadeLink, MadeNamespace, MadeTap
+from vswitch.daemon.netns import Namespace
+from vswitch.daemon.resolver import install_resolv_conf, remove_resolv_conf
+from vswitch.devices.afpacket import PacketDevice
+from vswitch.devices.tap import TapDevice
+
+
+class Belongings:
+    """Those of one endpoint."""
+
+    def __init__(self, journal: Journal, endpoint: str) -> None:
+        self._journal = journal
+        self._endpoint = endpoint
+        self.stays = False
+        """Whether what outlives the daemon is left when it is taken down."""
+        self.were_left = journal.is_whole(endpoint)
+        """Whether an earlier daemon has left them, all of them."""
+
+    @property
+    def have_namespace(self) -> bool:
+        """Whether the namespace that the endpoint lives in was made for it."""
+        return any(isinstance(each, MadeNamespace) for each in self._journal.of(self._endpoint))
+
+    async def discard(self, wanted: Collection[Made]) -> None:
+        """Remove the interfaces that an earlier daemon made for it and that are not `wanted`, and
+        everything where that has left but a part."""
+        recorded = self._journal.of(self._endpoint)
+        if not self.were_left:
+            stale = recorded
+        else:
+            stale = tuple(
+                each
+                for each in recorded
+                if isinstance(each, MadeTap | MadeLink) and each not in wanted
+            )
+        for thing in reversed(stale):
+            await asyncio.to_thread(self._journal.undo, thing)
+
+    def finish(self) -> None:
+        """Note that it has all that it is to have."""
+        self._journal.finish(self._endpoint)
+
+    async def namespace(self, name: str, undo: AsyncExitStack) -> None:
+        """Have the namespace of that name. Raises NamespaceError."""
+        thing = MadeNamespace(name)
+        if not Namespace.named(name).exists():
+            await asyncio.to_thread(self._journal.make_namespace, name, self._endpoint)
+        if self._journal.has(thing):
+            undo.push_async_callback(self._remove, thing)
+
+    def resolv_conf(self, name: str, text: str, undo: AsyncExitStack) -> None:
+        """Have a resolv.conf where ip-netns(8) looks for a namespace's. Raises OSError."""
+        install_resolv_conf(name, text, self._journal, of=self._endpoint)
+        undo.callback(self._remove_resolv_conf, name)
+
+    async def tap(
+        self, namespace: Namespace, link: EndpointLink, undo: AsyncExitStack
+    ) -> TapDevice:
+        """Have a TAP in `namespace`. Raises NamespaceError, LinkError, OpenError or OSError."""
+        thing = made_tap(namespace, link)
+        if await self._is_left(thing, namespace, link):
+            tap = await asyncio.to_thread(
+                netns.run, lambda: TapDevice.take_over(link.name), namespace
+            )
+            undo.callback(self._close, tap, thing)
+            return tap
+        tap = await asyncio.to_thread(netns.run, TapDevice.open, namespace)
+        undo.callback(self._close, tap, thing)
+        await asyncio.to_thread(links.equip, namespace, tap.interface, link)
+        with self._journal.making(thing, self._endpoint):
+            tap.set_persistent(True)
+        return tap
+
+    async def veth(
+        self, namespace: Namespace, link: EndpointLink, undo: AsyncExitStack
+    ) -> PacketDevice:
+        """Have a veth pair with its inner end in `namespace`, and a packet socket on its outer end.
+
+        Raises LinkError or OpenError.
+        """
+        thing = made_veth(link)
+        is_left = await self._is_left(thing, namespace, link)
+        if not is_left:
+            await asyncio.to_thread(
+                self._journal.make_veth,
+                *(thing.name, namespace, link.name),
+                mtu=link.mtu,
+                of=self._endpoint,
+            )
+        undo.push_async_callback(self._remove, thing)
+        device = PacketDevice.open(thing.name)
+        undo.callback(device.close)
+        if not is_left:
+            await asyncio.to_thread(links.equip, namespace, link.name, link)
+        return device
+
+    async def vm_tap(self, owner: int | None, mtu: int, undo: AsyncExitStack) -> PacketDevice:
+        """Have the TAP for a virtual machine, and a packet socket on the kernel's side of it.
+
+        Raises LinkError or OpenError.
+        """
+        thing = MadeLink(self._endpoint)
+        left = await asyncio.to_thread(links.find, thing.name) if self._journal.has(thing) else None
+        if left is None:
+            await asyncio.to_thread(self._journal.make_vm_tap, thing.name, owner, mtu=mtu)
+        undo.push_async_callback(self._remove, thing)
+        device = PacketDevice.open(thing.name)
+        undo.callback(device.close)
+        return device
+
+    async def _is_left(
+        self, thing: MadeTap | MadeLink, namespace: Namespace, link: EndpointLink
+    ) -> bool:
+        """Whether an earlier daemon has left it as it is wanted; if it is another one, it goes."""
+        if not self._journal.has(thing):
+            return False
+        if await asyncio.to_thread(links.is_equipped, namespace, link):
+            return True
+        await asyncio.to_thread(self._journal.undo, thing)
+        return False
+
+    async def _remove(self, thing: Made) -> None:
+        if not self.stays:
+            await asyncio.to_thread(self._journal.undo, thing)
+
+    def _remove_resolv_conf(self, name: str) -> None:
+        if not self.stays:
+            remove_resolv_conf(name, self._journal)
+
+    def _close(self, tap: TapDevice, thing: MadeTap) -> None:
+        if not self.stays:
+            with suppress(OSError):  # it is gone already
+                tap.set_persistent(False)
+            self._journal.forget(thing)
+        tap.close()
+
+
+def made_tap(namespace: Namespace, link: EndpointLink) -> MadeTap:
+    """What is recorded of a TAP in an endpoint's namespace."""
+    return MadeTap(str(namespace.path), link.name, str(link.mac))
+
+
+def made_veth(link: EndpointLink) -> MadeLink:
+    """What is recorded of the outer end of a veth pair."""
+    return MadeLink(f"veth{link.mac[-4:].hex()}")
