@@ -47,7 +47,6 @@ from vswitch.dataplane.topology import Port
 from vswitch.debug.live import triggers
 from vswitch.debug.live.triggers import Counts, UnknownReasonError
 from vswitch.impairment import UNIMPAIRED, Impairments
-from vswitch.network.ids import Identity
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
     Configuration,
@@ -151,7 +150,8 @@ class Daemon:
             assembly.rule(self.switch, self.configuration, self.runtime.now())
             for network in self.inventory.networks:
                 self.networks.begin(network)
-            self._resume_networks()
+            self.networks.resume()
+            self.filters.resume()
             self._collisions.watch()
             await self._bring_endpoints(takeover)
             self._take_over_connections()
@@ -289,15 +289,6 @@ class Daemon:
         for swept in self._journal.sweep(spare):
             if swept.ending is not Undone.ABSENT:
                 log.warning("left by an earlier switch: %s: %s", swept.thing, swept.ending.value)
-
-    def _resume_networks(self) -> None:
-        """Raises StoreError."""
-        configured = {
-            each.name: Identity(each.id, each.created) for each in self.inventory.networks
-        }
-        self._store.identities.replace(configured)
-        self.networks.resume()
-        self.filters.resume()
 
     async def _bring_endpoints(self, takeover: Takeover) -> None:
         """Raises StartError, AttachError or StoreError."""

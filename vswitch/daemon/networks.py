@@ -52,6 +52,7 @@ class Aside:
 
     name: str
     id: str
+    created: Nanoseconds
     driver: str
 
 
@@ -101,10 +102,10 @@ class Networks:
         self._name_servers = tuple(name_servers)
         self._random = random
         self._events = events
-        self._began = time.time_ns()
-        self._aside = (
-            Aside(Unswitched.HOST.value, ids.new_id(random), "host"),
-            Aside(Unswitched.NONE.value, ids.new_id(random), "null"),
+        began = time.time_ns()
+        self._aside: tuple[Aside, ...] = (
+            Aside(Unswitched.HOST.value, ids.new_id(random), began, "host"),
+            Aside(Unswitched.NONE.value, ids.new_id(random), began, "null"),
         )
         self._store: Store
         """Known from `keep_in` on."""
@@ -120,8 +121,10 @@ class Networks:
         self._store = store
 
     def resume(self) -> None:
-        """Make again what is in the store. What can not be any more, since the configuration has
-        changed, is told and dropped. Raises StoreError."""
+        """Make again what is in the store, with all of the configuration's there. What can not be
+        any more, since that has changed, is told and dropped. Raises StoreError.
+        """
+        self._keep_identities()
         for kept in self._store.networks.all().values():
             try:
                 self._admit(kept.request, ids.Identity(kept.id, kept.created))
@@ -196,6 +199,19 @@ class Networks:
         """One of them. Raises NetworkError."""
         return self._object(self._find(reference))
 
+    def _keep_identities(self) -> None:
+        """Those of the configuration's networks, and of those aside, which are as they were."""
+        inside = {
+            each.name: ids.Identity(each.id, each.created) for each in self._inventory.networks
+        }
+        before = self._store.identities.all()
+        self._aside = tuple(
+            replace(each, **before[each.name]._asdict()) if each.name in before else each
+            for each in self._aside
+        )
+        aside = {each.name: ids.Identity(each.id, each.created) for each in self._aside}
+        self._store.identities.replace(inside | aside)
+
     def _find(self, reference: str) -> Network | Aside:
         return ids.find(reference, self._there())
 
@@ -236,7 +252,7 @@ class Networks:
             return NetworkObject(
                 Name=network.name,
                 Id=network.id,
-                Created=_moment(self._began),
+                Created=_moment(network.created),
                 Driver=network.driver,
                 IPAM=Ipam(),
             )

@@ -53,7 +53,7 @@ class Store:
         self.endpoints = Shelf(self, "endpoint", KeptEndpoint)
         """Those of the configuration, and those that were brought at run time."""
         self.identities = Shelf(self, "identity", Identity)
-        """Of the configuration's networks."""
+        """Of the configuration's networks, and of those that the switch takes no part in."""
         self.macs = Shelf(self, "mac", MacAddress)
         """What else was given a MAC address of the switch's choice."""
         self.publications = Shelf(self, "publication", KeptPublication)
