@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vswitch.cli import main
-from vswitch.daemon import attachment, links, resolver
+from vswitch.daemon import belongings, links, resolver
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.processes import Process, ProcessError
 from vswitch.daemon.uplinks import PortTakenError, Uplinks
@@ -65,7 +65,8 @@ if __name__ == "__main__":
     steps.refuse(TapDevice, "open", OpenError, static=True)
     steps.refuse(PacketDevice, "open", OpenError, static=True)
     steps.refuse(resolver, "_listening_socket", _not_permitted)
-    steps.refuse(attachment, "install_resolv_conf", _not_permitted)
+    steps.refuse(belongings, "install_resolv_conf", _not_permitted)
+    steps.refuse(TapDevice, "set_persistent", _not_permitted)
     steps.refuse(Uplinks, "reserve", PortTakenError)
     steps.refuse(Process, "__init__", ProcessError)
     sys.argv = sys.argv[2:]

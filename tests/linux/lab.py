@@ -294,6 +294,14 @@ class Lab:
         self.daemon = None
         return status
 
+    def take_away(self) -> int:
+        """Tell the switch to stop and to leave nothing, and wait for it; its exit status."""
+        assert self.daemon is not None
+        assert self.ask("POST", "stop", {"remove": True})[0] == 204
+        status = self.daemon.wait(PATIENCE)
+        self.daemon = None
+        return status
+
     def log(self) -> str:
         """What the switch has said since it was started."""
         return self._log_path.read_text() if self._log_path.exists() else ""

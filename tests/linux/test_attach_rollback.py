@@ -65,6 +65,8 @@ class FaultyLab(Lab):
         for line in (self.run_directory / "journal").read_text().splitlines():
             record = json.loads(line)
             event = record.pop("event")
+            if event == "whole":
+                continue
             made.append(str(record)) if event == "made" else made.remove(str(record))
         return made
 

@@ -251,13 +251,20 @@ def test_what_never_ran_in_the_background_has_no_output(lab: Lab, name: str) -> 
     assert done.stderr == f"vswitch: {name} has not run in the background on this switch\n"
 
 
-def test_switch_that_stops_takes_the_outputs_along(tmp_path: Path) -> None:
+def test_output_outlives_the_switch_with_its_command_unless_nothing_is_to_be_left(
+    tmp_path: Path,
+) -> None:
     with Lab(tmp_path) as lab:
         lab.up()
-        process = lab.run("host", *lab.guest("-d", "--name", "job"), "sleep", "60")
+        script = "echo ready; exec sleep 60"
+        process = lab.run("host", *lab.guest("-d", "--name", "job"), "sh", "-c", script)
         pid = _row(lab, process.stdout.strip())["pid"]
         try:
+            eventually(lambda: lab.vswitch("logs", "job").stdout == "ready\n", "it is ready")
             assert lab.down() == 0
+            lab.up()
+            assert lab.vswitch("logs", "job").stdout == "ready\n"
+            assert lab.take_away() == 0
             assert lab.leftovers() == []
             assert Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
         finally:

@@ -106,7 +106,7 @@ def test_switch_goes_on_without_its_uplink_and_says_so_once(lab: Lab) -> None:
     assert "Traceback" not in lab.log()
     for table in ("ports", "flows", "neighbours", "fdb"):
         lab.table(table)
-    assert lab.down() == 0
+    assert lab.take_away() == 0
     assert lab.leftovers() == []
 
 

@@ -23,7 +23,8 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_switch_leaves_only_what_was_there_before(lab: Lab, number: signal.Signals) -> None:
+def test_stopped_switch_leaves_only_who_lives_on(lab: Lab, number: signal.Signals) -> None:
+    """The namespace of `web` is somebody else's; that of `app` is ours, and nobody is in it."""
     lab.create("web")
     lab.up()
     assert lab.ping("app", WEB)
@@ -32,10 +33,20 @@ def test_stopped_switch_leaves_only_what_was_there_before(lab: Lab, number: sign
 
     assert lab.down(number) == 0
 
+    assert lab.namespaces() == {"host", "out", "web"}
+    assert f"{WEB}/16" in lab.run("web", "ip", "address").stdout
+    assert lab.log_lines("ERROR") == lab.log_lines("WARNING") == []
+    assert "Traceback" not in lab.log()
+
+
+def test_switch_that_is_to_leave_nothing_leaves_only_what_was_there_before(lab: Lab) -> None:
+    lab.create("web")
+    lab.up()
+    lab.start("app", "sleep", "600")
+    assert lab.take_away() == 0
     assert lab.leftovers() == ["namespace web"]
     assert "eth0" not in lab.run("web", "ip", "link").stdout
     assert lab.log_lines("ERROR") == lab.log_lines("WARNING") == []
-    assert "Traceback" not in lab.log()
 
 
 def test_resolv_conf_that_was_there_before_stays(lab: Lab) -> None:
@@ -51,19 +62,22 @@ def test_resolv_conf_that_was_there_before_stays(lab: Lab) -> None:
     assert lab.leftovers() == [str(theirs.parent)]
 
 
-def test_start_after_a_kill_sweeps_and_works(lab: Lab) -> None:
+def test_start_after_a_kill_sweeps_what_is_stale_and_works(lab: Lab) -> None:
     lab.create("web")
+    lab.add_endpoint("old", kind="veth")
     lab.up()
     assert lab.down(signal.SIGKILL) == -signal.SIGKILL
-    assert any(left.startswith("veth") for left in lab.leftovers())
-    assert lab.namespaces() == {"host", "out", "web", "app"}
+    assert len([left for left in lab.leftovers() if left.startswith("veth")]) == 2
+    assert lab.namespaces() == {"host", "out", "web", "app", "old"}
 
+    lab.drop_endpoint("old")
     lab.up()
 
     assert lab.ping("app", WEB)
     assert lab.ping("web", OUTSIDE)
-    assert lab.log_lines("left by a switch that was killed")
-    lab.down()
+    assert lab.log_lines(f"left by an earlier switch: namespace {lab.namespace('old')}: removed")
+    assert len([left for left in lab.leftovers() if left.startswith("veth")]) == 1
+    lab.take_away()
     assert lab.leftovers() == ["namespace web"]
 
 
@@ -139,7 +153,7 @@ def test_switch_stops_under_a_command_that_runs_on_it(lab: Lab) -> None:
     guest = lab.start("host", *lab.guest(), "sh", "-c", "echo up; exec sleep 60")
     assert guest.stdout is not None
     assert guest.stdout.readline() == "up\n"
-    assert lab.down() == 0
+    assert lab.take_away() == 0
     assert lab.leftovers() == []
     assert guest.poll() is None
 

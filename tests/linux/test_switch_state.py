@@ -29,8 +29,8 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 def attached(lab: Lab, name: str) -> str:
     """Address, network and host ports of an endpoint, as the switch has told of them."""
-    (line,) = lab.log_lines(f"endpoint {name} attached: ")
-    return line.partition("attached: ")[2]
+    (line,) = [*lab.log_lines(f" {name} attached: "), *lab.log_lines(f" {name} taken over: ")]
+    return line.partition(": ")[2]
 
 
 def mac(lab: Lab, name: str) -> str:

@@ -29,6 +29,21 @@ OWN = "192.0.2.77/32"
 """An address that somebody inside has given to the guest's interface."""
 
 
+SLEEP = ("--", "sleep", "600")
+
+
+def ask(lab: Lab, method: str, path: str, body: object = None) -> Any:
+    """What the switch answers to a call that it is to obey."""
+    status, answer = lab.ask(method, path, body)
+    assert status < 300, answer
+    return answer
+
+
+def publish(lab: Lab, endpoint: str, *specs: str) -> None:
+    """Publish ports while the switch runs."""
+    ask(lab, "POST", f"endpoints/{endpoint}/publications", {"publish": specs})
+
+
 class Ended:
     """A switch with everything on it that was ended and started again."""
 
@@ -75,20 +90,20 @@ class Ended:
             lab.create(role)
         lab.up()
         lab.start("web", "sleep", "600")
-        lab.vswitch("network create", "--subnet", "10.9.0.0/24", "back")
-        lab.vswitch("attach", lab.namespace("guest"), "--network", "front", "--name", "guest",
-                    "--ip", GUEST, "-p", "8080:80", "-p", "81")  # fmt: skip
-        lab.vswitch("run", "-d", "--network", "back", "--name", "runner", "-p", "80", "--",
-                    "sleep", "600")  # fmt: skip
+        ask(lab, "POST", "networks", {"name": "back", "subnet": "10.9.0.0/24"})
+        place = {"path": f"/run/netns/{lab.namespace('guest')}", "name": "guest"}
+        published = {"publish": ["8080:80", "81"]}
+        ask(lab, "POST", "endpoints", {"network": "front", "address": GUEST, **place, **published})
+        lab.vswitch("run", *("-d", "--network", "back", "--name", "runner"), "-p", "80", *SLEEP)
         undo.callback(self.end_runner)
-        lab.vswitch("tap add", "vm1", "--network", "front")
-        lab.vswitch("publish add", "guest", "9090:90 for=1h", "9091:91 once")
-        lab.vswitch("publish add", "web", "9092:92")
-        lab.vswitch("publish rm", "web", "7001")
-        lab.vswitch("publish rm", "guest", "8080")
+        ask(lab, "POST", "taps", {"name": "vm1", "network": "front"})
+        publish(lab, "guest", "9090:90 for=1h", "9091:91 once")
+        publish(lab, "web", "9092:92")
+        ask(lab, "DELETE", "endpoints/web/publications/7001")
+        ask(lab, "DELETE", "endpoints/guest/publications/8080")
         for action in ("accept", "drop", "log"):
-            lab.vswitch("filter add", action, "--source", "203.0.113.0/24")
-        lab.vswitch("filter rm", "2")
+            ask(lab, "POST", "filters", {"action": action, "source": ["203.0.113.0/24"]})
+        ask(lab, "DELETE", "filters/2")
         lab.run("guest", "ip", "address", "add", OWN, "dev", "eth0")
         lab.run("guest", "ip", "route", "add", "203.0.113.7", "via", "172.18.0.1")
 
@@ -188,10 +203,12 @@ def test_who_is_gone_or_another_is_forgotten(tmp_path: Path) -> None:
         sleeper = lab.start("other", "sleep", "600")
         eventually(lambda: "sleep" in _command(sleeper.pid), "it sleeps")
         lab.up()
-        lab.vswitch("attach", lab.namespace("gone"), "--name", "gone", "-p", "8080:80")
-        lab.vswitch("attach", str(sleeper.pid), "--name", "reused", "-p", "8081:80")
-        lab.vswitch("tap add", "vm1")
-        lab.vswitch("publish add", "web", "8082:80 for=1s", "8083:80")
+        gone = {"name": "gone", "path": f"/run/netns/{lab.namespace('gone')}"}
+        ask(lab, "POST", "endpoints", {**gone, "publish": ["8080:80"]})
+        reused = {"name": "reused", "pid": sleeper.pid, "publish": ["8081:80"]}
+        ask(lab, "POST", "endpoints", reused)
+        ask(lab, "POST", "taps", {"name": "vm1"})
+        publish(lab, "web", "8082:80 for=1s", "8083:80")
         lab.down(signal.SIGKILL)
         lab.delete("gone")
         lab.run("host", "ip", "link", "delete", "vm1")
@@ -211,7 +228,7 @@ def test_who_is_gone_or_another_is_forgotten(tmp_path: Path) -> None:
             (told,) = lab.log_lines(f"endpoint {name} is not taken over: ")
             assert why in told
         assert "eth0" not in lab.run("other", "ip", "link").stdout
-        lab.vswitch("attach", str(sleeper.pid), "--name", "reused", "-p", "8081:80")
+        ask(lab, "POST", "endpoints", reused)
 
 
 def _command(pid: int) -> str:

@@ -97,5 +97,5 @@ def test_nothing_of_it_is_left_however_it_ends(tmp_path: Path) -> None:
         assert lab.ping("web", SECOND_OUTSIDE)
         assert lab.down() == 0
         assert lab.leftovers() == []
-        was_left = lab.log_lines("left by a switch that was killed")
+        was_left = lab.log_lines("left by an earlier switch")
         assert lab.log_lines("ERROR") + lab.log_lines("WARNING") == was_left

@@ -116,7 +116,7 @@ def test_way_that_is_left_keeps_the_kernel_silent_and_leaves_nothing(
     lab.up()
 
     assert filters(lab) == ""
-    was_left = [line.partition("killed: ")[2] for line in lab.log_lines("was killed: ")]
+    was_left = [line.partition("switch: ")[2] for line in lab.log_lines("by an earlier switch: ")]
     left = ["ingress filter of up0: removed", "clsact qdisc of up0: removed"]
     assert [line for line in was_left if "up0" in line] == left * (situation.way == "clsact")
     assert_shared(lab)

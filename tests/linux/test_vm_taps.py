@@ -168,7 +168,7 @@ def test_mistake_is_told_in_one_line_and_makes_nothing(
     assert lab.run("host", "ip", "-brief", "link").stdout == before
 
 
-def test_machine_of_the_configuration_lasts_while_the_switch_runs(tmp_path: Path) -> None:
+def test_machine_of_the_configuration_outlasts_the_switch(tmp_path: Path) -> None:
     with Lab(tmp_path) as lab:
         lab.add_endpoint("web")
         lab.add_machine("vm1", address=VM)
@@ -178,6 +178,10 @@ def test_machine_of_the_configuration_lasts_while_the_switch_runs(tmp_path: Path
         assert (row["kind"], row["namespace"]) == ("vm", "")
         with virtual_machine(lab, "vm1", row["mac"]):
             assert lab.ping("guest", WEB)
+            lab.down()
+            assert not lab.ping("guest", "-W1", WEB)
+            lab.up()
+            assert lab.ping("guest", WEB)
         lab.delete("guest")
-        assert lab.down() == 0
+        assert lab.take_away() == 0
         assert lab.leftovers() == []

@@ -88,10 +88,10 @@ class Belongings:
             tap = await asyncio.to_thread(
                 netns.run, lambda: TapDevice.take_over(link.name), namespace
             )
-            undo.callback(self._close, tap, thing)
+            undo.push_async_callback(self._close, tap, thing)
             return tap
         tap = await asyncio.to_thread(netns.run, TapDevice.open, namespace)
-        undo.callback(self._close, tap, thing)
+        undo.push_async_callback(self._close, tap, thing)
         await asyncio.to_thread(links.equip, namespace, tap.interface, link)
         with self._journal.making(thing, self._endpoint):
             tap.set_persistent(True)
@@ -153,12 +153,18 @@ class Belongings:
         if not self.stays:
             remove_resolv_conf(name, self._journal)
 
-    def _close(self, tap: TapDevice, thing: MadeTap) -> None:
+    async def _close(self, tap: TapDevice, thing: MadeTap) -> None:
+        """With the descriptor of one that is persistent no more the interface goes."""
+        is_gone = False
         if not self.stays:
-            with suppress(OSError):  # it is gone already
+            with suppress(OSError):  # somebody has removed it, or does not let us
                 tap.set_persistent(False)
-            self._journal.forget(thing)
+                is_gone = True
         tap.close()
+        if is_gone:
+            self._journal.forget(thing)
+        else:
+            await self._remove(thing)
 
 
 def made_tap(namespace: Namespace, link: EndpointLink) -> MadeTap:

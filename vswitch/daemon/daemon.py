@@ -23,7 +23,7 @@ from vswitch.daemon.bystanders import Bystanders
 from vswitch.daemon.captures import Captures
 from vswitch.daemon.carryover import Carryover
 from vswitch.daemon.collisions import Collisions
-from vswitch.daemon.endpoints import AttachError, Endpoints
+from vswitch.daemon.endpoints import AttachError, Endpoints, Staying
 from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.hostlistener import HostListeners
@@ -165,7 +165,7 @@ class Daemon:
         if self._carryover is not None:
             self.runtime.close()
             self._carryover.leave()
-        await self.endpoints.close(remove=self._removes)
+        await self.endpoints.close(self._staying)
         self.bystanders.close()
         if self._recordings is not None:
             await self._recordings.close()
@@ -179,6 +179,12 @@ class Daemon:
         rundir.remove_logs(self._journal.directory, but=living)
         for swept in self._journal.sweep(spare=living):
             log.warning("%s: %s", swept.thing, swept.ending.value)
+
+    @property
+    def _staying(self) -> Staying:
+        if self._removes:
+            return Staying.NOTHING
+        return Staying.WHO_LIVES if self._carryover is not None else Staying.WHO_WAS_LEFT
 
     def ask_to_stop(self, *, remove: bool = False) -> None:
         """Let the switch stop; with `remove`, so that nothing is left of it."""

@@ -19,6 +19,7 @@ import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,15 @@ _FAILURES = (
     OSError,
 )
 """Why an endpoint can not be made real."""
+
+
+class Staying(Enum):
+    """What of the endpoints stays when the switch stops."""
+
+    WHO_LIVES = "who lives on"
+    WHO_WAS_LEFT = "who lives on, and did so before this start"
+    """As it has failed."""
+    NOTHING = "nothing"
 
 
 class AttachError(Exception):
@@ -238,36 +248,40 @@ class Endpoints:
                 return True
         return False
 
-    async def close(self, *, remove: bool) -> None:
-        """Take all down, since the switch stops: those that live on are let live, unless they are
-        to be removed."""
+    async def close(self, staying: Staying) -> None:
+        """Take all down, since the switch stops, but for what of them is to stay."""
         for task in list(self._tasks):
             await task
-        living = frozenset() if remove else await self._living()
+        living = await self._living(staying)
         for name, attachment in list(self._attachments.items()):
             if name in living:
                 del self._attachments[name]
                 await attachment.let_live()
                 log.info("endpoint %s lives on, for the next start to take over", name)
-            elif remove:
+            elif staying is Staying.NOTHING:
                 await self.detach(name, "the switch stops, and removes it")
             else:
                 await self._take_down(name, "the switch stops")
         self._undo.close()
 
-    async def _living(self) -> frozenset[str]:
+    async def _living(self, staying: Staying) -> frozenset[str]:
         """Who lives on without the switch. In a namespace of our making that is who has a process
         in there."""
-        ours = {
-            attachment.namespace: name
-            for name, attachment in self._attachments.items()
-            if attachment.namespace is not None and attachment.belongings.have_namespace
+        if staying is Staying.NOTHING:
+            return frozenset()
+        may_stay = {
+            name: each
+            for name, each in self._attachments.items()
+            if staying is Staying.WHO_LIVES or each.belongings.were_left
         }
-        inhabited = await asyncio.to_thread(netns.inhabited, ours)
+        ours = {
+            each.namespace
+            for each in may_stay.values()
+            if each.namespace is not None and each.belongings.have_namespace
+        }
+        uninhabited = ours - await asyncio.to_thread(netns.inhabited, ours)
         return frozenset(
-            name
-            for name, attachment in self._attachments.items()
-            if attachment.namespace not in ours or attachment.namespace in inhabited
+            name for name, each in may_stay.items() if each.namespace not in uninhabited
         )
 
     async def _bring_up(self, endpoint: Endpoint, namespace: Namespace | None) -> None:
