@@ -148,13 +148,13 @@ class Play:
 
     def _take_down(self, scenery: Scenery) -> None:
         self._screen.chapter("And down again")
-        title = "SIGTERM takes down all that was made"
+        title = "Stopped for good, it takes along all that was made"
         with self._screen.doing(title):
             stopped = scenery.stop_switch()
         left = ", ".join(stopped.left) or "no namespace, link or file left"
         text = f"exit status {stopped.status} in {stopped.seconds:.1f} s; {left}"
         passed = stopped.status == 0 and not stopped.left
-        self._show(title, Finding(passed, (Evidence(f"kill -TERM {stopped.pid}", text),)))
+        self._show(title, Finding(passed, (Evidence("vswitch down --remove", text),)))
 
     def _summary(self) -> str:
         passed = sum(finding.passed for finding in self._findings)

@@ -36,6 +36,7 @@ from vswitch.cli.problem import Problem
 from vswitch.daemon import netns, unsharing
 from vswitch.daemon.journal import Journal
 from vswitch.daemon.messages import FdbRow, FlowRow, StatusRow
+from vswitch.daemon.messages.stopping import StopSwitchBody
 from vswitch.daemon.netns import NamespaceError
 from vswitch.daemon.resolver import ETC_NETNS
 from vswitch.daemon.rundir import RUN
@@ -144,7 +145,6 @@ class Ran:
 class Stopped:
     """How the switch went down."""
 
-    pid: int
     status: int
     seconds: float
     left: tuple[str, ...]
@@ -321,11 +321,12 @@ class Scenery:
             return []
 
     def stop_switch(self) -> Stopped:
-        """Tell the switch to stop and wait until it has; kill it where it does not."""
+        """Tell the switch to leave nothing and wait until it has; kill it where it does not."""
         begun = time.monotonic()
+        with suppress(Problem):
+            self._client().do("POST", "stop", StopSwitchBody(remove=True))
         status = self._end_daemon()
-        pid = self._daemon.pid if self._daemon else 0
-        return Stopped(pid, status, time.monotonic() - begun, self._left())
+        return Stopped(status, time.monotonic() - begun, self._left())
 
     def close(self) -> None:
         """Take everything away, whatever state it is in."""
