@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.daemon.test_api import Served, api  # noqa: F401
+from vswitch.daemon.filters import resumed
+from vswitch.daemon.store.kept import KeptFilter, KeptFilters
 from vswitch.dataplane.topology import Interface, Network, Side
 from vswitch.devices.memory import MemoryDevice
 from vswitch.policy import Action, Filter
@@ -141,3 +144,48 @@ def test_flow_is_written_down_that_a_filter_wants_logged(
     filters.write_down()
     assert "filter 1: front to back: udp 10.9.0.2:5 > 10.8.0.2:53" in caplog.messages
     assert not chain_of_switch.has_logged
+
+
+DROP, LOG, ACCEPT = (Filter(action) for action in (Action.DROP, Action.LOG, Action.ACCEPT))
+FIRST, SECOND = (Filter(Action.DROP, arrives=name) for name in ("front", "back"))
+
+
+def resumed_with(configured: tuple[Filter, ...]) -> list[tuple[int | None, Filter]]:
+    """What becomes of FIRST and SECOND of the configuration, with an added one around each."""
+    chain = tuple(
+        KeptFilter(number, rule, is_added=rule not in (FIRST, SECOND))
+        for number, rule in ((3, DROP), (1, FIRST), (4, LOG), (2, SECOND), (5, ACCEPT))
+    )
+    kept = KeptFilters((FIRST, SECOND), chain)
+    return [(each.number if each else None, rule) for each, rule in resumed(kept, configured)]
+
+
+def test_chain_is_asked_again_as_it_was() -> None:
+    numbers = [number for number, _ in resumed_with((FIRST, SECOND))]
+    assert numbers == [3, 1, 4, 2, 5]
+
+
+def test_other_configuration_is_taken_as_it_is_and_what_was_added_keeps_its_place() -> None:
+    other = Filter(Action.DROP, leaves="back")
+    assert resumed_with((other, SECOND)) == [
+        (None, other),
+        (3, DROP),
+        (4, LOG),
+        (2, SECOND),
+        (5, ACCEPT),
+    ]
+
+
+def test_filters_outlive_the_daemon_by_their_numbers(tmp_path: Path) -> None:
+    before = Served(tmp_path)
+    for action in ("drop", "log", "accept"):
+        add(before, action=action)
+    before.ask("DELETE", f"{ROUTE}/2")
+    rows = before.ask("GET", ROUTE).body
+    before.close()
+    after = Served(tmp_path)
+    assert after.daemon is not None
+    after.call(after.daemon.filters.resume)
+    assert after.ask("GET", ROUTE).body == rows
+    assert add(after, action="drop")["number"] == 4
+    after.close()

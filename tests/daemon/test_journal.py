@@ -106,6 +106,50 @@ def test_thing_is_recorded_before_it_is_made(tmp_path: Path) -> None:
         journal.forget(thing)
 
 
+def test_what_an_endpoint_has_is_found_again_and_spared(tmp_path: Path) -> None:
+    run, files = tmp_path / "run", tmp_path / "etc"
+    with closing(Journal.open("lab", run)) as journal:
+        for endpoint in ("web", "app"):
+            journal.write_file(files / endpoint / "resolv.conf", "ours", endpoint)
+        journal.finish("web")
+    with closing(Journal.open("lab", run)) as journal:
+        assert [journal.is_whole(each) for each in ("web", "app")] == [True, False]
+        assert [str(each) for each in journal.of("web")] == [f"file {files}/web/resolv.conf"]
+        journal.sweep(spare={"web"})
+        assert sorted(files.rglob("*")) == [files / "web", files / "web" / "resolv.conf"]
+        journal.sweep()
+    assert not files.exists()
+
+
+def test_endpoint_that_loses_something_is_not_whole(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    with closing(Journal.open("lab", tmp_path)) as journal:
+        journal.write_file(path, "ours", "web")
+        journal.finish("web")
+        journal.remove_file(path)
+    with closing(Journal.open("lab", tmp_path)) as journal:
+        assert not journal.is_whole("web")
+
+
+def test_file_of_an_earlier_switch_is_ours_as_long_as_nobody_has_changed_it(tmp_path: Path) -> None:
+    same, outdated, changed = (tmp_path / each for each in ("same", "outdated", "changed"))
+    with closing(Journal.open("lab", tmp_path)) as journal:
+        for path in (same, outdated, changed):
+            journal.write_file(path, "ours", "web")
+    changed.write_text("theirs")
+    number = same.stat().st_ino
+    with closing(Journal.open("lab", tmp_path)) as journal:
+        assert journal.write_file(same, "ours", "web") is Written.WRITTEN
+        assert journal.write_file(outdated, "newer", "web") is Written.WRITTEN
+        assert journal.write_file(changed, "newer", "web") is Written.KEPT
+        assert same.stat().st_ino == number
+        assert (outdated.read_text(), changed.read_text()) == ("newer", "theirs")
+        journal.sweep()
+    assert not same.exists()
+    assert not outdated.exists()
+    assert changed.read_text() == "theirs"
+
+
 def test_filter_of_a_killed_switch_is_removed_before_its_qdisc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

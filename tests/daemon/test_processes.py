@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vswitch.daemon.processes import Process, ProcessError
+from vswitch.daemon.processes import Process, ProcessError, birth_of, is_alive
 
 PATIENCE = 10
 
@@ -29,6 +29,16 @@ def stubborn() -> Iterator[subprocess.Popen[bytes]]:
         assert process.stdout.readline() == b"up\n"
         yield process
         process.kill()
+
+
+def test_process_is_known_by_its_birth_while_it_lives(sleeper: subprocess.Popen[bytes]) -> None:
+    birth = birth_of(sleeper.pid)
+    assert is_alive(birth)
+    assert not is_alive(birth._replace(started=birth.started - 1))
+    assert not is_alive(birth._replace(boot="another"))
+    sleeper.kill()
+    sleeper.wait(PATIENCE)
+    assert not is_alive(birth)
 
 
 def test_end_of_a_process_is_told_once(sleeper: subprocess.Popen[bytes]) -> None:

@@ -310,6 +310,7 @@ class Daemon:
                     raise
                 self.inventory.remove_endpoint(endpoint.name)
                 takeover.forget(endpoint.name, str(error))
+        self.endpoints.note()
         self._sweep(spare=self.endpoints.attached)
 
     def _take_over_connections(self) -> None:

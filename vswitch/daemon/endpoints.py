@@ -143,7 +143,7 @@ class Endpoints:
 
     async def resume(self, endpoint: Endpoint, kept: KeptEndpoint) -> None:
         """Attach one that the inventory has and the state: the configuration's, or one that was
-        there before and is taken over. Raises AttachError or StoreError.
+        there before and is taken over. Raises AttachError.
         """
         home = kept.home
         path = home.namespace if home else None
@@ -152,7 +152,13 @@ class Endpoints:
         if home is not None and process is not None and process.birth != home.process:
             await self._take_down(endpoint.name, "its process has ended")
             raise AttachError(f"endpoint {endpoint.name}: process {process.pid} is another one")
-        self._keep(kept)
+        self._kept[endpoint.name] = kept
+
+    def note(self) -> None:
+        """Write down who is there, and what they publish, and nobody else. Raises StoreError."""
+        with self._store.change():
+            self._store.endpoints.replace(self._kept)
+            self._publishing.note(self._inventory.endpoints)
 
     @property
     def attached(self) -> Mapping[str, Attachment]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from vswitch import assembly
 from vswitch.daemon.events import Events
@@ -136,6 +136,16 @@ class Publishing:
             if not self._published.is_kept(endpoint.name, each)
         ]
         self._published.keep(endpoint.name, fresh, self._runtime.now(), is_added=False)
+
+    def note(self, endpoints: Iterable[Endpoint]) -> None:
+        """Write down what these publish, and nobody else. Raises StoreError."""
+        names = set()
+        for endpoint in endpoints:
+            names.add(endpoint.name)
+            self.keep(endpoint)
+        for name in self._published.endpoints:
+            if name not in names:
+                self._published.settle(name, ())
 
     def forget(self, name: str) -> None:
         """Write down that the endpoint called `name` publishes nothing. Raises StoreError."""

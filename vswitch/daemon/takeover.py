@@ -122,16 +122,16 @@ class Takeover:
         )
 
     def _note(self, asked: Mapping[str, EndpointRequest]) -> None:
-        """Write down what was chosen: the next daemon chooses the same. Raises StoreError."""
+        """Write down what was chosen, so that the next daemon chooses the same. What was asked for
+        is written when it is true, in the end (`Endpoints.note`). Raises StoreError."""
+        chosen = {}
         for endpoint in self._inventory.endpoints:
-            before = self._kept.get(endpoint.name)
+            name, before = endpoint.name, self._kept.get(endpoint.name)
             home = before.home if before else None
-            self._kept[endpoint.name] = KeptEndpoint(asked[endpoint.name], endpoint, home)
-        with self._store.change():
-            self._store.endpoints.replace(self._kept)
-            for name in self._published.endpoints:
-                if name not in self._kept:
-                    self._published.settle(name, ())
+            asked_before = before.asked if before else EndpointRequest(name)
+            chosen[name] = KeptEndpoint(asked_before, endpoint, home)
+            self._kept[name] = KeptEndpoint(asked[name], endpoint, home)
+        self._store.endpoints.replace(chosen)
 
 
 def _by_place(at: Membership) -> int:

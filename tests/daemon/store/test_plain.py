@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from tests.daemon.store.values import endpoints, networks
+from tests.daemon.store.values import kept_endpoints, kept_filters, networks
+from vswitch.daemon.store.kept import KeptEndpoint, KeptFilters
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
 from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Membership, Network
 from vswitch.translation import Filtering, Translation
@@ -22,9 +23,14 @@ WEB = Endpoint(
 )
 
 
-@given(endpoint=endpoints())
-def test_endpoint_comes_back_as_it_was(endpoint: Endpoint) -> None:
-    assert valued(Endpoint, json.loads(json.dumps(plain(endpoint)))) == endpoint
+@given(endpoint=kept_endpoints())
+def test_endpoint_comes_back_as_it_was(endpoint: KeptEndpoint) -> None:
+    assert valued(KeptEndpoint, json.loads(json.dumps(plain(endpoint)))) == endpoint
+
+
+@given(filters=kept_filters())
+def test_filters_come_back_as_they_were(filters: KeptFilters) -> None:
+    assert valued(KeptFilters, json.loads(json.dumps(plain(filters)))) == filters
 
 
 @given(network=networks())

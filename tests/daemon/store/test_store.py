@@ -16,12 +16,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.daemon.store.values import NAMES, endpoints
+from tests.daemon.store.values import NAMES, kept_endpoints
 from vswitch.daemon.store import FILE, Carried, Store, StoreError
 from vswitch.daemon.store.database import APPLICATION, LAYOUT, _lay_out
+from vswitch.daemon.store.kept import Home, KeptEndpoint
 from vswitch.daemon.store.plain import plain
 from vswitch.dataplane.snapshot import Snapshot
-from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Membership, Network
+from vswitch.network.model import (
+    DEFAULT_NETWORK,
+    Endpoint,
+    EndpointKind,
+    EndpointRequest,
+    Membership,
+    Network,
+)
 from vswitch.wire.values import IpAddress, MacAddress
 
 WEB = Endpoint(
@@ -30,25 +38,26 @@ WEB = Endpoint(
     "web",
     (Membership("front", IpAddress.parse("172.18.0.2"), MacAddress.parse("02:00:00:00:00:01")),),
 )
+KEPT = KeptEndpoint(EndpointRequest("web", "front"), WEB, None)
 KILLED_AFTER = 40
 
 WRITER = """\
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests.daemon.store.test_store import WEB
+from tests.daemon.store.test_store import KEPT
 from vswitch.daemon.store import Store
 
 store = Store(Path(sys.argv[1]))
 for number in range(1_000_000):
     with store.change():
-        store.endpoints.put(f"web-{number}", WEB)
-        store.leases.put(f"web-{number}", WEB)
+        store.endpoints.put(f"web-{number}", KEPT)
+        store.macs.put(f"web-{number}", KEPT.given.mac)
         if number >= 5:
             store.endpoints.remove(f"web-{number - 5}")
     print(number, flush=True)
 """
-"""Says a number when what belongs to it was answered; whatever has a lease, has both."""
+"""Says a number when what belongs to it was answered; whatever has a MAC address, has both."""
 
 
 @pytest.fixture
@@ -68,17 +77,17 @@ def reopened(store: Store) -> Store:
     return Store(store.path)
 
 
-puts = st.tuples(st.sampled_from(NAMES), st.none() | endpoints())
+puts = st.tuples(st.sampled_from(NAMES), st.none() | kept_endpoints())
 """A name, with what is put there or None for what is removed."""
 
 
 @settings(max_examples=30, deadline=None)
 @given(changes=st.lists(st.lists(puts, min_size=1, max_size=3), max_size=8))
 def test_what_was_put_and_not_removed_is_there_when_opened_again(
-    changes: list[list[tuple[str, Endpoint | None]]], tmp_path_factory: pytest.TempPathFactory
+    changes: list[list[tuple[str, KeptEndpoint | None]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     store = Store(tmp_path_factory.mktemp("state") / FILE)
-    expected: dict[str, Endpoint] = {}
+    expected: dict[str, KeptEndpoint] = {}
     for change in changes:
         with store.change():
             for name, endpoint in change:
@@ -94,32 +103,32 @@ def test_what_was_put_and_not_removed_is_there_when_opened_again(
 
 
 def test_change_that_fails_in_the_middle_is_none(store: Store) -> None:
-    store.endpoints.put("web", WEB)
+    store.endpoints.put("web", KEPT)
     with suppress(RuntimeError), store.change():
         store.endpoints.remove("web")
         store.networks.put("bridge", DEFAULT_NETWORK)
         raise RuntimeError
     again = reopened(store)
-    assert again.endpoints.all() == {"web": WEB}
+    assert again.endpoints.all() == {"web": KEPT}
     assert again.networks.all() == {}
     again.close()
 
 
 def test_shelves_have_names_of_their_own(store: Store) -> None:
-    store.endpoints.put("front", WEB)
+    store.endpoints.put("front", KEPT)
     front = replace(DEFAULT_NETWORK, name="front")
     store.networks.put("front", front)
     store.macs.put("front", WEB.mac)
-    assert store.endpoints.all() == {"front": WEB}
+    assert store.endpoints.all() == {"front": KEPT}
     networks: dict[str, Network] = store.networks.all()
     assert networks == {"front": front}
     assert store.macs.all() == {"front": WEB.mac}
 
 
 def test_shelf_that_is_replaced_has_that_and_nothing_else(store: Store) -> None:
-    store.endpoints.put("web", WEB)
-    store.endpoints.put("app", WEB)
-    wanted = {"web": replace(WEB, hostname="www"), "db": WEB}
+    store.endpoints.put("web", KEPT)
+    store.endpoints.put("app", KEPT)
+    wanted = {"web": replace(KEPT, home=Home("/run/netns/web")), "db": KEPT}
     store.endpoints.replace(wanted)
     assert store.endpoints.all() == wanted
 
@@ -141,7 +150,7 @@ def test_killed_in_the_middle_of_writing_it_loses_nothing_that_was_answered(path
         writer.stdout.close()
     answered = int(rest[-1]) if rest else KILLED_AFTER
     store = Store(path)
-    names = list(store.leases.all())
+    names = list(store.macs.all())
     assert names == [f"web-{number}" for number in range(len(names))]
     assert len(names) in (answered + 1, answered + 2)
     assert list(store.endpoints.all()) == names[-5:]
@@ -200,7 +209,9 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
     assert str(refusal.value) == f"{path}: the state can not be opened: Not a directory"
 
 
-def test_endpoints_of_the_first_layout_have_one_membership(path: Path) -> None:
+def test_endpoints_of_the_first_layout_are_the_configurations(
+    path: Path,
+) -> None:
     path.parent.mkdir()
     before = plain(WEB)
     assert isinstance(before, dict)
@@ -217,7 +228,8 @@ def test_endpoints_of_the_first_layout_have_one_membership(path: Path) -> None:
             )
     connection.close()
     store = Store(path)
-    assert store.leases.all() == {"web": WEB}
+    asked_for_nothing = EndpointRequest("web")
+    assert store.endpoints.all() == {"web": KeptEndpoint(asked_for_nothing, WEB, None)}
     store.close()
 
 
@@ -250,7 +262,7 @@ def test_database_of_somebody_else_is_refused(path: Path) -> None:
 @pytest.mark.parametrize("damage", ["overwritten", "cut short"])
 def test_damaged_file_is_refused_in_one_line(store: Store, damage: str) -> None:
     for number in range(300):
-        store.endpoints.put(f"web-{number}", WEB)
+        store.endpoints.put(f"web-{number}", KEPT)
     store.close()
     content = store.path.read_bytes()
     half = len(content) // 2
@@ -271,12 +283,12 @@ def test_file_that_is_no_database_is_refused(path: Path) -> None:
 
 
 def test_content_that_is_no_value_is_told_with_its_name(store: Store) -> None:
-    store.endpoints.put("web", WEB)
+    store.endpoints.put("web", KEPT)
     store.close()
     with sqlite3.connect(store.path) as connection:
         connection.execute("""UPDATE things SET content = '{"name": "web"}'""")
     connection.close()
     again = Store(store.path)
-    with pytest.raises(StoreError, match="the state of endpoint web can not be read: Endpoint: "):
+    with pytest.raises(StoreError, match="the state of endpoint web can not be read: Kept"):
         again.endpoints.all()
     again.close()

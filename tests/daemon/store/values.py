@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from vswitch.daemon.processes import Birth
+from vswitch.daemon.store.kept import Home, KeptEndpoint, KeptFilter, KeptFilters
 from vswitch.impairment import Impairment, Impairments
 from vswitch.network.model import (
     Endpoint,
     EndpointKind,
+    EndpointRequest,
     Membership,
+    MembershipRequest,
     Network,
     PortRange,
     Publication,
+    PublicationRequest,
     StaticMapping,
 )
+from vswitch.policy import Action, Filter
 from vswitch.translation import Filtering, Quotas, Refresh, Timeouts, Translation
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress, Protocol
 
@@ -60,6 +66,40 @@ def networks() -> st.SearchStrategy[Network]:
         uplink=st.sampled_from(NAMES),
         translation=_translations,
     )
+
+
+def kept_endpoints() -> st.SearchStrategy[KeptEndpoint]:
+    births = st.builds(Birth, st.integers(1, 2**22), _nanoseconds, st.sampled_from(NAMES))
+    homes = st.builds(Home, st.none() | st.sampled_from(NAMES), st.none() | births)
+    requests = st.builds(
+        EndpointRequest,
+        name=st.sampled_from(NAMES),
+        network=st.sampled_from(NAMES),
+        address=st.none() | _addresses,
+        publish=st.lists(
+            st.builds(
+                PublicationRequest, _protocols, st.none() | _addresses, st.none() | _ranges, _ranges
+            ),
+            max_size=2,
+        ).map(tuple),
+        also=st.lists(st.builds(MembershipRequest, st.sampled_from(NAMES)), max_size=2).map(tuple),
+    )
+    return st.builds(KeptEndpoint, requests, endpoints(), st.none() | homes)
+
+
+def kept_filters() -> st.SearchStrategy[KeptFilters]:
+    ports = st.lists(_ports.map(lambda port: range(port, port + 1)), max_size=2).map(tuple)
+    filters = st.builds(
+        Filter,
+        st.sampled_from(Action),
+        source=st.lists(subnets(), max_size=2).map(tuple),
+        protocol=st.none() | st.integers(0, 255),
+        ports=ports,
+        arrives=st.none() | st.sampled_from(NAMES),
+    )
+    kept = st.builds(KeptFilter, st.integers(1, 9), filters, st.booleans())
+    some = st.lists(filters, max_size=2).map(tuple), st.lists(kept, max_size=3).map(tuple)
+    return st.builds(KeptFilters, *some)
 
 
 def endpoints() -> st.SearchStrategy[Endpoint]:
