@@ -191,6 +191,42 @@ def test_port_for_one_that_is_withdrawn_has_not_ended_by_itself() -> None:
     assert len(lab.switch.tables.connections) == 0
 
 
+def test_port_for_one_tells_once_that_this_one_has_come() -> None:
+    lab = published(FOR_ONE)
+    assert not lab.switch.has_news
+    for _ in range(2):
+        assert gets_in(lab)
+    assert lab.switch.has_news
+    (served,) = lab.switch.take_served_publications()
+    assert served in lab.switch.tables.publications
+    assert lab.switch.take_served_publications() == []
+
+
+def test_port_for_one_whose_one_was_in_another_switch_ends_unless_that_goes_on() -> None:
+    lab = published(FOR_ONE)
+    lab.switch.changes.end_served_publications(lab.now)
+    assert gets_in(lab)
+    lab.switch.changes.end_served_publications(lab.now)
+    assert lab.switch.take_ended_publications() == []
+    other = published(FOR_ONE)
+    (there,) = other.switch.tables.publications
+    other.switch.tables.publications.resume(there, None, has_let_in=True)
+    assert not gets_in(other)
+    other.switch.changes.end_served_publications(other.now)
+    assert other.switch.take_ended_publications() == [there]
+    assert len(other.switch.tables.publications) == 0
+
+
+def test_time_of_a_port_is_over_when_it_was_to_be_in_another_switch() -> None:
+    lab = published(FOR_A_MINUTE)
+    (there,) = lab.switch.tables.publications
+    lab.switch.tables.publications.resume(there, lab.now + 10 * SECOND, has_let_in=False)
+    lab.pass_time(9 * SECOND)
+    assert gets_in(lab)
+    lab.pass_time(1 * SECOND)
+    assert lab.switch.take_ended_publications() == [there]
+
+
 def test_new_connections_are_limited_by_the_second() -> None:
     lab = published(TWICE_A_SECOND)
     assert [gets_in(lab, S1, sport) for sport in (1, 2, 3)] == [True, True, False]

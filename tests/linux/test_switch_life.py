@@ -106,6 +106,7 @@ def _eth0_of_a_veth_is_taken(lab: Lab) -> None:
 
 
 def _port_53_is_taken(lab: Lab) -> None:
+    lab.create("web")
     lab.create("app")
     lab.bind("app", "0.0.0.0", 53)
 

@@ -95,7 +95,11 @@ class Ended:
         published = {"publish": ["8080:80", "81"]}
         ask(lab, "POST", "endpoints", {"network": "front", "address": GUEST, **place, **published})
         lab.vswitch("run", *("-d", "--network", "back", "--name", "runner"), "-p", "80", *SLEEP)
-        undo.callback(self.end_runner)
+        lab.vswitch("run", *("-d", "--network", "none", "--name", "aside"), *SLEEP)
+        undo.callback(self.end_commands)
+        for name in ("guest", "app"):
+            ask(lab, "POST", "networks/back/connect", {"endpoint": name})
+        ask(lab, "POST", "networks/back/disconnect", {"endpoint": "app"})
         ask(lab, "POST", "taps", {"name": "vm1", "network": "front"})
         publish(lab, "guest", "9090:90 for=1h", "9091:91 once")
         publish(lab, "web", "9092:92")
@@ -107,10 +111,10 @@ class Ended:
         lab.run("guest", "ip", "address", "add", OWN, "dev", "eth0")
         lab.run("guest", "ip", "route", "add", "203.0.113.7", "via", "172.18.0.1")
 
-    def end_runner(self) -> None:
-        """Its command, wherever it is by now."""
+    def end_commands(self) -> None:
+        """Those that run on it, wherever they are by now."""
         for row in self.before["endpoints"]:
-            if row["name"] == "runner":
+            if row["pid"] is not None:
                 with suppress(ProcessLookupError):
                     os.kill(row["pid"], signal.SIGKILL)
 
@@ -183,7 +187,7 @@ def test_machine_that_is_removed_and_guest_that_is_detached_leave_nothing(ended:
     assert "eth0" not in lab.run("guest", "ip", "link").stdout
     assert "vm1" not in lab.run("host", "ip", "link").stdout
     lab.down(ended.ending)
-    ended.end_runner()
+    ended.end_commands()
     lab.up()
     assert lab.endpoints() == ["app", "web"]
     (told,) = lab.log_lines("endpoint runner is not taken over: ")

@@ -350,8 +350,8 @@ def tap_add(
 ) -> None:
     """Make a TAP for a virtual machine, and print the addresses that are reserved for its guest.
 
-    The guest gives itself its address; the host has none on the TAP. It lasts while the switch
-    runs. QEMU opens it by its name:
+    The guest gives itself its address; the host has none on the TAP. It lasts until it is removed,
+    also while no switch runs. QEMU opens it by its name:
 
     \b
       -netdev tap,id=net,ifname=NAME,script=no,downscript=no

@@ -154,6 +154,7 @@ class Daemon:
             self.filters.resume()
             self._collisions.watch()
             await self._bring_endpoints(takeover)
+            self.bystanders.resume()
             self._take_over_connections()
             self.publishing.end_served()
         except (UplinkError, LinkError, AttachError, StoreError) as error:
@@ -166,7 +167,7 @@ class Daemon:
             self.runtime.close()
             self._carryover.leave()
         await self.endpoints.close(self._staying)
-        self.bystanders.close()
+        self.bystanders.close(forget=self._removes)
         if self._recordings is not None:
             await self._recordings.close()
         await self._collisions.close()
@@ -281,6 +282,7 @@ class Daemon:
         self.filters.keep_in(self._store)
         self._published.keep_in(self._store)
         self.endpoints.keep_in(self._store)
+        self.bystanders.keep_in(self._store)
 
     def _recall(self) -> Takeover:
         """Raises StoreError."""

@@ -214,6 +214,7 @@ class Endpoints:
                 raise AttachError(f"endpoint {name}: {error}") from error
         self._runtime.rearm()
         self._tell_of_network(endpoint, network, Event.CONNECT)
+        attachment.belongings.finish()
         self._keep_as_it_is(endpoint)
         return endpoint
 
@@ -234,6 +235,7 @@ class Endpoints:
                 await self._attacher.leave(attachment, network.name)
         self._runtime.rearm()
         self._tell_of_network(before, network, Event.DISCONNECT, reason=why)
+        attachment.belongings.finish()
         self._keep_as_it_is(endpoint)
         return endpoint
 

@@ -25,7 +25,12 @@ from typing import Generic, TypeVar
 from vswitch.daemon.store import carried
 from vswitch.daemon.store.carried import Carried
 from vswitch.daemon.store.database import StoreError, open_database
-from vswitch.daemon.store.kept import KeptEndpoint, KeptFilters, KeptPublication
+from vswitch.daemon.store.kept import (
+    KeptBystander,
+    KeptEndpoint,
+    KeptFilters,
+    KeptPublication,
+)
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
 from vswitch.network.ids import Identity
 from vswitch.network.model import Network
@@ -56,6 +61,8 @@ class Store:
         """Of the configuration's networks, and of those that the switch takes no part in."""
         self.macs = Shelf(self, "mac", MacAddress)
         """What else was given a MAC address of the switch's choice."""
+        self.bystanders = Shelf(self, "bystander", KeptBystander)
+        """Commands on the networks that the switch takes no part in, by name."""
         self.publications = Shelf(self, "publication", KeptPublication)
         """What every endpoint publishes, by its name and what is published."""
         self.filters = Shelf(self, "filters", KeptFilters)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from vswitch.daemon.processes import Birth
 from vswitch.network.model import Endpoint, EndpointRequest, Publication
+from vswitch.network.unswitched import Unswitched
 from vswitch.policy import Filter
 from vswitch.units import Nanoseconds
 
@@ -31,6 +32,15 @@ class KeptEndpoint:
     given: Endpoint
     home: Home | None
     """None for one that the configuration asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBystander:
+    """A command on network `host` or `none`."""
+
+    network: Unswitched
+    process: Birth
+    hostname: str | None
 
 
 @dataclass(frozen=True, slots=True)
