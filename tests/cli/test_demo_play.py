@@ -47,7 +47,7 @@ class PretendedScenery(Scenery):
         self.endpoints: tuple[str, ...] = ("web", "app")
         self.capture_problem: Problem | None = None
         self.tables_problem: Problem | None = None
-        self.stopped = Stopped(1, 0, 0.1, ())
+        self.stopped = Stopped(0, 0.1, ())
 
     def start_switch(self) -> StatusRow:
         return StatusRow(
@@ -229,7 +229,7 @@ def test_a_switch_that_does_not_answer_has_no_tables(
 
 
 @pytest.mark.parametrize(
-    "stopped", [Stopped(1, 0, 0.1, ("/run/netns/vsdemo-1-web",)), Stopped(1, -9, 10.0, ())]
+    "stopped", [Stopped(0, 0.1, ("/run/netns/vsdemo-1-web",)), Stopped(-9, 10.0, ())]
 )
 def test_a_switch_that_leaves_something_or_has_to_be_killed_is_a_failure(
     scenery: PretendedScenery, tmp_path: Path, stopped: Stopped

@@ -50,6 +50,7 @@ class Ended:
     def __init__(self, lab: Lab, ending: signal.Signals, undo: ExitStack) -> None:
         self.lab = lab
         self.ending = ending
+        self.before: dict[str, Any] = {}
         self._set_up(undo)
         self.before = self.state()
         self.inside = self.inside_now()
@@ -113,7 +114,7 @@ class Ended:
 
     def end_commands(self) -> None:
         """Those that run on it, wherever they are by now."""
-        for row in self.before["endpoints"]:
+        for row in self.before.get("endpoints", ()):
             if row["pid"] is not None:
                 with suppress(ProcessLookupError):
                     os.kill(row["pid"], signal.SIGKILL)

@@ -101,6 +101,7 @@ def test_way_that_is_left_keeps_the_kernel_silent_and_leaves_nothing(
     lab: Lab, situation: Situation
 ) -> None:
     lab.up()
+    services.serve_http(lab.listen("web", "0.0.0.0", 80))
     (uplink,) = lab.table("status")["uplinks"]
     assert (uplink["guard"], tuple(uplink["why_not"])) == (situation.way, situation.why_not)
     shown = lab.vswitch("status").stdout
@@ -127,7 +128,6 @@ def test_way_that_is_left_keeps_the_kernel_silent_and_leaves_nothing(
 
 def assert_shared(lab: Lab) -> None:
     """Flows both ways pass, and only the host's own closed port is refused."""
-    services.serve_http(lab.listen("web", "0.0.0.0", 80))
     heard = lab.start("out", "tcpdump", "-nlUQin", "--immediate-mode", "-ieth0", RESETS_AND_ERRORS)
     assert heard.stdout is not None
     while "listening on" not in heard.stdout.readline():

@@ -28,7 +28,7 @@ from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
-from vswitch.daemon.journal import Journal
+from vswitch.daemon.journal import NOBODY, Journal
 from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.logs import Logs
@@ -313,7 +313,7 @@ class Daemon:
                 self.inventory.remove_endpoint(endpoint.name)
                 takeover.forget(endpoint.name, str(error))
         self.endpoints.note()
-        self._sweep(spare=self.endpoints.attached)
+        self._sweep(spare={NOBODY, *self.endpoints.attached})
 
     def _take_over_connections(self) -> None:
         """Raises StoreError."""

@@ -77,6 +77,10 @@ class AlreadyRunning(Exception):
         self.pid = pid
 
 
+NOBODY = ""
+"""Of whom is what the switch itself needs, and no endpoint."""
+
+
 class Written(Enum):
     """How writing a file ended."""
 
@@ -128,7 +132,7 @@ class Journal:
     @property
     def owners(self) -> frozenset[str]:
         """The endpoints of which something is recorded."""
-        return frozenset(of for of in self._made.values() if of)
+        return frozenset(self._made.values()) - {NOBODY}
 
     def is_whole(self, endpoint: str) -> bool:
         """Whether all that is recorded as of an endpoint was finished."""
@@ -141,7 +145,7 @@ class Journal:
             self._write(_whole(endpoint))
 
     @contextmanager
-    def making(self, thing: Made, of: str = "") -> Iterator[None]:
+    def making(self, thing: Made, of: str = NOBODY) -> Iterator[None]:
         """Around the step that makes `thing`, for an endpoint where `of` names one. Where the step
         raises, nothing was made.
 
@@ -156,13 +160,13 @@ class Journal:
             self.forget(thing)
             raise
 
-    def make_namespace(self, name: str, of: str = "") -> Namespace:
+    def make_namespace(self, name: str, of: str = NOBODY) -> Namespace:
         """Make a named namespace. Raises NamespaceError, as where the name is taken."""
         with self.making(MadeNamespace(name), of):
             return netns.create(name)
 
     def make_veth(
-        self, name: str, namespace: Namespace, peer: str, *, mtu: int, of: str = ""
+        self, name: str, namespace: Namespace, peer: str, *, mtu: int, of: str = NOBODY
     ) -> Link:
         """`links.make_veth` with the switch's end in the daemon's namespace. Raises LinkError."""
         with self.making(MadeLink(name), of):
@@ -200,7 +204,7 @@ class Journal:
             clsact.make_filter(index, program)
         return thing
 
-    def write_file(self, path: Path, text: str, of: str = "") -> Written:
+    def write_file(self, path: Path, text: str, of: str = NOBODY) -> Written:
         """Write a file that was not there, with the directories that it needs.
 
         One that is there belongs to somebody else and stays as it is, unless it is recorded and
@@ -260,7 +264,7 @@ class Journal:
     def sweep(self, spare: Collection[str] = ()) -> tuple[Swept, ...]:
         """Remove all that is recorded, the latest first, whatever one thing's removal answers.
 
-        What the endpoints have that are to be spared stays, and directories that this needs.
+        What those have who are to be spared stays, and directories that this needs.
         """
         stale = [thing for thing, of in self._made.items() if of not in spare]
         return tuple(
@@ -357,7 +361,7 @@ class _Records:
 
     def read(self, record: dict[str, Any]) -> None:
         """Follow one line. Raises ValueError, KeyError, TypeError or AttributeError."""
-        event, of = record.pop("event"), record.pop("of", "")
+        event, of = record.pop("event"), record.pop("of", NOBODY)
         if event == "whole":
             self.whole[of] = None
             return

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from vswitch.daemon import netns
-from vswitch.daemon.journal import Journal, Written
+from vswitch.daemon.journal import NOBODY, Journal, Written
 from vswitch.daemon.made import Undone
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.wire.values import IpAddress
@@ -194,7 +194,7 @@ def render_resolv_conf(host: str) -> str:
 
 
 def install_resolv_conf(
-    name: str, text: str, journal: Journal, directory: Path = ETC_NETNS, *, of: str = ""
+    name: str, text: str, journal: Journal, directory: Path = ETC_NETNS, *, of: str = NOBODY
 ) -> Written:
     """Let `ip netns exec NAME` see `text` as its resolv.conf, for endpoint `of`. Raises OSError.
 
