@@ -189,16 +189,25 @@ def run(function: Callable[[], Result], namespace: Namespace | None) -> Result:
 
 
 def inhabited(namespaces: Iterable[Namespace]) -> frozenset[Namespace]:
-    """Those of `namespaces` that a process lives in."""
+    """Those of `namespaces` that a process lives in.
+
+    Without CAP_SYS_PTRACE nobody may be looked at, and all of them are taken for inhabited.
+    """
     homes: dict[tuple[int, int], Namespace] = {}
     for each in namespaces:
         with suppress(OSError):
             homes[_identity(each.path)] = each
-    found = set()
-    for process in Path("/proc").glob("[0-9]*/ns/net") if homes else ():
-        with suppress(OSError):  # it has ended meanwhile
-            found.add(homes.get(_identity(process)))
-    return frozenset(each for each in found if each is not None)
+    found: set[Namespace] = set()
+    for process in filter(str.isdecimal, os.listdir("/proc") if homes else ()):
+        try:
+            home = homes.get(_identity(Path(f"/proc/{process}/ns/net")))
+        except PermissionError:
+            return frozenset(homes.values())
+        except OSError:  # it has ended meanwhile
+            continue
+        if home is not None:
+            found.add(home)
+    return frozenset(found)
 
 
 class NamespaceWatch:
