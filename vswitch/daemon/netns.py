@@ -189,9 +189,8 @@ def run(function: Callable[[], Result], namespace: Namespace | None) -> Result:
 
 
 def inhabited(namespaces: Iterable[Namespace]) -> frozenset[Namespace]:
-    """Those of `namespaces` that a process lives in.
-
-    Without CAP_SYS_PTRACE nobody may be looked at, and all of them are taken for inhabited.
+    """Those of `namespaces` that a process lives in, as far as processes may be looked at: those of
+    other users and with further rights take CAP_SYS_PTRACE.
     """
     homes: dict[tuple[int, int], Namespace] = {}
     for each in namespaces:
@@ -199,14 +198,10 @@ def inhabited(namespaces: Iterable[Namespace]) -> frozenset[Namespace]:
             homes[_identity(each.path)] = each
     found: set[Namespace] = set()
     for process in filter(str.isdecimal, os.listdir("/proc") if homes else ()):
-        try:
+        with suppress(OSError):  # it has ended meanwhile, or may not be looked at
             home = homes.get(_identity(Path(f"/proc/{process}/ns/net")))
-        except PermissionError:
-            return frozenset(homes.values())
-        except OSError:  # it has ended meanwhile
-            continue
-        if home is not None:
-            found.add(home)
+            if home is not None:
+                found.add(home)
     return frozenset(found)
 
 

@@ -97,7 +97,7 @@ class Publishing:
             self._conceal(endpoint, made)
             self._inventory.unpublish(name, made)
             self._uplinks.follow(before)
-            self._listeners.follow(before)
+            self._listeners.follow(before, self._number(before))
             raise
         for each in made:
             log.info("endpoint %s publishes %s", name, _words(each))

@@ -182,7 +182,7 @@ def test_connections_are_taken_as_they_were_left_last_and_once(
 
 
 def test_file_with_a_row_for_each_connection_keeps_its_things_and_loses_these(store: Store) -> None:
-    store.leases.put("web", WEB)
+    store.macs.put("web", WEB.mac)
     store.close()
     with sqlite3.connect(store.path) as connection:
         connection.execute("DROP TABLE carried")
@@ -192,7 +192,7 @@ def test_file_with_a_row_for_each_connection_keeps_its_things_and_loses_these(st
         connection.execute("PRAGMA user_version = 2")
     connection.close()
     again = Store(store.path)
-    assert again.leases.all() == {"web": WEB}
+    assert again.macs.all() == {"web": WEB.mac}
     assert again.take() is None
     again.close()
 
