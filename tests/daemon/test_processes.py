@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ def test_process_is_known_by_its_birth_while_it_lives(sleeper: subprocess.Popen[
     assert not is_alive(birth._replace(started=birth.started - 1))
     assert not is_alive(birth._replace(boot="another"))
     sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(birth), "although nobody has asked for its exit status"
     sleeper.wait(PATIENCE)
     assert not is_alive(birth)
 

@@ -23,8 +23,11 @@ _CLOSED = -1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """random(4): another one after each start of the machine."""
 
-_START_TIME = 19
-"""The place of starttime among the fields of proc(5), /proc/PID/stat, behind the command's name."""
+_START_TIME = 18
+"""The place of starttime among the fields of proc(5), /proc/PID/stat, behind the state."""
+
+_ENDED = ("Z", "X")
+"""States of a process of which there is no more than its exit status."""
 
 
 class Birth(NamedTuple):
@@ -119,4 +122,7 @@ def _started(pid: int) -> int:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ProcessError(f"process {pid}: {error.strerror}") from error
-    return int(text.rpartition(")")[2].split()[_START_TIME])
+    state, *fields = text.rpartition(")")[2].split()
+    if state in _ENDED:
+        raise ProcessError(f"process {pid} has ended")
+    return int(fields[_START_TIME])
