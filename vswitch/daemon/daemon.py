@@ -103,6 +103,7 @@ class Daemon:
         )
         self.filters = Filters(self.switch, self.runtime, self.inventory, configuration)
         self._listeners = HostListeners(self.switch, self.runtime)
+        linked = LinkedEndpoints(self.switch, self.inventory, self.networks)
         self._published = Published(self.switch.tables.publications)
         self.publishing = Publishing(
             *(self.switch, self.runtime, self.inventory, self._uplinks),
@@ -112,7 +113,6 @@ class Daemon:
             published=self._published,
             events=self.events,
         )
-        linked = LinkedEndpoints(self.switch, self.inventory, self.networks)
         self.endpoints = Endpoints(
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(
