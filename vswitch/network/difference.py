@@ -98,6 +98,11 @@ class Change:
         """What it is about: `network front`."""
         return self.name if self.what is What.SETTING else f"{self.what.value} {self.name}"
 
+    @property
+    def replaces(self) -> bool:
+        """Whether what was there goes, even if it comes again."""
+        return self.sign is Sign.REMOVED or self.way is Way.ANEW
+
     def __str__(self) -> str:
         said = ", ".join(map(str, self.details))
         if self.sign is not Sign.CHANGED and self.sign is not Sign.REFUSED:

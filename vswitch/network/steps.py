@@ -219,18 +219,13 @@ class _Fates:
 
 
 def _plan(before: Configuration, after: Configuration, fates: _Fates) -> Iterator[Step]:
-    endpoints, networks = _by_name(before.endpoints), _by_name(before.networks)
-    changed = [
-        (endpoints[each.name], each)
-        for each in after.endpoints
-        if (What.ENDPOINT, each.name) in fates.changes
-    ]
+    networks, changed = _by_name(before.networks), list(_changed(before, after, fates))
     for endpoint in before.endpoints:
         if (What.ENDPOINT, endpoint.name) in fates.goes:
             yield RemoveEndpoint(endpoint, (What.ENDPOINT, endpoint.name) in fates.comes)
-    for earlier, later in changed:
-        if _common(earlier, later) != earlier:
-            yield ChangeEndpoint(earlier, _common(earlier, later))
+    for earlier, between, _ in changed:
+        if between != earlier:
+            yield ChangeEndpoint(earlier, between)
     for network in before.networks:
         if (What.NETWORK, network.name) in fates.goes:
             yield RemoveNetwork(network)
@@ -249,12 +244,31 @@ def _plan(before: Configuration, after: Configuration, fates: _Fates) -> Iterato
             yield AddNetwork(network)
         elif (What.NETWORK, network.name) in fates.changes:
             yield ChangeNetwork(networks[network.name], network)
-    for earlier, later in changed:
-        if _common(earlier, later) != later:
-            yield ChangeEndpoint(_common(earlier, later), later)
+    for _, between, later in changed:
+        if between != later:
+            yield ChangeEndpoint(between, later)
     for endpoint in after.endpoints:
         if (What.ENDPOINT, endpoint.name) in fates.comes:
             yield AddEndpoint(endpoint)
+
+
+def _changed(
+    before: Configuration, after: Configuration, fates: _Fates
+) -> Iterator[tuple[EndpointRequest, EndpointRequest, EndpointRequest]]:
+    """Each endpoint that stays and is changed: as it was, in between, and as it is to be. What it
+    has of the addresses of an uplink goes with that, and comes with it."""
+    uplinks = {each.name: each.uplink for each in after.networks}
+    endpoints = _by_name(before.endpoints)
+    for later in after.endpoints:
+        thing, earlier = (What.ENDPOINT, later.name), endpoints.get(later.name)
+        if earlier is None or thing in fates.goes:
+            continue
+        if (What.UPLINK, uplinks[later.network]) in fates.goes:
+            between = replace(_common(earlier, later), external=None, mappings=())
+        else:
+            between = _common(earlier, later)
+        if thing in fates.changes or between != earlier:
+            yield earlier, between, later
 
 
 def _common(before: EndpointRequest, after: EndpointRequest) -> EndpointRequest:
