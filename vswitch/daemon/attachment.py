@@ -85,6 +85,8 @@ class Attachment:
     """By the names of the networks."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while lines come or go."""
+    home: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """Takes away the namespace that was made for it, as a part of `undo`."""
     exposed: ExitStack = field(default_factory=ExitStack)
     """What is published, mapped and translated for it, on the network that leads out."""
 
@@ -120,18 +122,22 @@ class Attacher:
         networks: Mapping[str, Domain],
         namespace: Namespace | None,
         names: Callable[[], Names],
+        home: AsyncExitStack,
     ) -> Attachment:
         """Bring `endpoint` up on its networks, which are known by their names.
 
         `namespace` is None for the one that the endpoint names, which is made where it is missing,
-        and for a virtual machine. Raises NamespaceError, ProcessError, LinkError, OpenError,
-        PortTakenError, ResolverError or OSError.
+        and for a virtual machine. `home` is that of an attachment that it had before, or empty.
+        Raises NamespaceError, ProcessError, LinkError, OpenError, PortTakenError, ResolverError or
+        OSError.
         """
         async with AsyncExitStack() as undo:
+            undo.push_async_callback(home.aclose)
             process = _process_of(namespace, undo)
             if endpoint.kind is not EndpointKind.VM:
-                namespace = await self._namespace(endpoint, namespace, undo)
-            attachment = Attachment(endpoint, namespace, process, undo)
+                namespace = await self._namespace(endpoint, namespace, home)
+                self._install_resolv_conf(namespace, undo)
+            attachment = Attachment(endpoint, namespace, process, undo, home=home)
             undo.push_async_callback(self._take_down, attachment)
             for membership in endpoint.memberships:
                 domain = networks[membership.network]
@@ -205,8 +211,26 @@ class Attacher:
             undo.callback(self._conceal, endpoint, domain.number)
             attachment.exposed = undo.pop_all()
 
+    def follow(self, attachment: Attachment, endpoint: Endpoint, network: Network) -> None:
+        """Let an endpoint that is up do what one of its networks says by now of guarding it, and of
+        the host's being there.
+
+        Raises PortTakenError, and then not all that it publishes is at the loopback.
+        """
+        line = attachment.lines[network.name]
+        assembly.guard(self._switch, line.membership, line.port.number)
+        if network.name != endpoint.network:
+            return
+        if network.host:
+            self._listeners.begin(endpoint, line.port.network)
+            attachment.exposed.callback(self._listeners.end, endpoint.name)
+        else:
+            self._listeners.end(endpoint.name)
+
     def _conceal(self, endpoint: Endpoint, number: int) -> None:
-        assembly.conceal(self._switch, endpoint, number, self._runtime.now())
+        """What it has there may have been changed meanwhile."""
+        present = self._uplinks.exposed(endpoint.name)
+        assembly.conceal(self._switch, present, number, self._runtime.now())
 
     async def _take_down(self, attachment: Attachment) -> None:
         attachment.exposed.close()
@@ -214,20 +238,23 @@ class Attacher:
             await self.leave(attachment, network)
 
     async def _namespace(
-        self, endpoint: Endpoint, given: Namespace | None, undo: AsyncExitStack
+        self, endpoint: Endpoint, given: Namespace | None, home: AsyncExitStack
     ) -> Namespace:
-        """The namespace that it lives in, with its resolv.conf where ip-netns(8) will look."""
+        """The namespace that it lives in."""
         namespace = given or Namespace.named(endpoint.namespace or endpoint.name)
         name = namespace.name
         if given is None and name is not None and not namespace.exists():
             await asyncio.to_thread(self._journal.make_namespace, name)
-            undo.push_async_callback(asyncio.to_thread, self._journal.undo, MadeNamespace(name))
+            home.push_async_callback(asyncio.to_thread, self._journal.undo, MadeNamespace(name))
         namespace.require()
         _refuse_our_own(namespace)
-        if name is not None:
-            install_resolv_conf(name, self._resolv_conf, self._journal)
-            undo.callback(remove_resolv_conf, name, self._journal)
         return namespace
+
+    def _install_resolv_conf(self, namespace: Namespace, undo: AsyncExitStack) -> None:
+        """Put it where ip-netns(8) will look."""
+        if namespace.name is not None:
+            install_resolv_conf(namespace.name, self._resolv_conf, self._journal)
+            undo.callback(remove_resolv_conf, namespace.name, self._journal)
 
     async def _make_vm_tap(
         self, endpoint: Endpoint, network: Network, undo: AsyncExitStack

@@ -16,6 +16,7 @@ from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
 from vswitch.daemon import impairments, messages, netns, rundir
+from vswitch.daemon.alterations import Parts
 from vswitch.daemon.attachment import Attacher
 from vswitch.daemon.bystanders import Bystanders
 from vswitch.daemon.captures import Captures
@@ -31,6 +32,7 @@ from vswitch.daemon.links import LinkError
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import DIRECTORY, Recordings
+from vswitch.daemon.reload import Reload
 from vswitch.daemon.resolver import Resolver, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import FILE, Store, StoreError
@@ -42,9 +44,7 @@ from vswitch.debug.live.triggers import Counts, UnknownReasonError
 from vswitch.impairment import UNIMPAIRED, Impairments
 from vswitch.network.ids import Identity
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import (
-    Configuration,
-)
+from vswitch.network.model import Configuration, RecorderSettings
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Daemon:
             random=random,
             events=self.events,
         )
-        self.filters = Filters(self.switch, self.runtime, self.inventory, configuration)
+        self.filters = Filters(self.switch, self.runtime, self.inventory)
         self._listeners = HostListeners(self.switch, self.runtime)
         self.endpoints = Endpoints(
             *(self.inventory, self.networks, self.runtime),
@@ -118,6 +118,19 @@ class Daemon:
         self._recordings: Recordings | None = None
         self._carryover: Carryover | None = None
         self.bystanders = Bystanders(self.inventory)
+        parts = Parts(
+            *(self.switch, self.runtime, self.inventory, self._uplinks),
+            networks=self.networks,
+            endpoints=self.endpoints,
+            publishing=self.publishing,
+            filters=self.filters,
+            resolver=self._resolver,
+            outside=self._outside,
+            random=random,
+            host_upstreams=host_upstreams(host_resolv_conf),
+            record=self._record_anew,
+        )
+        self.reload = Reload(configuration, parts, self._note_choices)
         self._undo = ExitStack()
 
     async def start(self) -> None:
@@ -129,7 +142,7 @@ class Daemon:
                 )
         self._recall()
         self.endpoints.watch()
-        self._begin_recordings()
+        self._begin_recordings(self.configuration.recorder)
         for uplink in self.configuration.uplinks:
             try:
                 self._outside[uplink.name] = self._uplinks.open(uplink)
@@ -148,7 +161,10 @@ class Daemon:
             raise StartError(str(error)) from error
         for refusal in self.inventory.admit(self.configuration.endpoints):
             raise StartError(f"endpoint {refusal.name}: {refusal.error.explained}")
-        self._note_choices()
+        try:
+            self._note_choices(self.configuration)
+        except StoreError as error:
+            raise StartError(str(error)) from error
         for endpoint in self.inventory.endpoints:
             try:
                 await self.endpoints.attach(endpoint, None)
@@ -206,8 +222,8 @@ class Daemon:
         if self._recordings is not None:
             self._recordings.dump_soon(why)
 
-    def _begin_recordings(self) -> None:
-        settings = self.configuration.recorder
+    def _begin_recordings(self, settings: RecorderSettings) -> None:
+        """Raises StartError."""
         try:
             wanted = triggers.compile_all(settings.triggers)
         except UnknownReasonError as error:
@@ -215,6 +231,11 @@ class Daemon:
         self._recordings = Recordings(
             self.configuration.name, settings, wanted, self.captures, self._counts
         )
+
+    async def _record_anew(self, settings: RecorderSettings) -> None:
+        if self._recordings is not None:
+            await self._recordings.close()
+        self._begin_recordings(settings)
 
     def _counts(self) -> Counts:
         recorder = self.captures.recorder
@@ -274,23 +295,32 @@ class Daemon:
 
     def _resume_networks(self) -> None:
         """Raises StartError."""
-        configured = {
-            each.name: Identity(each.id, each.created) for each in self.inventory.networks
-        }
         try:
-            self._store.identities.replace(configured)
             self.networks.resume()
         except StoreError as error:
             raise StartError(str(error)) from error
 
-    def _note_choices(self) -> None:
-        """Write down what was chosen: the next daemon chooses the same. Raises StartError."""
-        try:
-            with self._store.change():
-                self._store.leases.replace({each.name: each for each in self.inventory.endpoints})
-                self._store.macs.replace(self.inventory.given_macs)
-        except StoreError as error:
-            raise StartError(str(error)) from error
+    def _note_choices(self, configuration: Configuration) -> None:
+        """Write down what was chosen for a configuration: the next daemon chooses the same.
+
+        Raises StoreError.
+        """
+        networks, endpoints = (
+            {each.name for each in things}
+            for things in (configuration.networks, configuration.endpoints)
+        )
+        with self._store.change():
+            self._store.identities.replace(
+                {
+                    each.name: Identity(each.id, each.created)
+                    for each in self.inventory.networks
+                    if each.name in networks
+                }
+            )
+            self._store.leases.replace(
+                {each.name: each for each in self.inventory.endpoints if each.name in endpoints}
+            )
+            self._store.macs.replace(self.inventory.given_macs)
 
     def _take_over_connections(self) -> None:
         """Raises StartError."""

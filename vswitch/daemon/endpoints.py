@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
 from vswitch.daemon import publishing
@@ -88,15 +88,21 @@ class Endpoints:
         loop.add_reader(watch.fileno(), self._namespaces_gone)
         self._undo.callback(loop.remove_reader, watch.fileno())
 
-    async def add(self, request: EndpointRequest, namespace: Namespace | None) -> Endpoint:
+    async def add(
+        self,
+        request: EndpointRequest,
+        namespace: Namespace | None,
+        home: AsyncExitStack | None = None,
+    ) -> Endpoint:
         """Attach a new endpoint in a namespace that exists, or a virtual machine, which has none.
 
-        In the namespace of a process it lives as long as that. Raises NetworkError or AttachError.
+        In the namespace of a process it lives as long as that. `home` is what `set_aside` has left.
+        Raises NetworkError or AttachError.
         """
         require_of_ours(*(each.network for each in request.also))
         endpoint = self._inventory.add_endpoint(request)
         try:
-            await self.attach(endpoint, namespace)
+            await self.attach(endpoint, namespace, home)
         except AttachError:
             self._inventory.remove_endpoint(endpoint.name)
             raise
@@ -126,6 +132,23 @@ class Endpoints:
         endpoint = self._inventory.remove_endpoint(name)
         log.info("endpoint %s detached: %s", name, why)
         self._tell_of(endpoint, Event.DETACH, Event.DESTROY, reason=why)
+
+    async def set_aside(self, name: str, why: str) -> AsyncExitStack:
+        """Detach an endpoint that comes again. The answer keeps the namespace, with what lives in
+        it, until it is closed. Raises NetworkError."""
+        home = self.attachment(name).home.pop_all()
+        await self.detach(name, why)
+        return home
+
+    def follow(self, network: Network) -> None:
+        """Let all who are on a network do what its settings say by now, and be reached by them.
+
+        Raises PortTakenError, and then not all that is published there is at the loopback.
+        """
+        for endpoint in self._inventory.endpoints_on(network):
+            attachment = self._attachments.get(endpoint.name)
+            if attachment is not None:
+                self._attacher.follow(attachment, endpoint, network)
 
     async def connect(self, name: str, request: MembershipRequest) -> Endpoint:
         """Let an endpoint be on one more network, by one more interface in its namespace.
@@ -194,7 +217,12 @@ class Endpoints:
             await task
         self._undo.close()
 
-    async def attach(self, endpoint: Endpoint, namespace: Namespace | None) -> None:
+    async def attach(
+        self,
+        endpoint: Endpoint,
+        namespace: Namespace | None,
+        home: AsyncExitStack | None = None,
+    ) -> None:
         """Make real what the inventory has. Raises AttachError; the inventory has it even then."""
         domains = {each.network: self._domain(each.network) for each in endpoint.memberships}
         try:
@@ -203,6 +231,7 @@ class Endpoints:
             attachment = await self._attacher.attach(
                 *(endpoint, domains, namespace),
                 names=lambda: self._names_for(endpoint.name),
+                home=home or AsyncExitStack(),
             )
         except _FAILURES as error:
             raise AttachError(f"endpoint {endpoint.name}: {error}") from error

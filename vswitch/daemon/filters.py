@@ -7,6 +7,7 @@ same words. A filter of a running switch names networks that there are.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from vswitch.daemon.messages.filters import FilterBody, FilterRow
 from vswitch.daemon.runtime import Runtime
@@ -15,7 +16,6 @@ from vswitch.dataplane.switch import Switch
 from vswitch.network import mistakes, policies, schema
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Configuration
 from vswitch.network.schema import FilterTable
 from vswitch.policy import Filter, network_text, ports_text, protocol_text
 
@@ -34,12 +34,10 @@ class Filters:
         switch: Switch,
         runtime: Runtime,
         inventory: Inventory,
-        configuration: Configuration,
     ) -> None:
         self._switch = switch
         self._runtime = runtime
         self._inventory = inventory
-        self._outside = [uplink.name for uplink in configuration.uplinks]
 
     def rows(self) -> list[FilterRow]:
         """Every filter, in the order in which they are asked."""
@@ -65,6 +63,13 @@ class Filters:
         self._runtime.rearm()
         log.info("filter %s removed: %s", number, entry.filter)
 
+    def follow(self, before: Sequence[Filter], after: Sequence[Filter]) -> None:
+        """Ask those of another configuration; what was added or removed meanwhile stays so."""
+        present = [each.filter for each in self._switch.tables.filters]
+        wanted = policies.merged(present, before, after)
+        self._switch.changes.set_filters(wanted, self._runtime.now())
+        self._runtime.rearm()
+
     def write_down(self) -> None:
         """Log what filters have said that wants it."""
         filters = self._switch.tables.filters
@@ -77,7 +82,8 @@ class Filters:
         table = schema.shaped(FilterTable, said, lambda _: FilterTable)
         if isinstance(table, FilterTable):
             inside = [network.name for network in self._inventory.networks]
-            found = list(policies.unclear(table, inside, self._outside))
+            outside = [uplink.name for uplink in self._inventory.uplinks]
+            found = list(policies.unclear(table, inside, outside))
             if not found:
                 return policies.read(table)
         else:

@@ -55,12 +55,20 @@ class HostListeners:
 
         Its network is known by number. Raises PortTakenError.
         """
-        self._listen(endpoint, network)
+        self.begin(endpoint, network)
         try:
             yield
         finally:
-            for closing in self._open.pop(endpoint.name).values():
-                closing.close()
+            self.end(endpoint.name)
+
+    def begin(self, endpoint: Endpoint, network: int) -> None:
+        """Listen from now on for what an endpoint publishes. Raises PortTakenError."""
+        self._listen(endpoint, network)
+
+    def end(self, name: str) -> None:
+        """Listen no longer for what the endpoint called `name` publishes, if anybody does."""
+        for closing in self._open.pop(name, {}).values():
+            closing.close()
 
     def follow(self, endpoint: Endpoint, network: int) -> None:
         """Listen for what an endpoint publishes now, where it is listened for at all.

@@ -89,8 +89,11 @@ class Publishing:
 
     def withdraw(self, name: str, spec: str) -> None:
         """Publish what `spec` names (`publish.published`) no longer. Raises NetworkError."""
+        self.withdraw_all(name, publish.published(self._attached(name), spec))
+
+    def withdraw_all(self, name: str, gone: Sequence[Publication]) -> None:
+        """Publish some of what an endpoint publishes no longer. Raises NetworkError."""
         endpoint = self._attached(name)
-        gone = publish.published(endpoint, spec)
         number, now = self._number(endpoint), self._runtime.now()
         for each in gone:
             self._switch.changes.unpublish(assembly.publication(each, endpoint, number), now)

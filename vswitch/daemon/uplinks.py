@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -47,6 +47,7 @@ from vswitch.dataplane.topology import Interface, Network, Port
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import Device, OpenError
 from vswitch.devices.macvtap import MacvtapDevice
+from vswitch.impairment import Impairments
 from vswitch.network import networks
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
@@ -90,6 +91,8 @@ class _Live:
     guard: Guard | None = None
     client: DhcpClient | None = None
     is_gone: bool = False
+    undo: ExitStack = field(default_factory=ExitStack)
+    """Takes down what was made for it."""
 
 
 class _Hold(NamedTuple):
@@ -135,15 +138,13 @@ class Uplinks:
         self._exposed: dict[str, _Exposed] = {}
         """By the name of the endpoint."""
         self._live: dict[int, _Live] = {}
-        self._undo = ExitStack()
-        self._undo.callback(self._holds.close)
 
     def open(self, uplink: Uplink) -> int:
         """Make an uplink real; the number of the network behind it. Raises UplinkError."""
         try:
             with ExitStack() as undo:
                 live = self._make(uplink, undo)
-                self._undo.push(undo.pop_all())
+                live.undo = undo.pop_all()
         except (OpenError, LinkError, GuardError, NoFreePorts, _Unfit, OSError) as error:
             raise UplinkError(f"{uplink}: {error}") from error
         self._live[live.network.number] = live
@@ -154,14 +155,49 @@ class Uplinks:
             self._ask_for_address(live)
         log.info("%s", self._description(live))
         self._tell(live, Event.CREATE, live.network.interface)
+        for exposed in self._exposed.values():
+            self._hold_anew(exposed)
         return live.network.number
+
+    def impair(self, name: str, wanted: Impairments) -> None:
+        """Let the line of an uplink be as bad as that."""
+        live = self._called(name)
+        self._switch.impair(live.port.number, wanted, self._runtime.now())
+        self._runtime.watch_anew(live.port)
+
+    def remove(self, name: str) -> None:
+        """Take an uplink away, with all that was translated to its addresses. No endpoint has a
+        static mapping or an address of its own there."""
+        live = self._called(name)
+        number = live.network.number
+        self._give_back(live)
+        del self._live[number]
+        if not live.is_gone:
+            self._runtime.forget(live.port)
+            self._switch.remove_port(live.port.number)
+        live.undo.close()
+        self._switch.remove_network(number, self._runtime.now())
+        for exposed in self._exposed.values():
+            self._hold_anew(exposed)
+        self._runtime.rearm()
+        log.info("%s removed", live.uplink)
+        self._tell(live, Event.DESTROY, live.network.interface)
 
     def close(self) -> None:
         """Give back what was learnt, and take down what was made."""
-        for number, live in self._live.items():
-            if live.client is not None:
-                self._switch.release_address(number, self._runtime.now())
-        self._undo.close()
+        for live in self._live.values():
+            self._give_back(live)
+        for live in reversed(self._live.values()):
+            live.undo.close()
+        self._holds.close()
+
+    def _give_back(self, live: _Live) -> None:
+        if live.client is not None:
+            self._switch.release_address(live.network.number, self._runtime.now())
+            live.client = None
+
+    def _called(self, name: str) -> _Live:
+        return next(each for each in self._live.values() if each.uplink.name == name)
 
     def gone(self, port: Port) -> bool:
         """Whether `port`, whose device has vanished, was an uplink's; it is given up then."""
@@ -178,11 +214,14 @@ class Uplinks:
     def take_news(self) -> None:
         """Do what the DHCP clients' news ask for."""
         for number, news in self._switch.take_news():
-            self._learn(self._live[number], news)
+            if number in self._live:
+                self._learn(self._live[number], news)
 
-    def learnt_subnets(self) -> Iterator[tuple[IpNetwork, str]]:
+    def learnt_subnets(self, but_for: Container[str] = ()) -> Iterator[tuple[IpNetwork, str]]:
         """Those that no configuration names, each with words that say whose it is."""
         for live in self._live.values():
+            if live.uplink.name in but_for:
+                continue
             if live.uplink.subnet is None and live.network.interface is not None:
                 yield live.network.interface.address.network, f"of {live.uplink}"
 
@@ -208,6 +247,10 @@ class Uplinks:
     def exposes(self, endpoint: Endpoint) -> bool:
         """Whether what an endpoint publishes is held at the moment, as far as it has to be."""
         return endpoint.name in self._exposed
+
+    def exposed(self, name: str) -> Endpoint:
+        """What the endpoint called `name`, whose ports are held, was when that was last changed."""
+        return self._exposed[name].endpoint
 
     def follow(self, endpoint: Endpoint) -> None:
         """Hold what an endpoint publishes now, in place of what it has published before.

@@ -92,10 +92,12 @@ class Tables:
         self._enter(network)
 
     def remove_network(self, network: Network) -> None:
-        """End a broadcast domain inside, of which nothing is in any other table."""
+        """End a broadcast domain, of which nothing is in any other table."""
         self.precedents.forget()
         self._leave(network)
         del self.networks[network.number]
+        if network.side is Side.OUTSIDE:
+            self._forget_outside(network)
 
     def set_interface(
         self, network: Network, interface: Interface | None, next_hop: IpAddress | None
@@ -227,6 +229,16 @@ class Tables:
             self._owners[address] = network
         host_bits, prefix = _subnet_key(interface)
         self._by_subnet.setdefault(host_bits, {})[prefix] = network
+
+    def _forget_outside(self, network: Network) -> None:
+        for account in self.accounts:
+            account.paired.pop(network.number, None)
+        if network.interface is not None:
+            for address in (network.interface.address.address, *network.interface.also):
+                self.mappings.forget_address(address)
+        if self.uplink is network:
+            others = (each for each in self.networks.values() if each.side is Side.OUTSIDE)
+            self.uplink = next(others, None)
 
     def _leave(self, network: Network) -> None:
         if network.interface is None:

@@ -23,6 +23,8 @@ from vswitch.network.model import (
     Configuration,
     Endpoint,
     EndpointRequest,
+    Membership,
+    MembershipRequest,
     Network,
     Publication,
     PublicationRequest,
@@ -65,27 +67,46 @@ def own_publications(endpoint: Endpoint, request: EndpointRequest) -> dict[int, 
     return found
 
 
-def further_publications(
-    endpoint: Endpoint, request: EndpointRequest
-) -> tuple[PublicationRequest, ...]:
-    """What an endpoint of the configuration publishes beyond it, as it would be asked for."""
-    own = [each for made in own_publications(endpoint, request).values() for each in made]
-    return tuple(_again(each) for each in endpoint.publications if each not in own)
+@dataclass(frozen=True, slots=True)
+class Further:
+    """What an endpoint of the configuration has beyond that: ports that were published and networks
+    that were connected at run time."""
+
+    publish: tuple[PublicationRequest, ...] = ()
+    also: tuple[MembershipRequest, ...] = ()
+
+    @classmethod
+    def of(cls, endpoint: Endpoint, request: EndpointRequest) -> Further:
+        """What an endpoint, which the configuration asks for so, has beyond that."""
+        own = [each for made in own_publications(endpoint, request).values() for each in made]
+        configured = {each.network for each in request.memberships}
+        return cls(
+            tuple(_again(each) for each in endpoint.publications if each not in own),
+            tuple(_on(each) for each in endpoint.memberships if each.network not in configured),
+        )
+
+    def beside(self, request: EndpointRequest) -> EndpointRequest:
+        """An endpoint with what the configuration asks for, and with that."""
+        networks = {each.network for each in request.memberships}
+        also = tuple(each for each in self.also if each.network not in networks)
+        return replace(
+            request, publish=(*request.publish, *self.publish), also=(*request.also, *also)
+        )
 
 
 def _occupied(changes: Iterable[Change], held: Configuration, present: Present) -> Iterator[str]:
-    """Networks can not go while somebody is on them whom the configuration knows nothing of."""
-    configured = {each.name for each in held.endpoints}
+    """Networks can not go while somebody is on them by what the configuration knows nothing of."""
+    configured = {(each.name, at.network) for each in held.endpoints for at in each.memberships}
     for change in changes:
         if change.what is not What.NETWORK or not change.replaces:
             continue
         others = [
             each.name
             for each in present.endpoints
-            if each.network == change.name and each.name not in configured
+            if each.on(change.name) and (each.name, change.name) not in configured
         ]
         if others:
-            yield f"{change.thing}: endpoints made at run time are on it: {', '.join(others)}"
+            yield f"{change.thing}: endpoints are on it since run time: {', '.join(others)}"
 
 
 def _overlaps(candidate: Configuration, present: Present) -> Iterator[str]:
@@ -112,14 +133,11 @@ def _clashes(held: Configuration, candidate: Configuration, present: Present) ->
     for refusal in inventory.admit(_as_it_is(each, present) for each in made):
         yield f"endpoint {refusal.name}, made at run time: {refusal.error.explained}"
     further = {
-        each.name: further_publications(each, requests[each.name])
+        each.name: Further.of(each, requests[each.name])
         for each in present.endpoints
         if each.name in requests
     }
-    wanted = [
-        replace(each, publish=(*each.publish, *further.get(each.name, ())))
-        for each in candidate.endpoints
-    ]
+    wanted = [further.get(each.name, Further()).beside(each) for each in candidate.endpoints]
     for refusal in inventory.admit(wanted):
         yield f"endpoint {refusal.name}: {refusal.error.explained}"
 
@@ -127,19 +145,29 @@ def _clashes(held: Configuration, candidate: Configuration, present: Present) ->
 def _as_it_is(endpoint: Endpoint, present: Present) -> EndpointRequest:
     """What asks for an endpoint as it is. Nobody can ask for an address of the default network, but
     there it is remembered."""
-    network = next(each for each in present.networks if each.name == endpoint.network)
+    by_name = {each.name: each for each in present.networks}
+    first, *also = (
+        replace(_on(each), address=None) if by_name[each.network].predefined else _on(each)
+        for each in sorted(endpoint.memberships, key=lambda each: each.place)
+    )
     return EndpointRequest(
         name=endpoint.name,
-        network=endpoint.network,
+        network=first.network,
         kind=endpoint.kind,
         namespace=endpoint.namespace,
-        address=None if network.predefined else endpoint.address,
-        aliases=endpoint.aliases,
+        address=first.address,
+        aliases=first.aliases,
         publish=tuple(map(_again, endpoint.publications)),
-        mac=endpoint.mac,
+        mac=first.mac,
         external=endpoint.external,
         mappings=endpoint.mappings,
+        gateway_priority=first.gateway_priority,
+        also=tuple(also),
     )
+
+
+def _on(at: Membership) -> MembershipRequest:
+    return MembershipRequest(at.network, at.address, at.mac, at.aliases, at.gateway_priority)
 
 
 def _again(of: Publication) -> PublicationRequest:

@@ -190,7 +190,8 @@ def _networks(before: Configuration, after: Configuration) -> Iterator[Change]:
             along = tuple(
                 each.name
                 for each in before.endpoints
-                if each.network == name and each.name in _by_name(after.endpoints)
+                if any(at.network == name for at in each.memberships)
+                and each.name in _by_name(after.endpoints)
             )
             yield Change(Sign.CHANGED, What.NETWORK, name, details, Way.ANEW, along)
 
@@ -333,6 +334,8 @@ _NETWORK_IN_PLACE = frozenset(
 
 _ENDPOINT: Keys[EndpointRequest] = {
     "network": lambda e: wording.text(e.network),
+    "networks": lambda e: tuple(map(wording.membership, e.also)),
+    "gateway_priority": lambda e: wording.text(e.gateway_priority or None),
     "kind": lambda e: wording.text(e.kind),
     "namespace": lambda e: wording.text(e.namespace),
     "address": lambda e: wording.text(e.address),

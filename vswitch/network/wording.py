@@ -15,6 +15,7 @@ from vswitch.impairment import Impairments
 from vswitch.network import durations, sizes, terms
 from vswitch.network.ipam import Pool
 from vswitch.network.model import (
+    MembershipRequest,
     PublicationRequest,
     Settings,
     StaticMapping,
@@ -87,6 +88,12 @@ def trigger(value: TriggerRequest) -> str:
     """What makes the flight recorder write a dump."""
     reason = f" {value.reason}" if value.reason else ""
     return f"{value.event.value}{reason} {value.per_second:g}/s"
+
+
+def membership(value: MembershipRequest) -> str:
+    """A further network of an endpoint, and what it asks for there."""
+    asked = (*text(value.address), *text(value.mac), *value.aliases, *text(value.gateway_priority))
+    return " ".join((value.network, *asked))
 
 
 def mapping(value: StaticMapping) -> str:
