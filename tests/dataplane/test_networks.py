@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import ICMP, IP, UDP
 from scapy.packet import Packet
 
 from tests.dataplane.conversation import S1, Conversation, forget_received, ip, quiet_lab

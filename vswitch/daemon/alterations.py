@@ -11,7 +11,7 @@ In which order steps are done is `network.steps`' to say, and what happens where
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from random import Random
@@ -27,6 +27,7 @@ from vswitch.daemon.uplinks import PortTakenError, Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.network import candidate
 from vswitch.network.candidate import Further
+from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
     Configuration,
@@ -86,9 +87,13 @@ class _Aside:
 class Alterations:
     """All steps of one plan. Close it at the end."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, plan: Iterable[Step]) -> None:
         self._parts = parts
+        self._coming = [each.endpoint for each in plan if isinstance(each, AddEndpoint)]
+        """Those who have not been admitted yet."""
         self._aside: dict[str, _Aside] = {}
+        self._admitted: set[str] = set()
+        """Those who have, and are not attached yet."""
 
     async def do(self, step: Step, held: Configuration) -> None:
         """Do one step, before which `held` is so.
@@ -112,6 +117,7 @@ class Alterations:
                 self._remove_uplink(uplink)
             case ChangeUplink(uplink):
                 self._parts.uplinks.impair(uplink.name, uplink.impairments)
+                self._parts.inventory.change_uplink(uplink)
             case AddUplink(uplink):
                 self._add_uplink(uplink)
             case ChangeSettings(settings, keys):
@@ -119,10 +125,11 @@ class Alterations:
         self._parts.runtime.rearm()
 
     async def close(self) -> None:
-        """Let go of what was kept for those who did not come again."""
+        """Let go of what was kept for those who did not come, or not again."""
         for aside in self._aside.values():
             await aside.home.aclose()
-        self._aside.clear()
+        for name in self._admitted:
+            self._parts.inventory.remove_endpoint(name)
 
     # Endpoints
 
@@ -139,11 +146,28 @@ class Alterations:
             aside.home = await endpoints.set_aside(name, "the configuration has changed")
 
     async def _add_endpoint(self, endpoint: EndpointRequest) -> None:
-        aside = self._aside.pop(endpoint.name, None)
-        if aside is None:
-            await self._parts.endpoints.add(endpoint, None)
-        elif aside.was_there:
-            await self._parts.endpoints.add(aside.further.beside(endpoint), None, aside.home)
+        """All of them are admitted together, so that nobody is given what another one asks for or
+        has had."""
+        self._admit_all()
+        aside = self._aside.pop(endpoint.name, _Aside(was_there=False))
+        if endpoint.name not in self._admitted:
+            return
+        admitted = self._parts.inventory.endpoint(endpoint.name)
+        await self._parts.endpoints.attach(admitted, None, aside.home)
+        self._admitted.remove(endpoint.name)
+
+    def _admit_all(self) -> None:
+        wanted = [
+            aside.further.beside(each) if aside is not None else each
+            for each in self._coming
+            if (aside := self._aside.get(each.name)) is None or aside.was_there
+        ]
+        self._coming = []
+        refusals = self._parts.inventory.admit(wanted)
+        refused = {each.name for each in refusals}
+        self._admitted |= {each.name for each in wanted if each.name not in refused}
+        for refusal in refusals:
+            raise NetworkError(f"endpoint {refusal.name}: {refusal.error.explained}")
 
     def _change_endpoint(self, before: EndpointRequest, after: EndpointRequest) -> None:
         name, endpoints = after.name, self._parts.endpoints

@@ -88,21 +88,15 @@ class Endpoints:
         loop.add_reader(watch.fileno(), self._namespaces_gone)
         self._undo.callback(loop.remove_reader, watch.fileno())
 
-    async def add(
-        self,
-        request: EndpointRequest,
-        namespace: Namespace | None,
-        home: AsyncExitStack | None = None,
-    ) -> Endpoint:
+    async def add(self, request: EndpointRequest, namespace: Namespace | None) -> Endpoint:
         """Attach a new endpoint in a namespace that exists, or a virtual machine, which has none.
 
-        In the namespace of a process it lives as long as that. `home` is what `set_aside` has left.
-        Raises NetworkError or AttachError.
+        In the namespace of a process it lives as long as that. Raises NetworkError or AttachError.
         """
         require_of_ours(*(each.network for each in request.also))
         endpoint = self._inventory.add_endpoint(request)
         try:
-            await self.attach(endpoint, namespace, home)
+            await self.attach(endpoint, namespace)
         except AttachError:
             self._inventory.remove_endpoint(endpoint.name)
             raise
@@ -223,7 +217,10 @@ class Endpoints:
         namespace: Namespace | None,
         home: AsyncExitStack | None = None,
     ) -> None:
-        """Make real what the inventory has. Raises AttachError; the inventory has it even then."""
+        """Make real what the inventory has; `home` is what `set_aside` has left.
+
+        Raises AttachError; the inventory has it even then.
+        """
         domains = {each.network: self._domain(each.network) for each in endpoint.memberships}
         try:
             if namespace is not None and namespace.pid is None:

@@ -135,7 +135,7 @@ class Reload:
     async def _make(self, wanted: Configuration, changes: tuple[Change, ...]) -> None:
         plan = steps.plan(self.held, wanted, changes)
         self._parts.inventory.remember(self._parts.inventory.endpoints, {})
-        alterations = Alterations(self._parts)
+        alterations = Alterations(self._parts, plan)
         try:
             for number, step in enumerate(plan, start=1):
                 self.progress = Progress(number, len(plan), str(step))

@@ -46,7 +46,8 @@ class Tables:
         self.fastpath = fastpath
         self.networks: dict[int, Network] = {}
         self.uplink: Network | None = None
-        """The network that leads outside where nothing else is said: the first there is."""
+        """The network that leads outside where nothing else is said: the first there is, and when
+        that is gone the next one to come."""
         self._owners: dict[IpAddress, Network] = {}
         self._by_subnet: dict[int, dict[int, Network]] = {}
         self._errors: dict[int, Rate] = {}
@@ -236,9 +237,8 @@ class Tables:
         if network.interface is not None:
             for address in (network.interface.address.address, *network.interface.also):
                 self.mappings.forget_address(address)
-        if self.uplink is network:
-            others = (each for each in self.networks.values() if each.side is Side.OUTSIDE)
-            self.uplink = next(others, None)
+        if self.uplink is network:  # another one would let out what is not meant for it
+            self.uplink = None
 
     def _leave(self, network: Network) -> None:
         if network.interface is None:

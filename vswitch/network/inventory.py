@@ -324,6 +324,10 @@ class Inventory:
         self._uplinks[uplink.name] = uplink
         self._host_ports.add_uplink(uplink)
 
+    def change_uplink(self, uplink: Uplink) -> None:
+        """Let an uplink be another one that has the same addresses."""
+        self._uplinks[uplink.name] = uplink
+
     def remove_uplink(self, name: str) -> None:
         """There is one less, of whose addresses nobody has a mapping or all ports."""
         uplink = self._uplinks.pop(name)
