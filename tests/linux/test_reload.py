@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,10 @@ pytestmark = pytest.mark.linux
 
 PORT = 7000
 PIECE = bytes(range(256)) * 256
+
+PAUSE_SECONDS = 0.005
+"""From one piece to the next: a transfer that is always under way, and leaves the machine to all
+others."""
 
 
 class Transfer:
@@ -36,7 +41,7 @@ class Transfer:
     def goes_on(self) -> None:
         """Wait until more has been sent than was until now."""
         before = self.pieces
-        eventually(lambda: self.pieces > before + 200 or self.error is not None, "more is sent")
+        eventually(lambda: self.pieces > before + 20 or self.error is not None, "more is sent")
         assert self.error is None
 
     def finish(self) -> None:
@@ -53,6 +58,7 @@ class Transfer:
                 self._connection.sendall(PIECE)
                 self._sent.update(PIECE)
                 self.pieces += 1
+                time.sleep(PAUSE_SECONDS)
         except OSError as error:
             self.error = error
 
