@@ -25,6 +25,9 @@ from vswitch.devices.memory import MemoryDevice
 from vswitch.network import config
 from vswitch.network.model import Endpoint, EndpointKind, Network
 
+NOWHERE = Namespace(Path("/dev/null"))
+"""Where everybody is. Nobody can enter it, so that what was forgotten here harms nothing real."""
+
 
 class Wire(MemoryDevice):
     """A device that an event loop can watch, and that never has anything."""
@@ -65,7 +68,7 @@ def granting(tmp_path: Path) -> Iterator[Kernel]:
         if endpoint.name in kernel.refuses:
             raise LinkError("the kernel does not want to")
         home.callback(kernel.homes_left.append, endpoint.name)
-        return Namespace.of_process(os.getpid())
+        return NOWHERE
 
     async def device(*_: object) -> Wire:
         return Wire()
@@ -90,8 +93,10 @@ def granting(tmp_path: Path) -> Iterator[Kernel]:
         patch.setattr(netns, "RESOLV_CONF", resolv_conf)
         patch.setattr("vswitch.daemon.links.on_link_subnets", list)
         patch.setattr("vswitch.daemon.links.find", lambda _: SimpleNamespace(mtu=1500))
+        patch.setattr("vswitch.daemon.links.lead_out", lambda *_: None)
         patch.setattr("vswitch.devices.afpacket.PacketDevice.open", packets)
         patch.setattr("vswitch.daemon.hostlistener._listening", lambda *_: ExitStack())
+        patch.setattr(Namespace, "exists", lambda _: True)
         patch.setattr(Attacher, "_namespace", namespace)
         patch.setattr(Attacher, "_make_device", device)
         patch.setattr(Attacher, "_make_vm_tap", device)

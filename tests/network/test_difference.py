@@ -36,6 +36,11 @@ def front(keys: str) -> str:
     [
         ("", FRONT, "+ network front: subnet 172.20.0.0/16"),
         (FRONT, "", "- network front"),
+        (
+            f"{FRONT}[endpoints.web]",
+            f"{FRONT}[endpoints.web.networks.front]\naddress = '172.20.0.9'",
+            "~ endpoint web: networks + front 172.20.0.9 (in place)",
+        ),
         ("", UPLINK, "+ uplink uplink: interface eth1, address 192.0.2.50/24"),
         (
             f"{FRONT}[endpoints.web]\nnetwork = 'front'",
@@ -140,6 +145,9 @@ endpoints = st.fixed_dictionaries(
         "external": st.just("192.0.2.51"),
         "mappings": st.just(["5000:5000/udp"]),
         "impair": st.just("loss=1%"),
+        "networks": st.sampled_from(
+            [{"back": {}}, {"back": {"aliases": ["b"]}}, {"front": {"gateway_priority": 1}}]
+        ),
     },
 )
 documents = st.fixed_dictionaries(

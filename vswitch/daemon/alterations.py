@@ -104,7 +104,7 @@ class Alterations:
             case RemoveEndpoint(endpoint, comes_again):
                 await self._remove_endpoint(endpoint, comes_again)
             case ChangeEndpoint(before, after):
-                self._change_endpoint(before, after)
+                await self._change_endpoint(before, after)
             case AddEndpoint(endpoint):
                 await self._add_endpoint(endpoint)
             case RemoveNetwork(network):
@@ -169,7 +169,8 @@ class Alterations:
         for refusal in refusals:
             raise NetworkError(f"endpoint {refusal.name}: {refusal.error.explained}")
 
-    def _change_endpoint(self, before: EndpointRequest, after: EndpointRequest) -> None:
+    async def _change_endpoint(self, before: EndpointRequest, after: EndpointRequest) -> None:
+        """What it has in both stays as it is; one that has gone by itself is left alone."""
         name, endpoints = after.name, self._parts.endpoints
         if name not in endpoints.attached:
             return
@@ -188,10 +189,27 @@ class Alterations:
                 wanted, now = after.impairments, self._parts.runtime.now()
                 self._parts.switch.impair(line.port.number, wanted, now)
                 self._parts.runtime.watch_anew(line.port)
+        await self._leave_networks(before, after)
         self._retranslate(before, after)
+        await self._join_networks(after)
         fresh = [each for each in after.publish if each not in before.publish]
         if fresh:
             self._parts.publishing.publish(name, fresh)
+
+    async def _leave_networks(self, before: EndpointRequest, after: EndpointRequest) -> None:
+        for each in before.also:
+            if each not in after.also and self._is_on(after.name, each.network):
+                network = self._parts.inventory.network(each.network)
+                why = "the configuration has changed"
+                await self._parts.endpoints.disconnect(after.name, network, why)
+
+    async def _join_networks(self, after: EndpointRequest) -> None:
+        for each in after.also:
+            if not self._is_on(after.name, each.network):
+                await self._parts.endpoints.connect(after.name, each)
+
+    def _is_on(self, name: str, network: str) -> bool:
+        return self._parts.inventory.endpoint(name).on(network) is not None
 
     def _retranslate(self, before: EndpointRequest, after: EndpointRequest) -> None:
         """Names, and what it has of the switch's addresses."""

@@ -347,4 +347,4 @@ _ENDPOINT: Keys[EndpointRequest] = {
     "impair": lambda e: wording.impairments(e.impairments),
 }
 
-_ENDPOINT_IN_PLACE = frozenset({"aliases", "publish", "external", "mappings", "impair"})
+_ENDPOINT_IN_PLACE = frozenset({"networks", "aliases", "publish", "external", "mappings", "impair"})

@@ -272,9 +272,11 @@ def _changed(
 
 
 def _common(before: EndpointRequest, after: EndpointRequest) -> EndpointRequest:
-    """An endpoint without what only one of the two has of the switch's addresses and ports."""
+    """An endpoint without what only one of the two has of networks, and of the switch's addresses
+    and ports."""
     return replace(
         before,
+        also=tuple(each for each in before.also if each in after.also),
         publish=tuple(each for each in before.publish if each in after.publish),
         mappings=tuple(each for each in before.mappings if each in after.mappings),
         external=before.external if before.external == after.external else None,

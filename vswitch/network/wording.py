@@ -92,7 +92,9 @@ def trigger(value: TriggerRequest) -> str:
 
 def membership(value: MembershipRequest) -> str:
     """A further network of an endpoint, and what it asks for there."""
-    asked = (*text(value.address), *text(value.mac), *value.aliases, *text(value.gateway_priority))
+    asked = [*text(value.address), *text(value.mac), *value.aliases]
+    if value.gateway_priority:
+        asked.append(f"gateway_priority {value.gateway_priority}")
     return " ".join((value.network, *asked))
 
 
