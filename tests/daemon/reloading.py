@@ -53,8 +53,10 @@ class Kernel:
     def __init__(self) -> None:
         self.refuses: set[str] = set()
         self.host_is_on: set[str] = set()
+        self.homes: set[str] = set()
+        """The namespaces that are there, by the endpoints they were made for."""
         self.homes_left: list[str] = []
-        """The namespaces that were taken away again."""
+        """Those that were taken away again."""
 
 
 @contextmanager
@@ -62,12 +64,18 @@ def granting(tmp_path: Path) -> Iterator[Kernel]:
     """While it lasts, daemons make endpoints, uplinks and host ports of nothing."""
     kernel = Kernel()
 
+    def take_away(name: str) -> None:
+        kernel.homes.remove(name)
+        kernel.homes_left.append(name)
+
     async def namespace(
         _: Attacher, endpoint: Endpoint, given: Namespace | None, home: AsyncExitStack
     ) -> Namespace:
         if endpoint.name in kernel.refuses:
             raise LinkError("the kernel does not want to")
-        home.callback(kernel.homes_left.append, endpoint.name)
+        if endpoint.name not in kernel.homes:
+            kernel.homes.add(endpoint.name)
+            home.callback(take_away, endpoint.name)
         return NOWHERE
 
     async def device(*_: object) -> Wire:

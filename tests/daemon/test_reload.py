@@ -160,6 +160,17 @@ def test_endpoint_of_the_configuration_does_not_take_what_one_made_at_run_time_h
     play(tmp_path, UPLINK + FRONT, story)
 
 
+def test_name_of_a_command_beside_the_switch_is_not_an_endpoints(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    async def story(running: Running) -> None:
+        running.daemon.inventory.reserve_name("web", "host")
+        said = await running.refused(FRONT + WEB)
+        assert said == "endpoint web: endpoint with name web already exists in network host"
+
+    play(tmp_path, FRONT, story)
+
+
 def test_mistake_in_the_file_changes_nothing(kernel: Kernel, tmp_path: Path) -> None:
     async def story(running: Running) -> None:
         with pytest.raises(ConfigurationError, match=r"lab\.toml: networks\.front\.mtu"):
@@ -197,6 +208,26 @@ def test_step_that_is_refused_is_told_with_what_is_done_and_what_is_left(
         assert set(running.daemon.endpoints.attached) == {"web", "late"}
 
     play(tmp_path, "", story)
+
+
+def test_namespace_of_an_endpoint_that_is_to_come_again_waits_for_the_next_reload(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    async def story(running: Running) -> None:
+        running.daemon.publishing.publish("web", [publish.parse("8080:80")])
+        kernel.refuses.add("eth2")
+        wan = '[uplinks.wan]\ninterface = "eth2"\naddress = "203.0.113.2/24"\n'
+        text = f"{UPLINK}{wan}{FRONT}mtu = 1400\n{WEB}"
+        with pytest.raises(ReloadError, match=r"left: .* network front: .* endpoint web"):
+            await running.reload(text)
+        assert kernel.homes_left == []
+        kernel.refuses.clear()
+        await running.reload(text)
+        assert kernel.homes_left == []
+        assert published(running.daemon) == {"8080->80/tcp"}
+
+    play(tmp_path, UPLINK + FRONT + WEB, story)
+    assert kernel.homes_left == ["web"]
 
 
 def test_uplink_that_can_not_be_had_is_left(kernel: Kernel, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vswitch.network import config, publish, steps, wording
@@ -200,6 +200,7 @@ def test_configuration_does_not_differ_from_itself(one: Configuration) -> None:
 
 
 @given(configurations, configurations)
+@settings(max_examples=30)
 def test_all_steps_of_a_plan_lead_to_the_other_configuration(
     before: Configuration, after: Configuration
 ) -> None:
@@ -213,6 +214,7 @@ def test_all_steps_of_a_plan_lead_to_the_other_configuration(
 
 
 @given(configurations, configurations)
+@settings(max_examples=30)
 def test_what_is_left_after_any_step_leads_there_too(
     before: Configuration, after: Configuration
 ) -> None:

@@ -75,8 +75,8 @@ class Parts:
 
 
 @dataclass(slots=True)
-class _Aside:
-    """An endpoint that goes and comes again."""
+class Aside:
+    """An endpoint that goes and comes again, perhaps in a later plan than it has gone in."""
 
     was_there: bool
     home: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -87,11 +87,12 @@ class _Aside:
 class Alterations:
     """All steps of one plan. Close it at the end."""
 
-    def __init__(self, parts: Parts, plan: Iterable[Step]) -> None:
+    def __init__(self, parts: Parts, plan: Iterable[Step], aside: dict[str, Aside]) -> None:
+        """`aside` has the endpoints that have gone to come again, by their names."""
         self._parts = parts
         self._coming = [each.endpoint for each in plan if isinstance(each, AddEndpoint)]
         """Those who have not been admitted yet."""
-        self._aside: dict[str, _Aside] = {}
+        self._aside = aside
         self._admitted: set[str] = set()
         """Those who have, and are not attached yet."""
 
@@ -124,12 +125,12 @@ class Alterations:
                 await self._change_settings(held, settings, keys)
         self._parts.runtime.rearm()
 
-    async def close(self) -> None:
-        """Let go of what was kept for those who did not come, or not again."""
-        for aside in self._aside.values():
-            await aside.home.aclose()
+    def close(self) -> None:
+        """Take back what was prepared for those who have not come."""
         for name in self._admitted:
             self._parts.inventory.remove_endpoint(name)
+        for name in [name for name, aside in self._aside.items() if not aside.was_there]:
+            del self._aside[name]
 
     # Endpoints
 
@@ -139,7 +140,7 @@ class Alterations:
         if not comes_again:
             await endpoints.detach(name, "the configuration has it no longer")
             return
-        aside = self._aside[name] = _Aside(was_there=name in endpoints.attached)
+        aside = self._aside[name] = Aside(was_there=name in endpoints.attached)
         if aside.was_there:
             present = self._parts.inventory.endpoint(name)
             aside.further = Further.of(present, endpoint)
@@ -149,7 +150,7 @@ class Alterations:
         """All of them are admitted together, so that nobody is given what another one asks for or
         has had."""
         self._admit_all()
-        aside = self._aside.pop(endpoint.name, _Aside(was_there=False))
+        aside = self._aside.pop(endpoint.name, Aside(was_there=False))
         if endpoint.name not in self._admitted:
             return
         admitted = self._parts.inventory.endpoint(endpoint.name)

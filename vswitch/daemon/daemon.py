@@ -178,6 +178,7 @@ class Daemon:
             self.runtime.close()
             self._carryover.leave()
         await self.endpoints.close()
+        await self.reload.close()
         self.bystanders.close()
         if self._recordings is not None:
             await self._recordings.close()

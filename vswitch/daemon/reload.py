@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vswitch.daemon import configured
-from vswitch.daemon.alterations import Alterations, Parts
+from vswitch.daemon.alterations import Alterations, Aside, Parts
 from vswitch.daemon.endpoints import AttachError
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.networks import host_subnets
@@ -71,6 +71,8 @@ class Reload:
         """None while nothing is changed."""
         self._parts = parts
         self._note = note
+        self._aside: dict[str, Aside] = {}
+        """Endpoints that have gone to come again, and have not."""
 
     async def diff(self, source: Source | None = None) -> tuple[Change, ...]:
         """What a configuration would change; None is the file that the switch was started with.
@@ -106,6 +108,12 @@ class Reload:
             return
         log.info("the configuration is read again: %s", "changed" if changes else "nothing to do")
 
+    async def close(self) -> None:
+        """Let go of what was kept for endpoints that have not come again."""
+        for aside in self._aside.values():
+            await aside.home.aclose()
+        self._aside.clear()
+
     async def _read(self, source: Source | None) -> Configuration:
         standing = {each.name: each.subnet for each in self.held.networks}
         made = [each.subnet for each in self._parts.inventory.networks if each.name not in standing]
@@ -127,7 +135,7 @@ class Reload:
         inventory = self._parts.inventory
         going = {each.name for each in changes if each.what is What.UPLINK and each.replaces}
         learnt = tuple(self._parts.uplinks.learnt_subnets(but_for=going))
-        present = Present(inventory.networks, inventory.endpoints, learnt)
+        present = Present(inventory.networks, inventory.endpoints, inventory.reserved_names, learnt)
         refusals = candidate.refusals(self.held, wanted, changes, present)
         if refusals:
             raise ReloadError(f"nothing is changed: {'; '.join(refusals)}")
@@ -135,7 +143,7 @@ class Reload:
     async def _make(self, wanted: Configuration, changes: tuple[Change, ...]) -> None:
         plan = steps.plan(self.held, wanted, changes)
         self._parts.inventory.remember(self._parts.inventory.endpoints, {})
-        alterations = Alterations(self._parts, plan)
+        alterations = Alterations(self._parts, plan, self._aside)
         try:
             for number, step in enumerate(plan, start=1):
                 self.progress = Progress(number, len(plan), str(step))
@@ -146,8 +154,9 @@ class Reload:
                 self.held = steps.done(self.held, step)
                 log.info("reload: %s", step)
             self.held = wanted
+            await self.close()
         finally:
-            await alterations.close()
+            alterations.close()
             self._note_what_is_held()
 
     def _stopped_at(

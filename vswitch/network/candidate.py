@@ -11,7 +11,7 @@ By its name: an endpoint or network that is called as one of the configuration i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -34,12 +34,14 @@ from vswitch.wire.values import IpNetwork
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What there is at run time, whoever made it. `learnt` are the subnets that uplinks have learnt
-    and keep, each with words that say whose it is."""
+    """What there is at run time, whoever made it."""
 
     networks: tuple[Network, ...]
     endpoints: tuple[Endpoint, ...]
-    learnt: tuple[tuple[IpNetwork, str], ...] = ()
+    names: Mapping[str, str]
+    """Names of those who take no part in the switch, with what they have instead of a network."""
+    learnt: tuple[tuple[IpNetwork, str], ...]
+    """Subnets that uplinks have learnt and keep, each with words that say whose it is."""
 
 
 def refusals(
@@ -128,6 +130,8 @@ def _clashes(held: Configuration, candidate: Configuration, present: Present) ->
             except NetworkError as error:
                 yield f"network {network.name}, made at run time: {error.explained}"
                 return
+    for name, beside in present.names.items():
+        inventory.reserve_name(name, beside)
     requests = {each.name: each for each in held.endpoints}
     made = [each for each in present.endpoints if each.name not in requests]
     for refusal in inventory.admit(_as_it_is(each, present) for each in made):

@@ -386,6 +386,16 @@ class Inventory:
         require_name("endpoint", name)
         self._admission.claims[name] = Claim(EndpointRequest(name, network), holds_name=True)
 
+    @property
+    def reserved_names(self) -> Mapping[str, str]:
+        """Those names, each with what its bearer has instead of a network."""
+        claims = self._admission.claims
+        return {
+            name: claim.request.network
+            for name, claim in claims.items()
+            if name not in self._endpoints
+        }
+
     def free_name(self, name: str) -> None:
         """The name that was reserved may be an endpoint's again."""
         self._admission.withdraw(self._admission.claims[name])
