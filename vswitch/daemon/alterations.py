@@ -18,12 +18,13 @@ from random import Random
 
 from vswitch import assembly
 from vswitch.daemon.endpoints import Endpoints
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing
 from vswitch.daemon.resolver import Resolver, Upstream
 from vswitch.daemon.runtime import Runtime
-from vswitch.daemon.uplinks import PortTakenError, Uplinks
+from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.network import candidate
 from vswitch.network.candidate import Further
@@ -218,7 +219,7 @@ class Alterations:
         was = inventory.endpoint(after.name)
         changed = inventory.change_endpoint(after)
         try:
-            self._parts.uplinks.follow(changed)
+            self._parts.uplinks.exposure.follow(changed)
         except PortTakenError:
             inventory.change_endpoint(before)
             raise

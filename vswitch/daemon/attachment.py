@@ -204,7 +204,7 @@ class Attacher:
         attachment.exposed.close()
         endpoint = attachment.endpoint
         with ExitStack() as undo:
-            undo.enter_context(self._uplinks.reserve(endpoint, domain.number))
+            undo.enter_context(self._uplinks.exposure.reserve(endpoint, domain.number))
             if domain.network.host:
                 undo.enter_context(self._listeners.listening(endpoint, domain.number))
             assembly.expose(self._switch, endpoint, domain.number, self._runtime.now())
@@ -222,14 +222,16 @@ class Attacher:
         if network.name != endpoint.network:
             return
         if network.host:
+            self._uplinks.exposure.follow(endpoint)
             self._listeners.begin(endpoint, line.port.network)
             attachment.exposed.callback(self._listeners.end, endpoint.name)
         else:
             self._listeners.end(endpoint.name)
+            self._uplinks.exposure.follow(endpoint)
 
     def _conceal(self, endpoint: Endpoint, number: int) -> None:
         """What it has there may have been changed meanwhile."""
-        present = self._uplinks.exposed(endpoint.name)
+        present = self._uplinks.exposure.endpoint(endpoint.name)
         assembly.conceal(self._switch, present, number, self._runtime.now())
 
     async def _take_down(self, attachment: Attachment) -> None:

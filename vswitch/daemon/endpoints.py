@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from vswitch.daemon import publishing
 from vswitch.daemon.attachment import Attacher, Attachment, Domain
 from vswitch.daemon.events import Events
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
@@ -25,7 +26,6 @@ from vswitch.daemon.networks import Networks
 from vswitch.daemon.processes import ProcessError
 from vswitch.daemon.resolver import ResolverError
 from vswitch.daemon.runtime import Runtime
-from vswitch.daemon.uplinks import PortTakenError
 from vswitch.dataplane.topology import Port
 from vswitch.devices.base import OpenError
 from vswitch.network.errors import NetworkError

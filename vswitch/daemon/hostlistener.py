@@ -32,7 +32,7 @@ from vswitch.daemon.relays.entrance import Entrance
 from vswitch.daemon.relays.tcp import TcpRelay
 from vswitch.daemon.relays.udp import UdpRelay
 from vswitch.daemon.runtime import Runtime
-from vswitch.daemon.uplinks import PortTakenError
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.network.model import Endpoint

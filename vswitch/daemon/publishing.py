@@ -19,13 +19,14 @@ from collections.abc import Iterator, Sequence
 
 from vswitch import assembly
 from vswitch.daemon.events import Events
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.guard import ports as host_ports
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.publications import PublicationRow
 from vswitch.daemon.networks import Networks
 from vswitch.daemon.runtime import Runtime
-from vswitch.daemon.uplinks import PortTakenError, Uplinks
+from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.network import publish, terms
 from vswitch.network.errors import NetworkError
@@ -72,11 +73,11 @@ class Publishing:
         made = self._inventory.publish(name, requests)
         endpoint = self._inventory.endpoint(name)
         try:
-            self._uplinks.follow(endpoint)
+            self._uplinks.exposure.follow(endpoint)
             self._listeners.follow(endpoint, self._number(endpoint))
         except PortTakenError:
             self._inventory.unpublish(name, made)
-            self._uplinks.follow(before)
+            self._uplinks.exposure.follow(before)
             raise
         number, now = self._number(before), self._runtime.now()
         for each in made:
@@ -126,15 +127,15 @@ class Publishing:
 
     def _attached(self, name: str) -> Endpoint:
         endpoint = self._inventory.endpoint(name)
-        if not self._uplinks.exposes(endpoint):
+        if not self._uplinks.exposure.has(endpoint):
             raise NetworkError(f"endpoint {name} is not attached yet, or not any more")
         return endpoint
 
     def _forget(self, endpoint: Endpoint, gone: Sequence[Publication], why: str) -> None:
         self._inventory.unpublish(endpoint.name, gone)
         left = self._inventory.endpoint(endpoint.name)
-        if self._uplinks.exposes(left):
-            self._uplinks.follow(left)
+        if self._uplinks.exposure.has(left):
+            self._uplinks.exposure.follow(left)
             self._listeners.follow(left, self._number(left))
         for each in gone:
             log.info("endpoint %s no longer publishes %s: %s", endpoint.name, each, why)

@@ -21,10 +21,11 @@ from pathlib import Path
 from vswitch.daemon import configured
 from vswitch.daemon.alterations import Alterations, Aside, Parts
 from vswitch.daemon.endpoints import AttachError
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.networks import host_subnets
 from vswitch.daemon.store import StoreError
-from vswitch.daemon.uplinks import PortTakenError, UplinkError
+from vswitch.daemon.uplinks import UplinkError
 from vswitch.network import candidate, config, steps
 from vswitch.network.candidate import Present
 from vswitch.network.config import ConfigurationError

@@ -17,11 +17,11 @@ from pydantic import BaseModel, ValidationError
 from vswitch.daemon import messages
 from vswitch.daemon.captures import TooManyReadersError
 from vswitch.daemon.endpoints import AttachError
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import FilterRuleError
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.reload import ReloadError
 from vswitch.daemon.store import StoreError
-from vswitch.daemon.uplinks import PortTakenError
 from vswitch.debug.explain.describing import DescriptionError
 from vswitch.debug.files.bpf import FilterError
 from vswitch.impairment import ImpairmentError
