@@ -601,3 +601,43 @@ def test_uplink_of_the_switchs_own_gives_away_all_its_ports(play: Play) -> None:
             assert is_free(Protocol.TCP, FIRST, WEB)
 
     play(story)
+
+
+# Uplinks that are taken away and made again
+
+
+def test_uplink_that_is_taken_away_leaves_nothing_held_and_nothing_guarded(play: Play) -> None:
+    async def story(world: World) -> None:
+        world.open(SHARED)
+        world.expose()
+        assert not is_free(Protocol.TCP, FIRST, WEB)
+        world.uplinks.remove("uplink")
+        assert (world.uplinks.rows(), world.kernel.guarding) == ((), [])
+        assert is_free(Protocol.TCP, FIRST, WEB)
+        assert [each.name for each in world.switch.tables.networks.values()] == ["bridge"]
+        world.conceal()
+
+    play(story)
+
+
+def test_mapping_is_made_again_where_an_uplink_comes_again_with_the_same_address(
+    play: Play,
+) -> None:
+    address = lease().address.address
+
+    async def story(world: World) -> None:
+        world.open(BY_DHCP)
+        world.learn(Bound(lease()))
+        world.expose()
+        assert world.mapped(address) is not None
+        world.uplinks.remove("uplink")
+        assert world.mapped(address) is None
+        world.kernel.line = Line()
+        number = world.uplinks.open(BY_DHCP)
+        world.switch.changes.set_uplink(world.inside, number)
+        world.switch.tables.news.append((number, Bound(lease())))
+        world.uplinks.take_news()
+        assert world.mapped(address) is not None
+        world.conceal()
+
+    play(story)
