@@ -16,6 +16,7 @@ import pytest
 from vswitch.daemon import netns
 from vswitch.daemon.attachment import Attacher
 from vswitch.daemon.daemon import Daemon
+from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
 from vswitch.daemon.journal import Journal
 from vswitch.daemon.links import LinkError
@@ -103,7 +104,7 @@ def granting(tmp_path: Path) -> Iterator[Kernel]:
         patch.setattr("vswitch.daemon.links.find", lambda _: SimpleNamespace(mtu=1500))
         patch.setattr("vswitch.daemon.links.lead_out", lambda *_: None)
         patch.setattr("vswitch.devices.afpacket.PacketDevice.open", packets)
-        patch.setattr("vswitch.daemon.hostlistener._listening", lambda *_: ExitStack())
+        patch.setattr(HostListeners, "_listening_for", lambda *_: ExitStack())
         patch.setattr(Namespace, "exists", lambda _: True)
         patch.setattr(Attacher, "_namespace", namespace)
         patch.setattr(Attacher, "_make_device", device)

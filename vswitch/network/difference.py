@@ -271,6 +271,10 @@ _FIXED: Mapping[str, Keys[Configuration]] = {
     "state_directory": {"": lambda c: wording.text(c.state_directory)},
     "limits": _within(Limits, lambda c: c.limits),
     "recorder": {"size": lambda c: wording.size(c.recorder.size)},
+    "api": {
+        "group": lambda c: wording.text(c.api.group),
+        "remote": lambda c: wording.door(c.api.remote),
+    },
 }
 """What was settled when the switch began, by the table that it stands in."""
 

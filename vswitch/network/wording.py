@@ -17,6 +17,7 @@ from vswitch.network.ipam import Pool
 from vswitch.network.model import (
     MembershipRequest,
     PublicationRequest,
+    RemoteDoor,
     Settings,
     StaticMapping,
     TriggerRequest,
@@ -67,6 +68,14 @@ def settings(values: Settings) -> Said:
 def pools(values: Iterable[Pool]) -> Said:
     """Where subnets come from."""
     return tuple(f"{each.base} in parts of /{each.size}" for each in values)
+
+
+def door(value: RemoteDoor | None) -> Said:
+    """Where the interface is served to other machines, and whom by."""
+    if value is None:
+        return ()
+    files = f"certificate {value.certificate}, key {value.key}, client_ca {value.client_ca}"
+    return (f"{value.address}:{value.port} ({files})",)
 
 
 def servers(values: Iterable[tuple[IpAddress, int]]) -> Said:
