@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from vswitch import assembly
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.guard import holds
 from vswitch.daemon.guard.holds import Held, HoldError, TooManyHolds
 from vswitch.daemon.guard.socketfilter import Hears
@@ -32,7 +33,6 @@ from vswitch.daemon.relays.entrance import Entrance
 from vswitch.daemon.relays.tcp import TcpRelay
 from vswitch.daemon.relays.udp import UdpRelay
 from vswitch.daemon.runtime import Runtime
-from vswitch.daemon.exposure import PortTakenError
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.network.model import Endpoint
