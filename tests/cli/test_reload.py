@@ -87,7 +87,10 @@ def test_every_mistake_in_the_file_is_told_in_a_line(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('name = "other"\n', "nothing is changed: name: needs a restart"),
+        (
+            CONFIGURATION.replace('"lab"', '"other"'),
+            "nothing is changed: name: needs a restart",
+        ),
         (
             f"{CONFIGURATION}[limits]\nheld_syns = 1\n",
             "nothing is changed: limits: needs a restart",
