@@ -18,7 +18,7 @@ from vswitch.devices.memory import MemoryDevice
 from vswitch.network import config
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Configuration
-from vswitch.policy import PortPolicy
+from vswitch.policy import PortPolicy, PortRole
 from vswitch.translation import Filtering, Outside, Translation, Unsolicited
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress, Protocol
 
@@ -335,14 +335,13 @@ def test_gateway_that_is_isolated_is_not_there() -> None:
     assert (cellar.interface, cellar.policy.internal) == (None, True)
 
 
-def test_port_of_a_guarded_network_speaks_for_its_endpoint_alone() -> None:
+@pytest.mark.parametrize("role", PortRole)
+def test_port_of_a_guarded_network_speaks_for_its_endpoint_alone(role: PortRole) -> None:
     lab = Lab(GUARDED).assemble()
-    web = lab.inventory.endpoint("web")
-    for name, own in (
-        ("front", PortPolicy(stations=frozenset({web.mac}), addresses=frozenset({web.address}))),
-        ("bridge", PortPolicy()),
-    ):
+    (web,) = lab.inventory.endpoint("web").memberships
+    guarded = PortPolicy(role, frozenset({web.mac}), frozenset({web.address}))
+    for name, own in (("front", guarded), ("bridge", PortPolicy(role))):
         network = lab.inside[name].number
         port = lab.switch.add_port("web", network, MemoryDevice("web"))
-        assembly.guard(lab.switch, web, port.number)
+        assembly.guard(lab.switch, role, web, port.number)
         assert lab.switch.tables.ports[port.number].policy == own

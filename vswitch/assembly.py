@@ -6,14 +6,15 @@ that a replayed switch is put together exactly as a running one is. Networks out
 those inside know the number of the one that they are translated to.
 
 What endpoints may say to each other is carried over, too: a network's policy with the network, that
-of an endpoint's port when it is there (`guard`), and what holds for all in the end (`rule`).
+of an endpoint's port when it is there (`guard`), what links open when both ends are (`link`), and
+what holds for all in the end (`rule`).
 
 No device is opened here: who has one gives it to `Switch.add_port` under the number of its network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -21,9 +22,9 @@ from vswitch.dataplane.mappings import External, Internal
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
-from vswitch.network import model
+from vswitch.network import linking, model
 from vswitch.network.inventory import Inventory
-from vswitch.policy import GatewayMode
+from vswitch.policy import GatewayMode, PortRole
 from vswitch.translation import Outside
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
@@ -135,15 +136,22 @@ def change_inside(
         switch.changes.set_translation(number, after.translation, now)
 
 
-def guard(switch: Switch, membership: model.Membership, port: int) -> None:
-    """Let the port of an endpoint speak in its own name alone, where its network wants that."""
+def guard(switch: Switch, role: PortRole, membership: model.Membership, port: int) -> None:
+    """Let the port of an endpoint reach whom its role lets it, and speak in its own name alone
+    where its network wants that."""
     before = switch.tables.ports[port].policy
-    wanted = replace(before, stations=None, addresses=None)
+    wanted = replace(before, role=role, stations=None, addresses=None)
     if switch.tables.networks[switch.tables.ports[port].network].policy.spoof_guard:
         stations, addresses = frozenset({membership.mac}), frozenset({membership.address})
-        wanted = replace(before, stations=stations, addresses=addresses)
+        wanted = replace(wanted, stations=stations, addresses=addresses)
     if wanted != before:
         switch.changes.set_port_policy(port, wanted)
+
+
+def link(switch: Switch, endpoints: Collection[model.Endpoint], network: str, number: int) -> None:
+    """Let links open what they do on a network between those `endpoints` of it, and nothing else.
+    The dataplane knows the network by number."""
+    switch.changes.set_links(number, linking.opened(endpoints, network))
 
 
 def rule(switch: Switch, configuration: model.Configuration, now: Nanoseconds) -> None:

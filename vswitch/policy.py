@@ -124,7 +124,7 @@ class PortRole(Enum):
     ISOLATED = "isolated"
     """Promiscuous ports, and the gateway."""
     PROMISCUOUS = "promiscuous"
-    """Everybody, whatever the network's policy says: the host's own port."""
+    """Everybody, whatever the network's policy says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,10 @@ class Link:
     child: IpAddress
     protocol: int
     ports: range
+
+    def __str__(self) -> str:
+        opened = f"{protocol_text(self.protocol)} port {ports_text(self.ports)}"
+        return f"{self.parent} > {self.child} {opened}"
 
 
 def network_text(network: IpNetwork) -> str:

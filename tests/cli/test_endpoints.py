@@ -13,6 +13,7 @@ import pytest
 from tests.cli.conftest import StubSwitch
 from vswitch.daemon.messages.endpoints import EndpointRow, MembershipRow
 from vswitch.network.model import EndpointKind
+from vswitch.policy import PortRole
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Vswitch
@@ -41,6 +42,8 @@ WEB = EndpointRow(
     published=("0.0.0.0:8080->80/tcp",),
     exposed=("80/tcp", "90/udp"),
     dns=(),
+    links=(),
+    role=PortRole.COMMUNITY,
     resolv_conf="nameserver 127.0.0.11\n",
 )
 JOB = WEB.model_copy(update={"name": "job", "namespace": "/proc/7/ns/net", "pid": 7})
@@ -134,7 +137,7 @@ def test_namespace_is_a_name_a_process_or_a_path(
 ) -> None:
     assert vswitch("attach", spelled).status == 0
     assert lab.heard == ["POST /v1/endpoints"]
-    assert asked(lab) == {"network": "bridge", "kind": "tap", **place}
+    assert asked(lab) == {"network": "bridge", "kind": "tap", "role": "community", **place}
 
 
 def test_path_that_is_relative_or_a_link_is_sent_as_it_is_found(
@@ -152,7 +155,8 @@ def test_every_option_of_docker_run_is_sent_along(vswitch: Vswitch, lab: Listeni
         *("attach", "lab", "--net", "front", "--name", "web", "--ip", "172.18.0.9"),
         *("--mac-address", "02:00:00:00:00:09", "--network-alias", "www", "--alias", "site"),
         *("-p", "8080:80", "--publish", "81", "--expose", "90", "-P"),
-        *("--kind", "veth", "--dns", "192.0.2.53"),
+        *("--kind", "veth", "--dns", "192.0.2.53", "--role", "isolated"),
+        *("--link", "db:database", "--link", "cache"),
     )
     assert asked(lab) == {
         "path": "/run/netns/lab",
@@ -166,6 +170,8 @@ def test_every_option_of_docker_run_is_sent_along(vswitch: Vswitch, lab: Listeni
         "publish_all": True,
         "kind": "veth",
         "dns": ["192.0.2.53"],
+        "links": ["db:database", "cache"],
+        "role": "isolated",
     }
 
 

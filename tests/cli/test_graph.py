@@ -208,6 +208,14 @@ def test_endpoint_on_several_networks_is_in_each_and_is_one() -> None:
     assert "3 endpoints" in layout(topology).subtitle
 
 
+def test_link_is_an_arrow_with_its_alias() -> None:
+    web, *others = lab().endpoints
+    linked = web.model_copy(update={"links": ("app:backend",)})
+    topology = lab().model_copy(update={"endpoints": (linked, *others)})
+    assert '    endpoint0 -. "backend" .-> endpoint1\n' in texts.mermaid(topology)
+    assert '    endpoint0 -> endpoint1 [style=dotted, label="backend"]\n' in texts.dot(topology)
+
+
 def test_quotes_end_no_label() -> None:
     topology = lab().model_copy(update={"networks": (network('a"#<', 18), network("back", 19))})
     topology = topology.model_copy(update={"endpoints": ()})

@@ -41,7 +41,8 @@ def by_typer(words: list[str]) -> Line | None:
 
 
 def meant(line: Line) -> tuple[object, ...]:
-    return line.command, EndpointWish.model_validate(line.wish), line.switch, line.in_background
+    wish, hosts = EndpointWish.model_validate(line.wish), list(line.added_hosts)
+    return line.command, wish, line.switch, line.in_background, hosts
 
 
 @given(st.lists(WORDS, max_size=6).map(lambda groups: [word for each in groups for word in each]))
@@ -58,6 +59,7 @@ def test_all_options_in_their_plain_form_need_no_typer() -> None:
     words = shlex.split(
         "run --network front --name=web --ip 172.18.0.9 --mac 02:00:00:00:00:09 --alias www"
         " --alias w3 -p 8080:80 --publish=53:53/udp --expose 9 -P --kind veth -h web1"
+        " --link db:database --link=cache --role isolated --add-host me:host-gateway"
         " --dns 9.9.9.9 -d --rm --switch lab python3 -m http.server"
     )
     line = straight.read(words)
@@ -76,9 +78,12 @@ def test_all_options_in_their_plain_form_need_no_typer() -> None:
             "kind": "veth",
             "hostname": "web1",
             "dns": ["9.9.9.9"],
+            "links": ["db:database", "cache"],
+            "role": "isolated",
         },
         "lab",
         True,
+        ["me:host-gateway"],
     )
     by_other = by_typer(words)
     assert by_other is not None

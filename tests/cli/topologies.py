@@ -41,6 +41,7 @@ def endpoint(name: str, on: str, *published: str, address: str = "172.18.0.2") -
         mac="02:00:00:00:00:01",
         aliases=(),
         published=published,
+        links=(),
     )
 
 

@@ -234,6 +234,8 @@ def test_body_that_is_no_json_object_is_refused(api: Served, body: bytes) -> Non
         ("name", 5),
         ("network", None),
         ("kind", "bridge"),
+        ("role", "lonely"),
+        ("links", "db"),
         ("publish", "80"),
         ("publish", [80]),
         ("adress", "172.18.0.9"),
@@ -253,6 +255,15 @@ def test_wrong_value_is_refused_with_its_key(api: Served, key: str, value: objec
         ({"publish": ["99999"]}, 409, "invalid containerPort: 99999"),
         ({"name": "a\nb"}, 409, "Invalid endpoint name"),
         ({"name": "x" * 64}, 409, "at most 63 characters"),
+        ({"links": ["db"]}, 404, "could not get container for db: endpoint db not found"),
+        ({"links": ["db:a:b"]}, 409, "bad format for links: db:a:b"),
+        (
+            {"network": "host", "links": ["db"]},
+            409,
+            "conflicting options: host type networking can't be used with links. "
+            "This would result in undefined behavior",
+        ),
+        ({"network": "none", "role": "isolated"}, 409, "role and the network mode"),
     ],
 )
 def test_wish_that_cannot_be_granted_is_refused_in_dockers_words(
@@ -321,6 +332,8 @@ def test_command_on_network_host_is_listed_until_it_ends(
         409,
         "endpoint with name beside already exists in network host",
     )
+    linked = api.ask("POST", "/v1/endpoints", {"pid": sleeper.pid, "links": ["beside:x"]})
+    assert linked.problem.startswith("conflicting options: host type networking can't be used with")
     assert api.ask("POST", "/v1/endpoints/beside/stop", {}).status == 204
     assert sleeper.wait(PATIENCE) == -signal.SIGTERM
     for _ in range(100):

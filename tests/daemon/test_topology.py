@@ -39,6 +39,22 @@ def test_networks_and_endpoints_are_told_with_the_way_out() -> None:
     assert (web.aliases, web.published) == (("www",), ("0.0.0.0:8080->80/tcp",))
 
 
+def test_link_is_told_where_both_ends_are() -> None:
+    text = (
+        CONFIGURATION
+        + """
+        [endpoints.app]
+        network = "front"
+        links = ["web:site"]
+        [endpoints.app.networks.bridge]
+        """
+    )
+    inventory = Inventory.of(config.parse(text, "lab.toml"), Random(1))
+    told = topology("lab", (uplink(),), inventory)
+    links = {(each.name, each.network): each.links for each in told.endpoints if each.links}
+    assert links == {("app", "front"): ("web:site",)}
+
+
 def test_network_without_its_uplink_leads_nowhere(tmp_path: Path) -> None:
     served = Served(tmp_path)
     try:

@@ -14,6 +14,7 @@ from vswitch.dataplane.bridged import SILENCE
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.filters import FilterChain
 from vswitch.policy import Action, Filter, Link, NetworkPolicy, PortPolicy, PortRole
+from vswitch.wire.offload import HEADER_LENGTH
 from vswitch.wire.values import IpNetwork, Protocol
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -36,7 +37,9 @@ def lab_with(*rules: Filter, **policy: bool) -> Lab:
 
 def link(lab: Lab, parent: Host, child: Host, ports: range, protocol: int = Protocol.TCP) -> Link:
     made = Link(ip(parent.ip), ip(child.ip), protocol, ports)
-    lab.switch.changes.link(lab.network("front").number, made)
+    network = lab.network("front")
+    before = [each for opened in network.links.values() for each in opened]
+    lab.switch.changes.set_links(network.number, [*before, made])
     return made
 
 
@@ -96,7 +99,7 @@ def test_gateway_and_the_outside_are_reached_where_icc_is_off() -> None:
     assert len(lab.exchange(lab.a, away)["outside"]) == 1
 
 
-def test_hosts_own_port_reaches_everybody_and_is_reached_by_all() -> None:
+def test_promiscuous_port_reaches_everybody_and_is_reached_by_all() -> None:
     for policy in ({"icc": False}, {"isolated_ports": True}):
         lab = lab_with(Filter(Action.DROP, **WITHIN), **policy)
         host = lab.hosts["d"]
@@ -176,17 +179,38 @@ def test_linked_endpoints_find_each_other_by_arp() -> None:
 
 def test_link_that_goes_takes_its_flows_along() -> None:
     lab = lab_with(icc=False)
-    made = link(lab, lab.a, lab.b, range(80, 81))
+    link(lab, lab.a, lab.b, range(80, 81))
     kept = link(lab, lab.hosts["d"], lab.b, range(80, 81))
     for parent in (lab.a, lab.hosts["d"]):
         say(lab, parent, lab.b, syn())
-    lab.switch.changes.unlink(lab.network("front").number, made)
+    lab.switch.changes.set_links(lab.network("front").number, [kept])
     answer = TCP(sport=80, dport=5000, flags="SA")
     assert say(lab, lab.b, lab.a, answer) == set()
     assert say(lab, lab.b, lab.hosts["d"], answer) == {"d"}
     lab.detach(lab.hosts["d"])
-    assert lab.network("front").links == ()
-    assert kept.child == ip(lab.b.ip)
+    assert lab.network("front").links == {}
+
+
+def test_link_that_opens_a_flow_stands_in_the_trail() -> None:
+    lab = lab_with(icc=False)
+    link(lab, lab.a, lab.b, range(80, 90))
+    packet = IP(src=lab.a.ip, dst=lab.b.ip) / syn(85)
+    frame = Ether(src=lab.a.mac, dst=lab.b.mac) / packet
+    raw = bytearray(bytes(HEADER_LENGTH) + bytes(frame))
+    trail = [str(each) for each in lab.switch.trace(lab.a.port, raw, lab.now).trail]
+    assert f"link {lab.a.ip} > {lab.b.ip} tcp port 80-89 opens this" in trail
+
+
+def test_links_that_are_the_same_as_before_end_nothing() -> None:
+    lab = lab_with()
+    link(lab, lab.a, lab.b, range(80, 81))
+    for _ in range(2):
+        say(lab, lab.a, lab.b, syn())
+    before = lab.hits()
+    links = [each for opened in lab.network("front").links.values() for each in opened]
+    lab.switch.changes.set_links(lab.network("front").number, links)
+    say(lab, lab.a, lab.b, syn())
+    assert lab.hits() == before + 1
 
 
 def test_network_that_gets_the_number_of_one_that_is_gone_knows_none_of_its_flows() -> None:

@@ -80,6 +80,8 @@ class Lab:
         """The keys of the configuration's [recorder]."""
         self.uplink: dict[str, object] = {"address": f"{UPLINK}/24", "gateway": OUTSIDE}
         """The keys of the configuration's [uplink], but for its interface."""
+        self.settings: dict[str, object] = {}
+        """Of the switch as a whole."""
         self.front: dict[str, object] = {"subnet": SUBNET}
         """The keys of the configuration's [networks.front]."""
         self.api: dict[str, object] = {}
@@ -240,8 +242,9 @@ class Lab:
 
     def write_configuration(self, *, interface: str = "up0") -> Path:
         """The configuration file of this lab's switch."""
+        settings = {"name": self.name, "state_directory": str(self.directory / "state")}
         parts = [
-            f'name = "{self.name}"\nstate_directory = "{self.directory / "state"}"',
+            *(f"{key} = {_value(value)}" for key, value in {**settings, **self.settings}.items()),
             _table("uplink", {"interface": interface, **self.uplink}),
             _table("networks.front", self.front),
             *self._tables.values(),

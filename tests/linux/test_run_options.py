@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.linux.lab import HOST, OUTSIDE, WEB, Done, Lab, eventually
+from vswitch.daemon.rundir import RUN, log_path
 
 pytestmark = pytest.mark.linux
 
@@ -21,6 +22,7 @@ GUEST = "172.18.0.9"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(tmp_path_factory.mktemp("options")) as lab:
+        lab.settings["icc"] = False
         lab.add_endpoint("web", kind="veth")
         lab.up()
         yield lab
@@ -73,6 +75,70 @@ def test_hostname_is_the_commands_alone_and_others_find_it(lab: Lab) -> None:
     done = _run(lab, *options, "sh", "-c", script)
     assert done.stdout == f"inner\n{GUEST}\n"
     assert os.uname().nodename == before
+
+
+def test_hosts_of_a_command_are_its_own(lab: Lab) -> None:
+    before = Path("/etc/hosts").read_text()
+    script = "getent hosts inner; getent hosts me; getent hosts localhost; cat /etc/hosts"
+    options = ("--network", "front", "-h", "inner", "--name", "job", "--ip", GUEST)
+    done = _run(lab, *options, "--add-host", "me:host-gateway", "sh", "-c", script)
+    inner, me, localhost, *_ = [line.split() for line in done.stdout.splitlines()]
+    assert (inner, me) == ([GUEST, "inner", "job"], ["172.18.0.1", "me"])
+    assert "localhost" in localhost
+    assert Path("/etc/hosts").read_text() == before
+
+
+_SERVER = """
+import signal, socket
+servers = [socket.create_server(("", port)) for port in (5432, 5433)]
+print("up", flush=True)
+signal.pause()
+"""
+
+_CLIENT = """
+import socket, time
+def reached(port):
+    try:
+        socket.create_connection(("database", port), 0.3).close()
+    except socket.gaierror:
+        return "unknown"
+    except OSError:
+        return "shut"
+    return "open"
+while True:
+    print(reached(5432), reached(5433), flush=True)
+    time.sleep(0.05)
+"""
+
+
+def test_link_on_the_default_network_is_a_name_and_opens_what_is_exposed(lab: Lab) -> None:
+    """Also when the linked endpoint has been away, and has another address then."""
+
+    def said(name: str) -> str:
+        return log_path(RUN / lab.name, name).read_text()
+
+    def serve() -> None:
+        _run(lab, "-d", "--name", "db", "--expose", "5432", "python3", "-S", "-c", _SERVER)
+        eventually(lambda: said("db") == "up\n", "it listens")
+
+    def reached_again() -> bool:
+        return said("app")[already:].count("open shut") > 1
+
+    already = 0
+    serve()
+    client = ("python3", "-S", "-c", _CLIENT)
+    _run(lab, "-d", "--name", "app", "--link", "db:database", *client)
+    eventually(reached_again, "it reaches the exposed port alone")
+    address = lab.ask("GET", "endpoints/db")[1]["address"]
+    lab.ask("POST", "endpoints/db/stop", {"seconds": 0})
+    eventually(lambda: "db" not in lab.endpoints(), "it is gone")
+    _run(lab, "-d", "--name", "third", "sleep", "60")
+    assert lab.ask("GET", "endpoints/third")[1]["address"] == address
+    already = len(said("app"))
+    serve()
+    eventually(reached_again, "it reaches the one that is back")
+    assert "open open" not in said("app")
+    assert lab.ask("GET", "endpoints/app")[1]["links"] == ["db:database"]
 
 
 def test_command_on_network_host_is_where_it_was_and_is_listed(lab: Lab) -> None:

@@ -432,6 +432,17 @@ def test_default_network_is_described_once() -> None:
         'lab.toml: bip: found "172.26.0.5/24": not allowed with [networks.bridge], '
         "which has a subnet and a gateway of its own"
     ]
+    text = 'name = "lab"\nicc = false\n[networks.bridge]\n'
+    assert lines(text) == [
+        "lab.toml: icc: found false: not allowed with [networks.bridge], "
+        "which has a key of its own for that"
+    ]
+
+
+def test_endpoints_of_the_default_network_may_be_apart() -> None:
+    (bridge,) = config.parse('name = "lab"\nicc = false', "lab.toml").networks
+    assert bridge.predefined
+    assert bridge.policy.icc is False
 
 
 def test_subnets_that_nobody_chose_come_from_the_pools_of_the_configuration() -> None:

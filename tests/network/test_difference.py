@@ -146,6 +146,9 @@ endpoints = st.fixed_dictionaries(
         "external": st.just("192.0.2.51"),
         "mappings": st.just(["5000:5000/udp"]),
         "impair": st.just("loss=1%"),
+        "expose": st.just(["5432"]),
+        "links": st.sampled_from([["a"], ["b:db"]]),
+        "role": st.sampled_from(["isolated", "promiscuous"]),
         "networks": st.sampled_from(
             [{"back": {}}, {"back": {"aliases": ["b"]}}, {"front": {"gateway_priority": 1}}]
         ),
@@ -172,6 +175,7 @@ documents = st.fixed_dictionaries(
         ),
     },
     optional={
+        "icc": st.booleans(),
         "ip_forward": st.booleans(),
         "bip": st.sampled_from(["172.26.0.1/16", "172.27.0.1/16"]),
         "dns": st.just({"upstream": ["192.0.2.53"]}),

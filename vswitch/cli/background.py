@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from typing import BinaryIO
 from urllib.parse import quote
 
 from vswitch.cli.client import Client
@@ -23,14 +25,30 @@ def stop(names: Sequence[str], seconds: float, switch: str | None) -> None:
 
 
 def logs(name: str, switch: str | None) -> None:
-    """Print the output of a command that runs in the background, or that has ended."""
+    """Print what is kept of the output of a command that runs in the background, or has ended."""
     client = Client.of(switch)
     try:
         if not is_name(name):
             raise FileNotFoundError
         with log_path(client.directory, name).open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.write(_kept(file))
     except FileNotFoundError:
         raise Problem(f"{name} has not run in the background on this switch") from None
     except OSError as error:
         raise Problem(f"the output of {name}: {error.strerror}") from error
+
+
+def _kept(file: BinaryIO) -> bytes:
+    """All lines behind the hole that the switch has made of what was first; where it makes it
+    larger meanwhile, that reads as zeros."""
+    try:
+        begin = os.lseek(file.fileno(), 0, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # lseek(2): nothing but a hole, or nothing at all
+            return b""
+        raise
+    end = os.fstat(file.fileno()).st_size
+    kept = os.pread(file.fileno(), end - begin, begin)
+    if begin == 0:
+        return kept
+    return kept.lstrip(b"\0").partition(b"\n")[2]

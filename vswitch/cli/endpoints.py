@@ -27,6 +27,14 @@ class Kind(Enum):
     VETH = "veth"
 
 
+class Role(Enum):
+    """Whom an endpoint reaches within its network."""
+
+    COMMUNITY = "community"
+    ISOLATED = "isolated"
+    PROMISCUOUS = "promiscuous"
+
+
 endpoint_app = typer.Typer(
     help="""Endpoints: what is attached to the switch's networks.
 
@@ -105,6 +113,18 @@ DnsOption = Annotated[
         *straight.DNS.flags, help="A name server for it alone, asked from inside.", metavar="IP"
     ),
 ]
+LinkOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        *straight.LINK.flags,
+        help="An endpoint to be linked to, and what to call it.",
+        metavar="NAME[:ALIAS]",
+        autocompletion=complete.endpoints,
+    ),
+]
+RoleOption = Annotated[
+    Role, typer.Option(*straight.ROLE.flags, help="Whom it reaches within its network (RFC 5517).")
+]
 NamesArgument = Annotated[
     list[str],
     typer.Argument(help="Endpoints.", metavar="NAME...", autocompletion=complete.endpoints),
@@ -130,12 +150,22 @@ def run(
     publish: PublishOption = None,
     expose: ExposeOption = None,
     publish_all: PublishAllOption = False,
+    link: LinkOption = None,
+    role: RoleOption = Role.COMMUNITY,
     kind: KindOption = Kind.TAP,
     hostname: Annotated[
         str | None,
         typer.Option(*straight.HOSTNAME.flags, help="A hostname of its own.", metavar="NAME"),
     ] = None,
     dns: DnsOption = None,
+    add_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            *straight.ADD_HOST.flags,
+            help="A line of its /etc/hosts; host-gateway stands for the gateway's address.",
+            metavar="NAME:IP",
+        ),
+    ] = None,
     detach: Annotated[
         bool,
         typer.Option(*straight.DETACH.flags, help="Run it in the background and print its name."),
@@ -159,12 +189,16 @@ def run(
     Example:  [bold]vswitch run -d --network front --name db --expose 5432 -- ./database[/bold]
 
     Example:  [bold]vswitch run --network front --network name=back,alias=api -- ./app[/bold]
+
+    Example:  [bold]vswitch run --network front --link db:database -- psql -h database[/bold]
     """
     from vswitch.cli import run as verb
 
-    wish = _wish(network, name, ip, mac, alias, publish, expose, publish_all, kind, dns, hostname)
-    line = straight.Line(command, wish.model_dump(mode="json"), switch, detach)
-    raise typer.Exit(verb.run(line))
+    wish = _wish(
+        network, name, ip, mac, alias, publish, expose, publish_all, link, role, kind, dns, hostname
+    )
+    said = wish.model_dump(mode="json")
+    raise typer.Exit(verb.run(straight.Line(command, said, switch, detach, add_host or ())))
 
 
 def attach(
@@ -183,6 +217,8 @@ def attach(
     publish: PublishOption = None,
     expose: ExposeOption = None,
     publish_all: PublishAllOption = False,
+    link: LinkOption = None,
+    role: RoleOption = Role.COMMUNITY,
     kind: KindOption = Kind.TAP,
     dns: DnsOption = None,
     switch: SwitchOption = None,
@@ -198,7 +234,7 @@ def attach(
     """
     from vswitch.cli import attach as verb
 
-    wish = _wish(network, name, ip, mac, alias, publish, expose, publish_all, kind, dns)
+    wish = _wish(network, name, ip, mac, alias, publish, expose, publish_all, link, role, kind, dns)
     verb.attach(namespace, wish, switch)
 
 
@@ -246,7 +282,7 @@ def logs(
     name: Annotated[str, typer.Argument(help="An endpoint.", metavar="NAME")],
     switch: SwitchOption = None,
 ) -> None:
-    """Print what a command in the background has said. It is kept while the switch runs.
+    """Print what a command in the background has said: the last 10 MiB, while the switch runs.
 
     Example:  [bold]vswitch logs web[/bold]
     """
@@ -304,6 +340,8 @@ def tap_add(
     publish: PublishOption = None,
     expose: ExposeOption = None,
     publish_all: PublishAllOption = False,
+    link: LinkOption = None,
+    role: RoleOption = Role.COMMUNITY,
     owner: Annotated[
         str | None,
         typer.Option(help="The user, by name or number, who may open it.", show_default="root"),
@@ -323,7 +361,7 @@ def tap_add(
     """
     from vswitch.cli import attach as verb
 
-    common = _common([network], name, ip, mac, alias, publish, expose, publish_all)
+    common = _common([network], name, ip, mac, alias, publish, expose, publish_all, link, role)
     verb.add_tap(common, owner, switch)
 
 
@@ -347,9 +385,12 @@ def _common(
     publish: list[str] | None,
     expose: list[str] | None,
     publish_all: bool,
+    link: list[str] | None,
+    role: Role,
 ) -> dict[str, Any]:
     """The fields of `messages.endpoints.Wish`."""
     from vswitch.cli import memberships
+    from vswitch.policy import PortRole
 
     return {
         **memberships.fields(network or (), ip, mac, alias or ()),
@@ -357,6 +398,8 @@ def _common(
         "publish": tuple(publish or ()),
         "expose": tuple(expose or ()),
         "publish_all": publish_all,
+        "links": tuple(link or ()),
+        "role": PortRole(role.value),
     }
 
 
@@ -369,6 +412,8 @@ def _wish(
     publish: list[str] | None,
     expose: list[str] | None,
     publish_all: bool,
+    link: list[str] | None,
+    role: Role,
     kind: Kind,
     dns: list[str] | None,
     hostname: str | None = None,
@@ -376,7 +421,7 @@ def _wish(
     from vswitch.daemon.messages.endpoints import EndpointWish
     from vswitch.network.kinds import EndpointKind
 
-    common = _common(network, name, ip, mac, alias, publish, expose, publish_all)
+    common = _common(network, name, ip, mac, alias, publish, expose, publish_all, link, role)
     return EndpointWish(
         **common, kind=EndpointKind(kind.value), dns=tuple(dns or ()), hostname=hostname
     )

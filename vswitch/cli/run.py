@@ -2,9 +2,10 @@
 
 Theory of operation. The child enters a new network and mount namespace and waits. Meanwhile this
 process asks the switch to attach an endpoint to the child's namespace, by its process id; then the
-child lays the endpoint's resolv.conf over its own and becomes the command. The endpoint lives as
-long as the child: the switch watches the process and takes the endpoint away when it ends, however
-it ends. Whether the child has become the command is seen by a pipe that exec closes.
+child lays the endpoint's resolv.conf and its hosts (`hosts`) over its own and becomes the command.
+The endpoint lives as long as the child: the switch watches the process and takes the endpoint away
+when it ends, however it ends. Whether the child has become the command is seen by a pipe that exec
+closes.
 
 In the foreground, signals that reach this process are passed on, its exit status is the command's,
 and where it is killed itself, the kernel kills the child. In the background the child is a session
@@ -22,15 +23,18 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
+from vswitch.cli import hosts
 from vswitch.cli.calls import Caller
 from vswitch.cli.exits import Exit
-from vswitch.cli.problem import require_root
+from vswitch.cli.hosts import AddedHost
+from vswitch.cli.problem import Problem, require_root
 from vswitch.cli.straight import Line
 from vswitch.daemon import unsharing
 from vswitch.daemon.rundir import log_path
@@ -69,11 +73,16 @@ class _Endpoint(NamedTuple):
 
     name: str
     resolv_conf: str
+    address: str
+    gateway: str
 
 
 def run(line: Line) -> int:
     """Run a command and return its exit status; in the background, 0 when it runs."""
     require_root("vswitch run")
+    added = [hosts.parse(spec) for spec in line.added_hosts]
+    if added and _network(line.wish) is Unswitched.HOST:
+        raise Problem("conflicting options: custom host-to-IP mapping and the network mode")
     caller = Caller.of(line.switch)
     directory = caller.directory
     _warn_of_what_is_discarded(line.wish)
@@ -82,7 +91,7 @@ def run(line: Line) -> int:
     if child == 0:
         for ours in (pipes.ready[0], pipes.go[1], pipes.failed[0]):
             os.close(ours)
-        _become(line, pipes, directory if line.in_background else None)
+        _become(line, added, pipes, directory if line.in_background else None)
     for theirs in (pipes.ready[1], pipes.go[0], pipes.failed[1]):
         os.close(theirs)
     name = ""
@@ -125,17 +134,19 @@ def _attach(caller: Caller, child: int, wish: Mapping[str, Any]) -> _Endpoint:
     row = caller.call("POST", "endpoints", json.dumps({"pid": child, **wish}))
     try:
         told = json.loads(row)
-        return _Endpoint(told["name"], told["resolv_conf"])
+        return _Endpoint(*(told[field] for field in _Endpoint._fields))
     except (ValueError, KeyError, TypeError):
         raise caller.not_understood("endpoints") from None
 
 
-def _become(line: Line, pipes: _Pipes, background: Path | None) -> NoReturn:
+def _become(
+    line: Line, added_hosts: Sequence[AddedHost], pipes: _Pipes, background: Path | None
+) -> NoReturn:
     """The child's part. `background` is the switch's directory where its output goes to a file."""
     command = line.command
     try:
-        _prepare(line.wish, pipes, background)
-    except (NamespaceError, OSError) as error:
+        _prepare(line.wish, added_hosts, pipes, background)
+    except (NamespaceError, Problem, OSError) as error:
         _fail(pipes, Exit.NOT_PREPARED, str(error))
     try:
         os.execvp(command[0], command)
@@ -144,7 +155,12 @@ def _become(line: Line, pipes: _Pipes, background: Path | None) -> NoReturn:
         _fail(pipes, status, f"{command[0]}: {error.strerror}")
 
 
-def _prepare(wish: Mapping[str, Any], pipes: _Pipes, background: Path | None) -> None:
+def _prepare(
+    wish: Mapping[str, Any],
+    added_hosts: Sequence[AddedHost],
+    pipes: _Pipes,
+    background: Path | None,
+) -> None:
     """Enter what the command is to be in, and wait for the endpoint; without one, end."""
     if background is None:
         _end_with_parent()
@@ -163,6 +179,9 @@ def _prepare(wish: Mapping[str, Any], pipes: _Pipes, background: Path | None) ->
     endpoint = _Endpoint(*json.loads(told))
     if endpoint.resolv_conf:
         unsharing.overlay_file(endpoint.resolv_conf)
+    if _network(wish) is not Unswitched.HOST:
+        own = hosts.Own(endpoint.name, socket.gethostname(), endpoint.address, endpoint.gateway)
+        unsharing.overlay_file(hosts.render(own, added_hosts), unsharing.HOSTS)
     if background is not None:
         _go_into_background(log_path(background, endpoint.name))
 
@@ -170,7 +189,6 @@ def _prepare(wish: Mapping[str, Any], pipes: _Pipes, background: Path | None) ->
 def _go_into_background(log: Path) -> None:
     """A session of its own, nothing to read, and its output in a file that begins anew."""
     os.setsid()
-    log.parent.mkdir(mode=0o700, exist_ok=True)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, number in ((nothing, 0), (output, 1), (output, 2)):

@@ -24,6 +24,9 @@ VERB = "run"
 KINDS = ("tap", "veth")
 """What carries the frames of an endpoint with a namespace."""
 
+ROLES = ("community", "isolated", "promiscuous")
+"""Whom an endpoint reaches within its network."""
+
 
 class Option(NamedTuple):
     """An option whose value is text, and the last one counts."""
@@ -49,13 +52,16 @@ PUBLISH_ALL = Option("publish_all", ("-P", "--publish-all"), is_switch=True)
 KIND = Option("kind", ("--kind",), choices=KINDS)
 HOSTNAME = Option("hostname", ("-h", "--hostname"))
 DNS = Option("dns", ("--dns",), is_list=True)
+LINK = Option("links", ("--link",), is_list=True)
+ROLE = Option("role", ("--role",), choices=ROLES)
+ADD_HOST = Option("added_hosts", ("--add-host",), is_list=True)
 DETACH = Option("in_background", ("-d", "--detach"), is_switch=True)
 RM = Option("rm", ("--rm",), is_switch=True)
 SWITCH = Option("switch", ("--switch",))
 
 OPTIONS = (
     *(NETWORK, NAME, IP, MAC, ALIAS, PUBLISH, EXPOSE, PUBLISH_ALL),
-    *(KIND, HOSTNAME, DNS, DETACH, RM, SWITCH),
+    *(LINK, ROLE, KIND, HOSTNAME, DNS, ADD_HOST, DETACH, RM, SWITCH),
 )
 
 _BY_FLAG = {flag: option for option in OPTIONS for flag in option.flags}
@@ -69,6 +75,8 @@ class Line(NamedTuple):
     """The fields of `messages.endpoints.EndpointWish` that were said, as JSON has them."""
     switch: str | None = None
     in_background: bool = False
+    added_hosts: Sequence[str] = ()
+    """Further lines of its /etc/hosts, each as `--add-host` has it."""
 
 
 def read(words: Sequence[str]) -> Line | None:
@@ -96,7 +104,7 @@ def read(words: Sequence[str]) -> Line | None:
         return None
     said.pop(RM.field, None)
     switch, in_background = said.pop(SWITCH.field, None), said.pop(DETACH.field, False)
-    return Line(left[::-1], said, switch, in_background)
+    return Line(left[::-1], said, switch, in_background, said.pop(ADD_HOST.field, ()))
 
 
 def _is_option(word: str) -> bool:

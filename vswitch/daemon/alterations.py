@@ -193,6 +193,7 @@ class Alterations:
                 self._parts.runtime.watch_anew(line.port)
         await self._leave_networks(before, after)
         self._retranslate(before, after)
+        endpoints.let_reach(name)
         await self._join_networks(after)
         fresh = [each for each in after.publish if each not in before.publish]
         if fresh:

@@ -32,6 +32,7 @@ from vswitch.daemon import links, netns
 from vswitch.daemon.announcing import Announcement
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.journal import Journal, MadeLink, MadeNamespace
+from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.links import EndpointLink
 from vswitch.daemon.netns import Namespace, NamespaceError
 from vswitch.daemon.processes import Process
@@ -107,6 +108,7 @@ class Attacher:
         journal: Journal,
         resolv_conf: str,
         listeners: HostListeners,
+        linked: LinkedEndpoints,
     ) -> None:
         self._switch = switch
         self._runtime = runtime
@@ -115,6 +117,7 @@ class Attacher:
         self._journal = journal
         self._resolv_conf = resolv_conf
         self._listeners = listeners
+        self._linked = linked
 
     async def attach(
         self,
@@ -176,6 +179,8 @@ class Attacher:
                 own = Interface(membership.mac, IpInterface(membership.address, domain.subnet))
                 announced = Announcement(self._switch, self._runtime, own, port)
                 undo.callback(announced.end)
+            self._linked.come(endpoint.name, membership.network)
+            undo.callback(self._linked.go, endpoint.name, membership.network)
             attachment.lines[membership.network] = Line(membership, port, undo.pop_all())
 
     async def leave(self, attachment: Attachment, network: str) -> None:
@@ -211,6 +216,12 @@ class Attacher:
             undo.callback(self._conceal, endpoint, domain.number)
             attachment.exposed = undo.pop_all()
 
+    def let_reach(self, attachment: Attachment, endpoint: Endpoint) -> None:
+        """Let an endpoint that is up reach, on its networks, whom it may reach by now."""
+        for line in attachment.lines.values():
+            assembly.guard(self._switch, endpoint.role, line.membership, line.port.number)
+        self._linked.follow(endpoint.name)
+
     def follow(self, attachment: Attachment, endpoint: Endpoint, network: Network) -> None:
         """Let an endpoint that is up do what one of its networks says by now of guarding it, and of
         the host's being there.
@@ -218,7 +229,7 @@ class Attacher:
         Raises PortTakenError, and then not all that it publishes is at the loopback.
         """
         line = attachment.lines[network.name]
-        assembly.guard(self._switch, line.membership, line.port.number)
+        assembly.guard(self._switch, endpoint.role, line.membership, line.port.number)
         if network.name != endpoint.network:
             return
         if network.host:
@@ -298,7 +309,7 @@ class Attacher:
     ) -> Port:
         port = self._switch.add_port(endpoint.port_name(membership), number, device)
         self._switch.impair(port.number, endpoint.impairments, self._runtime.now())
-        assembly.guard(self._switch, membership, port.number)
+        assembly.guard(self._switch, endpoint.role, membership, port.number)
         undo.callback(self._forget_address, number, membership.address)
         undo.callback(self._switch.remove_port, port.number)
         return port

@@ -1,7 +1,8 @@
 """Commands on the networks `host` and `none`: named and listed, and nothing else of the switch's.
 
 A bystander has a name that no endpoint may have meanwhile, and a process with which it ends. One on
-`none` finds its loopback up, as in a container; one on `host` is where it was.
+`none` finds its loopback up, as in a container; one on `host` is where it was. That they come and
+go is told as it is of endpoints.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import logging
 from dataclasses import dataclass
 
 from vswitch.daemon import links
+from vswitch.daemon.events import Events
+from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.netns import Namespace
 from vswitch.daemon.processes import Process
 from vswitch.network.inventory import Inventory
@@ -33,8 +36,9 @@ class Bystander:
 class Bystanders:
     """Those of one switch. Belongs to one event loop."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, events: Events) -> None:
         self._inventory = inventory
+        self._events = events
         self._present: dict[str, Bystander] = {}
 
     @property
@@ -64,6 +68,7 @@ class Bystanders:
             raise
         bystander.process.watch(lambda: self.remove(bystander.name, "its process has ended"))
         log.info("%s runs on network %s, in process %d", bystander.name, network.value, pid)
+        self._tell_of(bystander, Event.ATTACH, pid=pid)
         return bystander
 
     def remove(self, name: str, why: str) -> bool:
@@ -73,6 +78,7 @@ class Bystanders:
             return False
         self._forget(bystander)
         log.info("%s is listed no more: %s", name, why)
+        self._tell_of(bystander, Event.DETACH, reason=why)
         return True
 
     def close(self) -> None:
@@ -84,3 +90,7 @@ class Bystanders:
         del self._present[bystander.name]
         bystander.process.close()
         self._inventory.free_name(bystander.name)
+
+    def _tell_of(self, bystander: Bystander, event: Event, **about: object) -> None:
+        network = bystander.network.value
+        self._events.tell(EventType.ENDPOINT, event, bystander.name, network=network, **about)

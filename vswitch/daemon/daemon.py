@@ -28,7 +28,9 @@ from vswitch.daemon.filters import Filters
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
 from vswitch.daemon.journal import Journal, Undone
+from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.links import LinkError
+from vswitch.daemon.logs import Logs
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import DIRECTORY, Recordings
@@ -97,6 +99,7 @@ class Daemon:
         )
         self.filters = Filters(self.switch, self.runtime, self.inventory)
         self._listeners = HostListeners(self.switch, self.runtime)
+        linked = LinkedEndpoints(self.switch, self.inventory, self.networks)
         self.endpoints = Endpoints(
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(
@@ -104,12 +107,14 @@ class Daemon:
                 journal,
                 self.resolv_conf,
                 self._listeners,
+                linked,
             ),
             events=self.events,
         )
         self.publishing = Publishing(
             *(self.switch, self.runtime, self.inventory, self._uplinks),
             listeners=self._listeners,
+            linked=linked,
             networks=self.networks,
             events=self.events,
         )
@@ -117,7 +122,7 @@ class Daemon:
         self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
         self._carryover: Carryover | None = None
-        self.bystanders = Bystanders(self.inventory)
+        self.bystanders = Bystanders(self.inventory, self.events)
         parts = Parts(
             *(self.switch, self.runtime, self.inventory, self._uplinks),
             networks=self.networks,
@@ -142,6 +147,7 @@ class Daemon:
                 )
         self._recall()
         self.endpoints.watch()
+        self._undo.callback(Logs(rundir.logs(self._journal.directory)).close)
         self._begin_recordings(self.configuration.recorder)
         for uplink in self.configuration.uplinks:
             try:

@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING
 
-from vswitch.daemon import publishing
+from vswitch.daemon import naming, publishing
 from vswitch.daemon.attachment import Attacher, Attachment, Domain
 from vswitch.daemon.events import Events
 from vswitch.daemon.exposure import PortTakenError
@@ -28,6 +28,7 @@ from vswitch.daemon.resolver import ResolverError
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.topology import Port
 from vswitch.devices.base import OpenError
+from vswitch.network import linking
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
@@ -41,7 +42,7 @@ from vswitch.network.unswitched import require_of_ours
 from vswitch.wire.values import IpInterface
 
 if TYPE_CHECKING:
-    from vswitch.dataplane.responders.dns import Names
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ class Endpoints:
         In the namespace of a process it lives as long as that. Raises NetworkError or AttachError.
         """
         require_of_ours(*(each.network for each in request.also))
+        linking.require(request, self._inventory)
         endpoint = self._inventory.add_endpoint(request)
         try:
             await self.attach(endpoint, namespace)
@@ -133,6 +135,10 @@ class Endpoints:
         home = self.attachment(name).home.pop_all()
         await self.detach(name, why)
         return home
+
+    def let_reach(self, name: str) -> None:
+        """Let an endpoint reach whom its role and its links let it by now. Raises NetworkError."""
+        self._attacher.let_reach(self.attachment(name), self._inventory.endpoint(name))
 
     def follow(self, network: Network) -> None:
         """Let all who are on a network do what its settings say by now, and be reached by them.
@@ -227,7 +233,7 @@ class Endpoints:
                 self._namespace_watch.add(namespace)
             attachment = await self._attacher.attach(
                 *(endpoint, domains, namespace),
-                names=lambda: self._names_for(endpoint.name),
+                names=lambda: naming.view(self._inventory, endpoint.name),
                 home=home or AsyncExitStack(),
             )
         except _FAILURES as error:
@@ -293,21 +299,6 @@ class Endpoints:
     def _interface(self, membership: Membership) -> IpInterface:
         return IpInterface(membership.address, self._inventory.network(membership.network).subnet)
 
-    def _names_for(self, name: str) -> Names:
-        """What an endpoint may ask for: who is on its networks, the one that leads out first.
-
-        Docker resolves no name on the default network.
-        """
-        from vswitch.dataplane.responders.dns import Host, Names
-
-        return Names(
-            Host(_names_of(each, there), there.network, (there.address,))
-            for own in self._inventory.endpoint(name).memberships
-            if not self._inventory.network(own.network).predefined
-            for each in self._inventory.endpoints
-            if (there := each.on(own.network)) is not None
-        )
-
     def _namespaces_gone(self) -> None:
         gone = self._namespace_watch.gone()
         for name, attachment in list(self._attachments.items()):
@@ -336,9 +327,3 @@ class Endpoints:
         task = asyncio.get_running_loop().create_task(change)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _names_of(endpoint: Endpoint, there: Membership) -> tuple[str, ...]:
-    """What others may call it on one of its networks: its name, aliases there, and hostname."""
-    own = () if endpoint.hostname is None else (endpoint.hostname,)
-    return (endpoint.name, *there.aliases, *own)

@@ -23,7 +23,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -32,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from vswitch.daemon.inotify import IN_DELETE, Inotify
 from vswitch.daemon.syscalls import (
     CLONE_NEWNET,
     MNT_DETACH,
@@ -50,14 +50,6 @@ NAMED = Path("/run/netns")
 NS_GET_NSTYPE = 0xB703
 """ioctl_ns(2): the CLONE_NEW* flag of the namespace that a descriptor stands for."""
 
-IN_DELETE = 0x0000_0200
-"""inotify(7): a name was removed from the watched directory."""
-
-INOTIFY_EVENT = struct.Struct("iIII")
-"""struct inotify_event without its name: watch, mask, cookie, length of the name that follows."""
-
-INOTIFY_READ_BYTES = 64 * 1024
-"""One read takes at least 240 events with the longest names (inotify(7): 16 + 255 + 1 octets)."""
 
 Result = TypeVar("Result")
 
@@ -200,60 +192,37 @@ class NamespaceWatch:
     """Says which paths of namespaces went away. Its descriptor becomes readable when some did.
 
     Only paths are watched, those under /run/netns always: a namespace that lost its path may live
-    on in its processes, and that of a process is watched by the pidfd of the process. The kernel
-    queues 16384 events (fs.inotify.max_queued_events), far more than anybody deletes between two
-    rounds of a loop.
+    on in its processes, and that of a process is watched by the pidfd of the process.
     """
 
     def __init__(self) -> None:
         NAMED.mkdir(mode=0o755, exist_ok=True)
-        self._directories: dict[int, Path] = {}
-        self._descriptor = call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
+        self._inotify = Inotify()
         try:
-            self._watch(NAMED)
+            self._inotify.add(NAMED, IN_DELETE)
         except BaseException:
-            os.close(self._descriptor)
+            self._inotify.close()
             raise
 
     def fileno(self) -> int:
         """The descriptor for the event loop to wait on."""
-        return self._descriptor
+        return self._inotify.fileno()
 
     def add(self, namespace: Namespace) -> None:
         """Tell of this one, too, which has its path elsewhere. Raises NamespaceError."""
         directory = namespace.path.parent
         try:
-            self._watch(directory)
+            self._inotify.add(directory, IN_DELETE)
         except OSError as error:
             raise NamespaceError(f"cannot watch {directory}: {error.strerror}") from error
 
     def gone(self) -> frozenset[Path]:
         """The paths that went away since the last call, also those that are back by now."""
-        return frozenset(self._deleted())
+        return frozenset(self._inotify.paths())
 
     def close(self) -> None:
         """Stop watching."""
-        os.close(self._descriptor)
-
-    def _watch(self, directory: Path) -> None:
-        """The kernel has one watch for a directory, however often it is asked for."""
-        watch = call("inotify_add_watch", self._descriptor, os.fsencode(directory), IN_DELETE)
-        self._directories[watch] = directory
-
-    def _deleted(self) -> Iterator[Path]:
-        while True:
-            try:
-                events = os.read(self._descriptor, INOTIFY_READ_BYTES)
-            except BlockingIOError:
-                return
-            position = 0
-            while position < len(events):
-                watch, mask, _, length = INOTIFY_EVENT.unpack_from(events, position)
-                position += INOTIFY_EVENT.size
-                if mask & IN_DELETE:
-                    name = os.fsdecode(events[position : position + length].rstrip(b"\0"))
-                    yield self._directories[watch] / name
-                position += length
+        self._inotify.close()
 
 
 def _share_directory_of_names() -> None:

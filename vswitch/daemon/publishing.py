@@ -22,6 +22,7 @@ from vswitch.daemon.events import Events
 from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.guard import ports as host_ports
 from vswitch.daemon.hostlistener import HostListeners
+from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.publications import PublicationRow
 from vswitch.daemon.networks import Networks
@@ -51,6 +52,7 @@ class Publishing:
         inventory: Inventory,
         uplinks: Uplinks,
         listeners: HostListeners,
+        linked: LinkedEndpoints,
         networks: Networks,
         events: Events,
     ) -> None:
@@ -59,6 +61,7 @@ class Publishing:
         self._inventory = inventory
         self._uplinks = uplinks
         self._listeners = listeners
+        self._linked = linked
         self._networks = networks
         self._events = events
 
@@ -85,6 +88,7 @@ class Publishing:
             self._switch.changes.publish(published, now)
             log.info("endpoint %s publishes %s", name, _words(each))
             tell(self._events, Event.CREATE, each, endpoint)
+        self._linked.follow(name)
         self._runtime.rearm()
         return tuple(self._row(endpoint, each) for each in made)
 
@@ -137,6 +141,7 @@ class Publishing:
         if self._uplinks.exposure.has(left):
             self._uplinks.exposure.follow(left)
             self._listeners.follow(left, self._number(left))
+            self._linked.follow(left.name)
         for each in gone:
             log.info("endpoint %s no longer publishes %s: %s", endpoint.name, each, why)
             tell(self._events, Event.DESTROY, each, endpoint, reason=why)

@@ -1,6 +1,7 @@
 """Where running switches are found: one directory each, with the control socket in it.
 
-The output of commands that run in the background is there too, for as long as the switch runs.
+The output of commands that run in the background is there too, for as long as the switch runs;
+`logs` keeps it from growing.
 """
 
 from __future__ import annotations
@@ -46,11 +47,16 @@ def bound(path: Path, group: int | None = None) -> Iterator[socket.socket]:
             path.unlink(missing_ok=True)
 
 
+def logs(directory: Path) -> Path:
+    """Where the output of all commands in the background goes, given the switch's directory."""
+    return directory / _LOGS
+
+
 def log_path(directory: Path, endpoint: str) -> Path:
-    """Where the output of an endpoint's command goes, given the switch's directory."""
-    return directory / _LOGS / f"{endpoint}.log"
+    """Where that of one endpoint's command goes."""
+    return logs(directory) / f"{endpoint}.log"
 
 
 def remove_logs(directory: Path) -> None:
     """Remove the output of all commands of a switch that stops."""
-    shutil.rmtree(directory / _LOGS, ignore_errors=True)
+    shutil.rmtree(logs(directory), ignore_errors=True)

@@ -27,6 +27,7 @@ from vswitch.daemon.syscalls import (
 )
 
 RESOLV_CONF = Path("/etc/resolv.conf")
+HOSTS = Path("/etc/hosts")
 
 _SCRATCH = Path("/run")
 """Where a file is for as long as it takes to lay it over another: root's alone."""

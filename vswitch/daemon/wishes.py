@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from vswitch.daemon.messages.endpoints import EndpointBody, MembershipBody, TapBody, Wish
 from vswitch.daemon.netns import Namespace
-from vswitch.network import expose, publish
+from vswitch.network import expose, linking, publish
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import EndpointKind, EndpointRequest, MembershipRequest
 from vswitch.network.names import is_name
@@ -56,6 +56,8 @@ def _common(wish: Wish, name: str) -> EndpointRequest:
         also=tuple(of_membership(each) for each in wish.also),
         publish=published,
         exposed=tuple(exposed),
+        links=tuple(linking.parse(spec) for spec in wish.links),
+        role=wish.role,
     )
 
 

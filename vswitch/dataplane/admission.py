@@ -14,6 +14,7 @@ from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.nat import Translation
+from vswitch.dataplane.revalidation import known
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.transport import PORTLESS
 from vswitch.dataplane.verdict import Stage
@@ -49,7 +50,7 @@ def admit(
     """The connection that a frame with this tuple begins, or why it may not."""
     reply, account = translation.reply, translation.account
     walk.detail(Stage.NAT, "answers will arrive as {}", reply)
-    if tables.connections.find(reply) is not None:
+    if known(walk, tables, reply) is not None:
         is_portless = original.protocol in PORTLESS
         return DropReason.PEER_TAKEN if is_portless else DropReason.ANSWERS_AMBIGUOUS
     if not account.arrivals.has_room(walk.now):

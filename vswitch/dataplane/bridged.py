@@ -3,8 +3,9 @@
 Theory of operation. A bridge knows no connections, and a program of it is for all that two stations
 say to each other. So where a filter or a link is about what is bridged, no program is kept, and
 each flow of IP that may pass is remembered here by its tuple, so that its first frame alone is
-asked about and its answers pass as answers. When rules change, each is asked about anew; one that
-may not be any more is remembered as that, so that its answers do not pass for a new flow.
+asked about and its answers pass as answers. When rules have changed, each is asked about anew with
+its next frame; one that may not be any more is remembered as that, so that its answers do not pass
+for a new flow.
 
 Ageing is that of the FDB: of two generations the older one is forgotten whole, so a flow lives
 between one and two times `SILENCE` after its last frame. A full table forgets likewise.
@@ -26,13 +27,16 @@ CAPACITY = 65_536
 """Flows of one generation: an eighth of what the fast path holds."""
 
 
+Refuse = Callable[[FlowTuple], DropReason | None]
+"""Why a flow that has passed may not any more, None where it may."""
+
+
 class Known(NamedTuple):
     """A flow that has passed, and why it may not any more; None where it may."""
 
     refused: DropReason | None
-
-
-_MAY_PASS = Known(None)
+    revision: int
+    """Of the rules that have said so."""
 
 
 class BridgedFlows:
@@ -43,16 +47,21 @@ class BridgedFlows:
         self._young: dict[FlowTuple, Known] = {}
         self._old: dict[FlowTuple, Known] = {}
         self._turned_at: Nanoseconds = 0
+        self._may_pass = Known(None, 0)
 
-    def find(self, flow: FlowTuple, now: Nanoseconds, *, commit: bool) -> Known | None:
+    def find(
+        self, flow: FlowTuple, now: Nanoseconds, refuse: Refuse, *, commit: bool
+    ) -> Known | None:
         """The flow that a frame is part of, None where it is none that has passed; with `commit` it
-        is kept alive."""
+        is kept alive. `refuse` is asked about it where rules have changed since it last was."""
         silent = now - self._turned_at
         for each in (flow, flow.turned):
             known = self._young.get(each) if silent < 2 * SILENCE else None
             if known is None and silent < SILENCE:
                 known = self._old.get(each)
             if known is not None:
+                if known.revision != self._may_pass.revision:
+                    known = self._may_pass._replace(refused=refuse(each))
                 if commit:
                     self._keep(each, known, now)
                 return known
@@ -60,13 +69,11 @@ class BridgedFlows:
 
     def let(self, flow: FlowTuple, now: Nanoseconds) -> None:
         """Let a flow pass, and its answers."""
-        self._keep(flow, _MAY_PASS, now)
+        self._keep(flow, self._may_pass, now)
 
-    def review(self, refuse: Callable[[FlowTuple], DropReason | None]) -> None:
-        """Ask about all of them anew."""
-        for generation in (self._young, self._old):
-            for flow in generation:
-                generation[flow] = Known(refuse(flow))
+    def review(self) -> None:
+        """Ask about each of them anew, when there is a frame of it."""
+        self._may_pass = Known(None, self._may_pass.revision + 1)
 
     def forget_network(self, number: int) -> None:
         """Forget all that has passed within a network: another one may get its number."""

@@ -8,8 +8,8 @@ ends of a TCP connection are told (`resets`). So it is where a publication ends 
 is over, or the one connection that it was for.
 
 A rule is no different: when what a user says about who may talk to whom changes, each connection is
-asked about anew (`policy.refuse_connection`), as is each flow within a network (`within`), and
-exactly those end that may not be any more.
+asked about anew before another frame of it passes (`revalidation`), as is each flow within a
+network (`bridged`), and exactly those end that may not be any more.
 
 Every change takes the time at which it happens, as a port that is given up rests from then on.
 """
@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
 
-from vswitch.dataplane import policy, within
+from vswitch.dataplane import policy
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.counters import Counters
 from vswitch.dataplane.drops import DropReason
@@ -30,6 +29,7 @@ from vswitch.dataplane.mappings import External, Internal, Mapping
 from vswitch.dataplane.ports import PORTS
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.resets import resets
+from vswitch.dataplane.revalidation import Revalidation
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Interface
 from vswitch.dataplane.verdict import Delivery, Fate, Onward
@@ -49,6 +49,9 @@ class Changes:
         self._kept = kept
         self._counters = counters
         self._send = send
+        self.revalidation = Revalidation(tables, self.end)
+        """Of the connections that there were when rules changed."""
+        tables.end_refused = lambda connection, now: self.end((connection,), now)
         self.ended_publications: list[Publication] = []
         """Those that have come to their end by themselves, and that nobody has taken note of."""
 
@@ -200,16 +203,17 @@ class Changes:
         tables.ports[number] = tables.networks[port.network].ports[number] = port
         self._review_bridging()
 
-    def link(self, number: int, link: Link) -> None:
-        """Open ports of one endpoint of a network to another one, where `icc` is off."""
-        self._tables.networks[number].links += (link,)
-        self._review_bridging()
-
-    def unlink(self, number: int, link: Link) -> None:
-        """Close them again, for what passes already, too."""
+    def set_links(self, number: int, links: Iterable[Link]) -> None:
+        """Let these links alone open ports of a network's endpoints to others of them, where `icc`
+        is off, and close what others have opened, for what passes already, too."""
+        by_ends: dict[tuple[IpAddress, IpAddress], tuple[Link, ...]] = {}
+        for link in links:
+            ends = link.parent, link.child
+            by_ends[ends] = (*by_ends.get(ends, ()), link)
         network = self._tables.networks[number]
-        network.links = tuple(each for each in network.links if each != link)
-        self._review_bridging()
+        if network.links != by_ends:
+            network.links = by_ends
+            self._review_bridging()
 
     # Who is there
 
@@ -217,9 +221,9 @@ class Changes:
         """An endpoint is gone: end its connections, free its ports, forget its station."""
         self._tables.precedents.forget()
         self._give_up(self._tables.networks[network].neighbours.forget(address))
-        for link in self._tables.networks[network].links:
-            if address in (link.parent, link.child):
-                self.unlink(network, link)
+        links = self._tables.networks[network].links
+        left = [each for ends, opened in links.items() if address not in ends for each in opened]
+        self.set_links(network, left)
         self._forget_endpoint(network, address, now)
 
     def forget_network(self, number: int, now: Nanoseconds) -> None:
@@ -299,16 +303,14 @@ class Changes:
     def _revalidate(self, now: Nanoseconds) -> None:
         """Something has changed that says who may talk to whom."""
         self._review_bridging()
-        tables = self._tables
-        refused = [each for each in tables.connections if policy.refuse_connection(tables, each)]
-        self.end(refused, now)
+        self.revalidation.begin(now)
 
     def _review_bridging(self) -> None:
         """Something has changed that says who may talk to whom within a network."""
         tables = self._tables
         tables.settle_bridging()
         tables.invalidate()
-        tables.bridged.review(partial(within.refuse_flow, tables))
+        tables.bridged.review()
 
     def _withdraw(self, publication: Publication) -> None:
         """Let nobody else in by it."""

@@ -88,6 +88,7 @@ class Connection:
         "original",
         "publication",
         "reply",
+        "revision",
         "standing",
         "state",
         "target",
@@ -128,6 +129,8 @@ class Connection:
         self.frames = 0
         """Those that came by the pipeline, and by entries that are gone."""
         self.bytes = 0
+        self.revision = 0
+        """Of what says who may talk to whom: the one that it was last held against."""
         self.standing = NOWHERE
 
     def arriving(self, direction: Direction) -> FlowTuple:

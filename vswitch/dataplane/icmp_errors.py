@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.drops import DropReason, Reason
 from vswitch.dataplane.flow import ANSWERS, QUESTIONS, FlowTuple
+from vswitch.dataplane.revalidation import known
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Side
 from vswitch.dataplane.transport import PORTLESS
@@ -67,7 +68,7 @@ def translate(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> Transl
     quoted = quoted_tuple(walk.network.number, quote)
     if quoted is None:
         return DropReason.ICMP_ERROR_UNRELATED
-    found = tables.connections.find(quoted.turned)
+    found = known(walk, tables, quoted.turned)
     if found is None:
         walk.detail(Stage.NAT, "no connection has sent the quoted {}", quoted)
         return DropReason.ICMP_ERROR_UNRELATED

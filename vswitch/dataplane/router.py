@@ -31,6 +31,7 @@ from vswitch.dataplane.egress import Datagram
 from vswitch.dataplane.policy import Judgment, Way
 from vswitch.dataplane.precedents import Translate
 from vswitch.dataplane.reassembly import Refused, Waiting
+from vswitch.dataplane.revalidation import known
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
 from vswitch.dataplane.transport import Transport
@@ -100,7 +101,7 @@ def _route_whole(walk: Walk, tables: Tables, datagram: Datagram) -> Verdict:
         return _unknown_protocol(walk, tables, packet)
     if not isinstance(message, Transport):
         return walk.drop(message)
-    found = tables.connections.find(message.tuple)
+    found = known(walk, tables, message.tuple)
     if found is not None:
         walk.found(
             Stage.CONNTRACK,

@@ -310,6 +310,7 @@ class Switch:
             tables.publications.next_deadline(),
             tables.held_syns.next_deadline(),
             tables.reassembly.next_deadline(),
+            self.changes.revalidation.next_deadline(),
             *(client.next_deadline() for client in tables.dhcp_clients.values()),
         ]
         for network in self._awake.values():
@@ -325,6 +326,7 @@ class Switch:
         for mapping in list(self.tables.mappings.due(now)):
             self._end_idle(mapping, now)
         self.changes.expire_publications(now)
+        self.changes.revalidation.tick(now)
         sent: list[Egress] = []
         for network in list(self._awake.values()):
             self._turn_fdb(network, now)

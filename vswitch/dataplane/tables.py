@@ -36,6 +36,8 @@ from vswitch.wire.values import IpAddress
 KeyOf = Callable[[int, Buffer], bytes | None]
 """The fast path's key of a frame that came in by a port."""
 
+EndConnection = Callable[[Connection, Nanoseconds], None]
+
 
 class Tables:
     """Networks, ports, connections, mappings, publications. No decision is made here."""
@@ -71,6 +73,10 @@ class Tables:
         """Those that filters have let through within a network."""
         self.forwards = True
         """Whether anything passes between networks, and between them and the outside."""
+        self.revision = 0
+        """Counts how often something has changed that says who may talk to whom."""
+        self.end_refused: EndConnection
+        """Ends a connection that is found to be allowed no longer; `Changes` says how."""
 
     def invalidate(self) -> None:
         """Distrust all that was decided: something that it rested on has changed."""
@@ -165,6 +171,7 @@ class Tables:
         elif connection.original.protocol in PORTLESS:
             self._pair(connection)
         self.accounts.keep(connection.account)
+        connection.revision = self.revision
         self.connections.add(connection)
         self.fastpath.track(connection.number, connection.state)
         visited = self._visited(connection)

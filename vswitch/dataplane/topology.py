@@ -95,8 +95,11 @@ class Network:
     """The network, by number, that leads its endpoints outside; None: the first there is."""
     policy: NetworkPolicy = field(kw_only=True, default=NetworkPolicy())
     """Whom its endpoints reach, on the inside."""
-    links: tuple[Link, ...] = field(kw_only=True, default=())
-    """What opens ports of its endpoints to others of them where `icc` is off."""
+    links: dict[tuple[IpAddress, IpAddress], tuple[Link, ...]] = field(
+        kw_only=True, default_factory=dict
+    )
+    """What opens ports of its endpoints to others of them where `icc` is off, by parent and
+    child."""
     bridges_freely: bool = field(kw_only=True, default=True)
     """Whether nothing but stations decides what is bridged here: no policy, no port's, no filter.
     `Changes` keeps it true to these."""

@@ -2,8 +2,8 @@
 
 Theory of operation. Asked where a network does not bridge freely, in this order:
 
-1. The roles of the two ports (RFC 5517). A promiscuous one, the host's, reaches everybody and is
-   reached by everybody; an isolated one reaches nobody else, links and filters notwithstanding.
+1. The roles of the two ports (RFC 5517). A promiscuous one reaches everybody and is reached by
+   everybody; an isolated one reaches nobody else, links and filters notwithstanding.
 2. The user's filters that are about what is bridged here.
 3. `icc`: where it is off, what a link opens from the parent to the child, and the answers. So that
    they find each other, ARP between the two passes, as it does where a filter accepts something.
@@ -18,11 +18,11 @@ are worth nothing without; one that would overwrite a transport header does not 
 
 from __future__ import annotations
 
+from functools import partial
 from struct import Struct
 from typing import NamedTuple
 
 from vswitch.dataplane import icmp_errors, policy, refusal, transport
-from vswitch.dataplane.bridged import Known
 from vswitch.dataplane.drops import DropReason, Reason
 from vswitch.dataplane.filters import NOTHING_SAID, Flow
 from vswitch.dataplane.flow import FlowTuple
@@ -145,7 +145,8 @@ def _by_content(walk: Walk, tables: Tables) -> Ruling:
     if not isinstance(read, _Packet):
         return Ruling(read)
     if read.is_rememberable and not _begins(walk, read.packet):
-        known = tables.bridged.find(read.tuple, walk.now, commit=walk.commit)
+        refuse = partial(refuse_flow, tables)
+        known = tables.bridged.find(read.tuple, walk.now, refuse, commit=walk.commit)
         if known is not None:
             walk.found(Stage.POLICY, "part of a flow that has passed")
             return Ruling(known.refused)
@@ -178,7 +179,7 @@ def _judge(walk: Walk, tables: Tables, read: _Packet | None) -> Ruling:
     link = _link_of(walk, read) if read and not walk.ethernet.tagged else None
     if link is None:
         return _isolated(walk)
-    walk.found(Stage.POLICY, "{} is linked to {}", link.parent, link.child)
+    walk.found(Stage.POLICY, "link {} opens this", link)
     return _PASSES
 
 
@@ -205,10 +206,8 @@ def _link_of(walk: Walk, read: _Packet) -> Link | None:
 
 
 def _link(network: Network, flow: FlowTuple) -> Link | None:
-    ends = flow.source, flow.destination
-    for link in network.links:
-        is_between = (link.parent, link.child) == ends and link.protocol == flow.protocol
-        if is_between and flow.destination_port in link.ports:
+    for link in network.links.get((flow.source, flow.destination), ()):
+        if link.protocol == flow.protocol and flow.destination_port in link.ports:
             return link
     return None
 
@@ -229,7 +228,8 @@ def _may_meet(walk: Walk, tables: Tables) -> bool:
 
 def _may_speak(walk: Walk, tables: Tables, one: IpAddress, other: IpAddress) -> bool:
     """Whether a link or a filter opens anything between two addresses."""
-    if any({link.parent, link.child} == {one, other} for link in walk.network.links):
+    links = walk.network.links
+    if (one, other) in links or (other, one) in links:
         return True
     return tables.filters.accepts_between(walk.network.name, one, other)
 
@@ -283,4 +283,7 @@ def _is_about_known(walk: Walk, tables: Tables, packet: Ipv4, message: Icmp) -> 
     if isinstance(quote, Malformed) or packet.destination != quote.source:
         return False
     quoted = icmp_errors.quoted_tuple(walk.network.number, quote)
-    return quoted is not None and tables.bridged.find(quoted, walk.now, commit=False) == Known(None)
+    if quoted is None:
+        return False
+    known = tables.bridged.find(quoted, walk.now, partial(refuse_flow, tables), commit=False)
+    return known is not None and known.refused is None

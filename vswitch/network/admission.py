@@ -162,6 +162,8 @@ class Admission:
             dns=request.dns,
             hostname=request.hostname,
             owner=request.owner,
+            links=request.links,
+            role=request.role,
         )
 
     def withdraw(self, claim: Claim) -> None:
@@ -227,8 +229,8 @@ class Admission:
     # What is changed of an endpoint that is there
 
     def change(self, endpoint: Endpoint, request: EndpointRequest) -> Endpoint:
-        """The endpoint with the aliases, the impairments, the external address and the static
-        mappings that `request` asks for; what else that says is not looked at.
+        """The endpoint with the names, links and exposed ports, the role, the impairments, the
+        external address and the static mappings of `request`, of which no more is looked at.
 
         Raises:
             NetworkError: the first reason against it. Nothing has changed then.
@@ -248,6 +250,9 @@ class Admission:
             impairments=request.impairments,
             external=request.external,
             mappings=request.mappings,
+            exposed=request.exposed,
+            links=request.links,
+            role=request.role,
         )
 
     def _claim_translations(self, claim: Claim, endpoint: Endpoint) -> None:

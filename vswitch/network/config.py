@@ -27,7 +27,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from vswitch.network import doors, networks, policies, schema, translations, uplinks
+from vswitch.network import doors, linking, networks, policies, schema, translations, uplinks
 from vswitch.network.errors import KeyPath
 from vswitch.network.inventory import Inventory
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
@@ -49,6 +49,7 @@ from vswitch.network.model import (
 )
 from vswitch.network.networks import NOTHING_STANDS, Resolved
 from vswitch.network.schema import Document, EndpointTable, UplinkTable
+from vswitch.policy import NetworkPolicy
 from vswitch.translation import Limits, Outside
 from vswitch.wire.values import IpNetwork
 
@@ -245,7 +246,9 @@ def _agree(
     mistakes += doors.incomplete(_tables(document, "api"))
     requests = [_request(name, table) for name, table in sound.endpoints.items()]
     judged = _that_can_be_judged(requests, document, sound, resolved)
-    for refusal in Inventory(resolved.networks, outside, Random(0)).admit(judged):
+    refusals = Inventory(resolved.networks, outside, Random(0)).admit(judged)
+    mistaken = _tables(document, "endpoints").keys() - sound.endpoints.keys()
+    for refusal in (*refusals, *linking.mistakes(requests, resolved.networks, mistaken)):
         path = ("endpoints", refusal.name, *refusal.error.key)
         mistakes.append(Mistake(path, refusal.error.explained))
     configuration = Configuration(
@@ -271,11 +274,14 @@ def _default_network(
     """The predefined network, where it is not configured as any other."""
     name, bip = DEFAULT_NETWORK.name, sound.bip
     if name in _tables(document, "networks"):
-        words = f"not allowed with [networks.{name}], which has a subnet and a gateway of its own"
-        return None, [Mistake(("bip",), words)] if bip else []
-    if bip is None:
-        return DEFAULT_NETWORK, []
-    return replace(DEFAULT_NETWORK, subnet=bip.network, gateway=bip.address), []
+        where = f"not allowed with [networks.{name}], which has"
+        said = [Mistake(("bip",), f"{where} a subnet and a gateway of its own")] if bip else []
+        said += [] if sound.icc else [Mistake(("icc",), f"{where} a key of its own for that")]
+        return None, said
+    default = replace(DEFAULT_NETWORK, policy=NetworkPolicy(icc=sound.icc))
+    if bip is not None:
+        default = replace(default, subnet=bip.network, gateway=bip.address)
+    return default, []
 
 
 def _pools(sound: Document) -> tuple[tuple[Pool, ...], list[Mistake]]:
@@ -402,6 +408,9 @@ def _request(name: str, table: EndpointTable) -> EndpointRequest:
         mac=table.mac,
         aliases=tuple(table.aliases),
         publish=tuple(table.publish),
+        exposed=tuple(table.expose),
+        links=tuple(table.links),
+        role=table.role,
         impairments=schema.impairments(table),
         external=table.external,
         mappings=tuple(table.mappings),

@@ -348,7 +348,15 @@ _ENDPOINT: Keys[EndpointRequest] = {
     "publish": lambda e: tuple(map(wording.publication, e.publish)),
     "external": lambda e: wording.text(e.external),
     "mappings": lambda e: tuple(map(wording.mapping, e.mappings)),
+    "expose": lambda e: wording.texts(e.exposed),
+    "links": lambda e: wording.texts(e.links),
+    "role": lambda e: wording.text(e.role),
     "impair": lambda e: wording.impairments(e.impairments),
 }
 
-_ENDPOINT_IN_PLACE = frozenset({"networks", "aliases", "publish", "external", "mappings", "impair"})
+_ENDPOINT_IN_PLACE = frozenset(
+    {
+        *("networks", "aliases", "publish", "external", "mappings", "impair"),
+        *("expose", "links", "role"),
+    }
+)

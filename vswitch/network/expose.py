@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import ExposedPorts, PortRange, PublicationRequest
+from vswitch.network.model import Endpoint, ExposedPorts, PortRange, PublicationRequest
 from vswitch.network.publish import PROTOCOLS, parse_ports
 
 
@@ -30,6 +30,12 @@ def parse(spec: str) -> ExposedPorts:
         hint = "the switch translates tcp and udp" if name == "sctp" else ""
         raise NetworkError(f"invalid proto: {name}", hint=hint)
     return ExposedPorts(PROTOCOLS[name], ports)
+
+
+def served(endpoint: Endpoint) -> Iterator[ExposedPorts]:
+    """All that an endpoint exposes, by itself or because it publishes it by now; each once."""
+    published = (ExposedPorts(each.protocol, each.endpoint_ports) for each in endpoint.publications)
+    yield from dict.fromkeys((*endpoint.exposed, *published))
 
 
 def exposed_by(publications: Iterable[PublicationRequest]) -> Iterator[ExposedPorts]:

@@ -15,10 +15,12 @@ from itertools import pairwise
 from typing import TypeVar
 
 from vswitch.impairment import LARGEST_SEED, Impairment, ImpairmentError
-from vswitch.network import durations, ipam, names, publish, sizes
+from vswitch.network import durations, expose, ipam, linking, names, publish, sizes
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import (
+    ExposedPorts,
     LearntAddress,
+    NamedLink,
     PublicationRequest,
     StaticMapping,
     TriggerEvent,
@@ -291,6 +293,22 @@ def publication(value: object) -> PublicationRequest:
     """What `-p` takes."""
     try:
         return publish.parse(string(value))
+    except NetworkError as error:
+        raise NotAllowedError(error.explained) from None
+
+
+def exposed(value: object) -> ExposedPorts:
+    """What `--expose` takes."""
+    try:
+        return expose.parse(string(value))
+    except NetworkError as error:
+        raise NotAllowedError(error.explained) from None
+
+
+def link(value: object) -> NamedLink:
+    """What `--link` takes."""
+    try:
+        return linking.parse(string(value))
     except NetworkError as error:
         raise NotAllowedError(error.explained) from None
 

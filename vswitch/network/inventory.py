@@ -363,8 +363,8 @@ class Inventory:
         self._networks[network.name] = network
 
     def change_endpoint(self, request: EndpointRequest) -> Endpoint:
-        """Let an endpoint have the aliases, the impairments, the external address and the static
-        mappings that `request` asks for; what else that says is not looked at.
+        """Let an endpoint have the names, links and exposed ports, the role, the impairments, the
+        external address and the static mappings of `request`, of which no more is looked at.
 
         Raises:
             NetworkError: the first reason against it. Nothing has changed then.

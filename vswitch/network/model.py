@@ -19,7 +19,7 @@ from vswitch.network.kinds import DEFAULT_NETWORK_NAME
 from vswitch.network.kinds import DEFAULT_UPLINK as DEFAULT_UPLINK
 from vswitch.network.kinds import LARGEST_PRIORITY as LARGEST_PRIORITY
 from vswitch.network.kinds import EndpointKind as EndpointKind
-from vswitch.policy import Filter, NetworkPolicy
+from vswitch.policy import Filter, NetworkPolicy, PortRole
 from vswitch.translation import OPEN_TO_ALL, Limits, Outside, Terms, Translation, Unsolicited
 from vswitch.units import MEBIBYTE, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
@@ -167,6 +167,16 @@ class ExposedPorts:
         return f"{self.ports}/{self.protocol.name.lower()}"
 
 
+class NamedLink(NamedTuple):
+    """Another endpoint by its name, and what the one that is linked to it calls it."""
+
+    name: str
+    alias: str
+
+    def __str__(self) -> str:
+        return self.name if self.alias == self.name else f"{self.name}:{self.alias}"
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkRequest:
     """A network as a user describes it: without a subnet one of Docker's pools is taken.
@@ -305,6 +315,9 @@ class EndpointRequest:
     """A further name of its own, where it has one."""
     owner: int | None = None
     """The user who may open a virtual machine's TAP; None: root alone."""
+    links: tuple[NamedLink, ...] = ()
+    role: PortRole = PortRole.COMMUNITY
+    """Whom it reaches within its networks."""
     gateway_priority: int = 0
     also: tuple[MembershipRequest, ...] = ()
 
@@ -355,6 +368,8 @@ class Endpoint:
     dns: tuple[IpAddress, ...] = ()
     hostname: str | None = None
     owner: int | None = None
+    links: tuple[NamedLink, ...] = ()
+    role: PortRole = PortRole.COMMUNITY
 
     @property
     def network(self) -> str:

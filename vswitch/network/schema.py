@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from vswitch.impairment import LARGEST_SEED, Impairment, Impairments
-from vswitch.network import fields, names, sizes
+from vswitch.network import fields, linking, names, sizes
 from vswitch.network.errors import KeyPath
 from vswitch.network.fields import (
     ALLOWED_MAC,
@@ -40,7 +40,9 @@ from vswitch.network.model import (
     DEFAULT_NETWORK,
     LARGEST_PRIORITY,
     EndpointKind,
+    ExposedPorts,
     LearntAddress,
+    NamedLink,
     PublicationRequest,
     RecorderSettings,
     StaticMapping,
@@ -48,7 +50,7 @@ from vswitch.network.model import (
     UplinkDevice,
 )
 from vswitch.network.publish import GRAMMAR, MAPPING_GRAMMAR
-from vswitch.policy import Action, GatewayMode, NetworkPolicy
+from vswitch.policy import Action, GatewayMode, NetworkPolicy, PortRole
 from vswitch.translation import (
     PROFILES,
     Filtering,
@@ -333,6 +335,15 @@ class EndpointTable(Table):
     publish: list[Annotated[PublicationRequest, PlainValidator(fields.publication)]] = Field(
         default=[], description=f'"{GRAMMAR}", like "8080:80"'
     )
+    expose: list[Annotated[ExposedPorts, PlainValidator(fields.exposed)]] = Field(
+        default=[], description='a port or range that it serves, like "5432" or "53/udp"'
+    )
+    links: list[Annotated[NamedLink, PlainValidator(fields.link)]] = Field(
+        default=[], description=f'"{linking.GRAMMAR}", like "db:database"'
+    )
+    role: Annotated[PortRole, PlainValidator(fields.one_of(PortRole))] = Field(
+        default=PortRole.COMMUNITY, description=fields.quoted(PortRole)
+    )
     external: Annotated[IpAddress | None, PlainValidator(fields.ipv4)] = Field(
         default=None, description="one of the uplink's further addresses"
     )
@@ -451,6 +462,7 @@ class Document(Table):
     bip: Annotated[IpInterface | None, PlainValidator(fields.gateway)] = Field(
         default=None, description='an IPv4 address with its prefix length, like "172.26.0.1/16"'
     )
+    icc: _Flag = NetworkPolicy().icc
     default_address_pools: list[PoolTable] = Field(
         default=[], description='a table, like { base = "10.10.0.0/16", size = 24 }'
     )

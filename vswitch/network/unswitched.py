@@ -52,6 +52,12 @@ def require_of_ours(*names: str) -> None:
             raise stays_alone(beside)
 
 
+def no_links_on(network: Unswitched) -> NetworkError:
+    """What Docker says of links from and to network `host`."""
+    words = f"{network.value} type networking can't be used with links"
+    return NetworkError(f"conflicting options: {words}. This would result in undefined behavior")
+
+
 def require_nothing_of_ours(request: EndpointRequest) -> None:
     """Refuse what only a network of the switch can give, in Docker's words.
 
@@ -74,6 +80,10 @@ def require_nothing_of_ours(request: EndpointRequest) -> None:
         )
     if request.mac is not None:
         raise NetworkError("conflicting options: mac-address and the network mode", key=("mac",))
+    if request.links:
+        raise no_links_on(Unswitched(request.network)).at("links")
+    if request.role.value != "community":
+        raise NetworkError("conflicting options: role and the network mode", key=("role",))
     if request.dns:
         hint = f"on network {request.network} the host's own resolv.conf holds"
         raise NetworkError("conflicting options: dns and the network mode", hint=hint, key=("dns",))

@@ -3,8 +3,8 @@
 Both say the same: a node for each uplink, a group for each network with its gateway and endpoints
 in it, a line from uplink to gateway and from gateway to endpoint, and an arrow from the uplink to
 an endpoint for what is published of it. An endpoint on several networks is in the group of each,
-and a dotted line says that it is the same one. Nodes are numbered, as not every name may be an
-identifier.
+and a dotted line says that it is the same one; a link is a dotted arrow with its alias. Nodes are
+numbered, as not every name may be an identifier.
 
 To read: https://mermaid.js.org/syntax/flowchart.html, https://graphviz.org/doc/info/lang.html.
 """
@@ -32,6 +32,8 @@ def mermaid(topology: TopologyRow) -> str:
             lines.append(f"        gateway{number} --- {node}")
         lines.append("    end")
     lines += [f"    {node} -.- {further}" for node, further in _several(topology)]
+    for parent, child, alias in _links(topology):
+        lines.append(f"    {parent} -. {_mermaid_label(alias)} .-> {child}")
     lines += [f"    {uplink} --- {gateway}" for uplink, gateway in _exits(topology)]
     for uplink_node, node, endpoint in _published(topology):
         label = _mermaid_label(*pills_of(endpoint))
@@ -60,6 +62,8 @@ def dot(topology: TopologyRow) -> str:
         lines.append("    }")
     for node, further in _several(topology):
         lines.append(f"    {node} -> {further} [dir=none, style=dotted]")
+    for parent, child, alias in _links(topology):
+        lines.append(f"    {parent} -> {child} [style=dotted, label={_dot_label(alias)}]")
     lines += [f"    {uplink} -> {gateway} [dir=none]" for uplink, gateway in _exits(topology)]
     for uplink_node, node, endpoint in _published(topology):
         lines.append(f"    {uplink_node} -> {node} [label={_dot_label(*pills_of(endpoint))}]")
@@ -84,6 +88,18 @@ def _several(topology: TopologyRow) -> Iterator[tuple[str, str]]:
         if each.name in last:
             yield last[each.name], node
         last[each.name] = node
+
+
+def _links(topology: TopologyRow) -> Iterator[tuple[str, str, str]]:
+    """The nodes of both ends of each link, and what the first calls the second."""
+    nodes = {
+        (each.network, each.name): f"endpoint{number}"
+        for number, each in enumerate(topology.endpoints)
+    }
+    for each in topology.endpoints:
+        for link in each.links:
+            name, _, alias = link.partition(":")
+            yield nodes[each.network, each.name], nodes[each.network, name], alias or name
 
 
 def _exits(topology: TopologyRow) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from vswitch.daemon.netns import Namespace
 from vswitch.daemon.processes import Process, ProcessError
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import Endpoint, EndpointRequest, Membership
-from vswitch.network.unswitched import Unswitched
+from vswitch.network.unswitched import Unswitched, no_links_on
 
 
 def routes(daemon: Daemon) -> list[web.RouteDef]:
@@ -71,10 +71,18 @@ class _Endpoints:
         wish = wishes.of_endpoint(body, namespace)
         beside = Unswitched.called(body.network)
         if beside is None:
+            self._refuse_links_beside(wish)
             row = self._row(await self._daemon.endpoints.add(wish, namespace))
         else:
             row = _row_beside(await self._add_beside(wish, beside, namespace))
         return answers.json(row, status=201)
+
+    def _refuse_links_beside(self, wish: EndpointRequest) -> None:
+        """Nothing leads to whom the switch knows by name alone."""
+        for i, link in enumerate(wish.links):
+            bystander = self._daemon.bystanders.find(link.name)
+            if bystander is not None:
+                raise no_links_on(bystander.network).at("links", i)
 
     async def _add_beside(
         self, wish: EndpointRequest, network: Unswitched, namespace: Namespace
@@ -92,7 +100,9 @@ class _Endpoints:
         beside = Unswitched.called(body.network)
         if beside is not None:
             raise _no_network_to_attach_to(beside)
-        endpoint = await self._daemon.endpoints.add(wishes.of_tap(body), None)
+        wish = wishes.of_tap(body)
+        self._refuse_links_beside(wish)
+        endpoint = await self._daemon.endpoints.add(wish, None)
         return answers.json(self._row(endpoint), status=201)
 
     @described("Detach an endpoint and forget it.")
@@ -132,7 +142,7 @@ class _Endpoints:
             namespace=_namespace_text(namespace),
             pid=process.pid if process else None,
             address=f"{endpoint.address}/{network.subnet.prefix_length}",
-            gateway=str(network.default_route),
+            gateway=str(network.default_route or ""),
             mac=str(endpoint.mac),
             aliases=endpoint.aliases,
             networks=tuple(self._membership(each) for each in endpoint.memberships),
@@ -140,6 +150,8 @@ class _Endpoints:
             published=tuple(str(publication) for publication in endpoint.publications),
             exposed=tuple(str(each) for each in endpoint.exposed),
             dns=tuple(str(each) for each in endpoint.dns),
+            links=tuple(str(each) for each in endpoint.links),
+            role=endpoint.role,
             resolv_conf=self._daemon.resolv_conf,
         )
 
@@ -188,6 +200,8 @@ def _row_beside(bystander: Bystander) -> EndpointRow:
         published=(),
         exposed=(),
         dns=(),
+        links=(),
+        role=None,
         resolv_conf="",
     )
 

@@ -9,6 +9,7 @@ from vswitch.daemon.api.described import described
 from vswitch.daemon.daemon import Daemon
 from vswitch.daemon.messages import UplinkRow
 from vswitch.daemon.messages.topology import EndpointNode, NetworkNode, TopologyRow
+from vswitch.network import linking
 from vswitch.network.inventory import Inventory
 
 
@@ -51,6 +52,7 @@ def topology(switch: str, uplinks: tuple[UplinkRow, ...], inventory: Inventory) 
                 mac=str(at.mac),
                 aliases=at.aliases,
                 published=tuple(str(each) for each in endpoint.publications_on(at)),
+                links=tuple(map(str, linking.there(endpoint, inventory, at.network))),
             )
             for endpoint in inventory.endpoints
             for at in endpoint.memberships

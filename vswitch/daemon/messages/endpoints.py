@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from vswitch.daemon.messages.base import Message
 from vswitch.network.kinds import DEFAULT_NETWORK_NAME, LARGEST_PRIORITY, EndpointKind
+from vswitch.policy import PortRole
 
 HIGHEST_PID = 2**22
 """proc(5), pid_max: the kernel gives no process a higher number."""
@@ -44,6 +45,10 @@ class Wish(MembershipBody):
     expose: tuple[str, ...] = ()
     publish_all: bool = False
     """Publish every exposed port at a host port of the switch's choice."""
+    links: tuple[str, ...] = ()
+    """Endpoints that it is linked to, each as `name[:alias]`."""
+    role: PortRole = PortRole.COMMUNITY
+    """Whom it reaches within its network."""
 
 
 class EndpointWish(Wish):
@@ -103,7 +108,8 @@ class MembershipRow(Message):
 
 
 class EndpointRow(Message):
-    """An endpoint as it is. On networks `host` and `none` there is no address and no gateway.
+    """An endpoint as it is. On networks `host` and `none` there is no address and no gateway, on
+    an internal one no gateway.
 
     `network`, `address`, `mac` and `aliases` are of the network that leads out, the first of
     `networks`.
@@ -125,4 +131,7 @@ class EndpointRow(Message):
     published: tuple[str, ...]
     exposed: tuple[str, ...]
     dns: tuple[str, ...]
+    links: tuple[str, ...]
+    role: PortRole | None
+    """None on networks `host` and `none`."""
     resolv_conf: str

@@ -25,6 +25,8 @@ class EndpointNode(Message):
     mac: str
     aliases: tuple[str, ...]
     published: tuple[str, ...]
+    links: tuple[str, ...]
+    """`name[:alias]` of those that it is linked to, where they are on that network, too."""
 
 
 class TopologyRow(Message):

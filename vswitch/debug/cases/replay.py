@@ -187,8 +187,10 @@ class Replay:
             for at in endpoint.memberships:
                 name = endpoint.port_name(at)
                 self._add_port(name, numbers[at.network], at.network, line)
-                assembly.guard(switch, at, self._ports[name])
+                assembly.guard(switch, endpoint.role, at, self._ports[name])
             assembly.expose(switch, endpoint, numbers[endpoint.network], self._now or 0)
+        for name, number in numbers.items():
+            assembly.link(switch, inventory.endpoints, name, number)
         assembly.rule(switch, configuration, self._now or 0)
         for uplink in configuration.uplinks:
             self._add_port(uplink.name, outside[uplink.name], uplink.name, uplink.impairments)

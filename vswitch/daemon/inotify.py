@@ -1,0 +1,68 @@
+"""The kernel's word that something has become of files in directories (inotify(7)).
+
+The kernel queues 16384 events (fs.inotify.max_queued_events), far more than anybody causes between
+two rounds of a loop; of equal ones that nobody has read it queues one.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from vswitch.daemon.syscalls import call
+
+IN_MODIFY = 0x0000_0002
+"""A file in the watched directory was written to."""
+
+IN_DELETE = 0x0000_0200
+"""A name was removed from the watched directory."""
+
+_EVENT = struct.Struct("iIII")
+"""struct inotify_event without its name: watch, mask, cookie, length of the name that follows."""
+
+_READ_BYTES = 64 * 1024
+"""One read takes at least 240 events with the longest names (inotify(7): 16 + 255 + 1 octets)."""
+
+
+class Inotify:
+    """Says in which files of the watched directories something has happened."""
+
+    def __init__(self) -> None:
+        """Raises OSError."""
+        self._directories: dict[int, tuple[Path, int]] = {}
+        self._descriptor = call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def fileno(self) -> int:
+        """The descriptor for the event loop to wait on: readable where something has happened."""
+        return self._descriptor
+
+    def add(self, directory: Path, events: int) -> None:
+        """Tell of `events` in `directory` from now on, once however often it is asked for.
+
+        Raises OSError.
+        """
+        watch = call("inotify_add_watch", self._descriptor, os.fsencode(directory), events)
+        self._directories[watch] = directory, events
+
+    def paths(self) -> Iterator[Path]:
+        """Those to which something has happened since the last call, each as often as it has."""
+        while True:
+            try:
+                events = os.read(self._descriptor, _READ_BYTES)
+            except BlockingIOError:
+                return
+            position = 0
+            while position < len(events):
+                watch, mask, _, length = _EVENT.unpack_from(events, position)
+                position += _EVENT.size
+                directory, wanted = self._directories.get(watch, (None, 0))
+                if directory is not None and mask & wanted:
+                    name = os.fsdecode(events[position : position + length].rstrip(b"\0"))
+                    yield directory / name
+                position += length
+
+    def close(self) -> None:
+        """Stop watching."""
+        os.close(self._descriptor)
