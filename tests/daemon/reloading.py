@@ -202,7 +202,18 @@ def picture(daemon: Daemon) -> dict[str, object]:
                 each.translation,
                 each.outside,
                 None if each.uplink is None else names[each.uplink],
-                {port.name: port.policy.is_guarded for port in each.ports.values()},
+                {
+                    port.name: (port.policy.role, port.policy.is_guarded)
+                    for port in each.ports.values()
+                },
+                {
+                    (
+                        *(by_address[each.name, end] for end in (link.parent, link.child)),
+                        *(link.protocol, link.ports),
+                    )
+                    for opened in each.links.values()
+                    for link in opened
+                },
             )
             for each in tables.networks.values()
         },

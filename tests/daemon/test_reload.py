@@ -102,6 +102,24 @@ def test_switch_that_was_brought_there_is_as_one_that_was_started_so(
     play(run, toml(before), story)
 
 
+def test_links_and_roles_change_in_place(kernel: Kernel, tmp_path: Path) -> None:
+    before = f"{FRONT}[endpoints.db]\nnetwork = 'front'\n[endpoints.app]\nnetwork = 'front'\n"
+    serving = "[endpoints.db]\nexpose = ['5432']\nrole = 'promiscuous'\n"
+    after = before.replace("[endpoints.db]\n", serving) + "links = ['db']\n"
+    expected: list[dict[str, object]] = []
+
+    async def look(running: Running) -> None:
+        expected.append(picture(running.daemon))
+
+    async def story(running: Running) -> None:
+        lines = await running.reload(after)
+        assert all(line.endswith("(in place)") for line in lines), lines
+        assert picture(running.daemon) == expected[0]
+
+    play(tmp_path / "after", after, look)
+    play(tmp_path / "before", before, story)
+
+
 # All or nothing
 
 
