@@ -15,7 +15,7 @@ No device is opened here: who has one gives it to `Switch.add_port` under the nu
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from vswitch.dataplane.mappings import External, Internal
@@ -24,7 +24,7 @@ from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
 from vswitch.network import linking, model
 from vswitch.network.inventory import Inventory
-from vswitch.policy import GatewayMode, PortPolicy, PortRole
+from vswitch.policy import GatewayMode, PortRole
 from vswitch.translation import Outside
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
@@ -125,16 +125,27 @@ def add_inside(
     return domain
 
 
+def change_inside(
+    switch: Switch, before: model.Network, after: model.Network, number: int, now: Nanoseconds
+) -> None:
+    """Let a network inside, which the dataplane knows by number, have another policy and another
+    translation, with the same gateway. `guard` is for those who are on it."""
+    if before.policy != after.policy:
+        switch.changes.set_policy(number, after.policy, now)
+    if before.translation != after.translation:
+        switch.changes.set_translation(number, after.translation, now)
+
+
 def guard(switch: Switch, role: PortRole, membership: model.Membership, port: int) -> None:
     """Let the port of an endpoint reach whom its role lets it, and speak in its own name alone
     where its network wants that."""
-    network = switch.tables.networks[switch.tables.ports[port].network]
-    own = PortPolicy(role)
-    if network.policy.spoof_guard:
+    before = switch.tables.ports[port].policy
+    wanted = replace(before, role=role, stations=None, addresses=None)
+    if switch.tables.networks[switch.tables.ports[port].network].policy.spoof_guard:
         stations, addresses = frozenset({membership.mac}), frozenset({membership.address})
-        own = PortPolicy(role, stations, addresses)
-    if own != PortPolicy():
-        switch.changes.set_port_policy(port, own)
+        wanted = replace(wanted, stations=stations, addresses=addresses)
+    if wanted != before:
+        switch.changes.set_port_policy(port, wanted)
 
 
 def link(switch: Switch, endpoints: Collection[model.Endpoint], network: str, number: int) -> None:
@@ -166,6 +177,30 @@ def conceal(switch: Switch, endpoint: model.Endpoint, network: int, now: Nanosec
         switch.changes.unmap_statically(mapping.external, now)
     for publication in switch.tables.publications.of(network, endpoint.address):
         switch.changes.unpublish(publication, now)
+
+
+def retranslate(
+    switch: Switch,
+    before: model.Endpoint,
+    after: model.Endpoint,
+    network: int,
+    now: Nanoseconds,
+) -> None:
+    """Let an endpoint that is exposed as `before` have the external address and the static mappings
+    of `after`: what it has in both goes on."""
+    moves = before.external != after.external
+    if moves and before.external is not None:
+        switch.changes.forget_one_to_one(before.external, now)
+    had = list(_static_mappings(switch, before, network))
+    wanted = list(_static_mappings(switch, after, network))
+    for mapping in had:
+        if mapping not in wanted:
+            switch.changes.unmap_statically(mapping.external, now)
+    for mapping in wanted:
+        if mapping not in had:
+            switch.changes.map_statically(mapping.internal, mapping.external, now)
+    if moves and after.external is not None:
+        switch.changes.translate_one_to_one(network, after.address, after.external, now)
 
 
 def map_ports(switch: Switch, endpoint: model.Endpoint, network: int, now: Nanoseconds) -> None:

@@ -39,7 +39,7 @@ class PublishingLab:
         for name in ("web", "db"):
             endpoint = daemon.inventory.add_endpoint(EndpointRequest(name, "front"))
             number = daemon.networks.number(daemon.endpoints.network_of(endpoint))
-            self._undo.enter_context(daemon._uplinks.reserve(endpoint, number))
+            self._undo.enter_context(daemon._uplinks.exposure.reserve(endpoint, number))
         return self
 
     def __exit__(

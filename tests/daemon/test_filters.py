@@ -157,7 +157,7 @@ def resumed_with(configured: tuple[Filter, ...]) -> list[tuple[int | None, Filte
         for number, rule in ((3, DROP), (1, FIRST), (4, LOG), (2, SECOND), (5, ACCEPT))
     )
     kept = KeptFilters((FIRST, SECOND), chain)
-    return [(each.number if each else None, rule) for each, rule in resumed(kept, configured)]
+    return resumed(kept, configured)
 
 
 def test_chain_is_asked_again_as_it_was() -> None:

@@ -19,7 +19,7 @@ from tests.daemon.hostside import (
     play,
     service,
 )
-from vswitch.daemon.uplinks import PortTakenError
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.dataplane.drops import DropReason
 from vswitch.network.model import PortRange, Publication
 from vswitch.translation import Terms

@@ -17,6 +17,7 @@ import pytest
 
 from vswitch import assembly
 from vswitch.daemon.events import Events, Reader
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.guard.address import HostLink
 from vswitch.daemon.guard.ports import HostPorts
 from vswitch.daemon.guard.ways import Guarded, GuardError, Way, WhyNot
@@ -24,7 +25,7 @@ from vswitch.daemon.journal import Journal
 from vswitch.daemon.messages import UplinkRow
 from vswitch.daemon.messages.events import EventsQuery
 from vswitch.daemon.runtime import Runtime
-from vswitch.daemon.uplinks import PortTakenError, UplinkError, Uplinks
+from vswitch.daemon.uplinks import UplinkError, Uplinks
 from vswitch.dataplane.dhcp.lease import Lease
 from vswitch.dataplane.dhcp.outcome import Bound, Changed, Lost, News, Reason
 from vswitch.dataplane.mappings import External, Mapping
@@ -166,7 +167,7 @@ class World:
     def expose(self) -> None:
         """What an attachment does."""
         endpoint = self.endpoint
-        self._reserved = self.uplinks.reserve(endpoint, self.inside)
+        self._reserved = self.uplinks.exposure.reserve(endpoint, self.inside)
         self._reserved.__enter__()
         assembly.expose(self.switch, endpoint, self.inside, self.runtime.now())
 
@@ -455,7 +456,7 @@ def test_port_of_another_program_is_refused_in_dockers_words_and_nothing_is_held
 def test_static_mapping_is_held_only_on_the_uplink_of_its_network(play: Play) -> None:
     async def story(world: World) -> None:
         world.open(replace(SHARED, name="wan"))
-        with world.uplinks.reserve(world.endpoint, 1):
+        with world.uplinks.exposure.reserve(world.endpoint, 1):
             assert not is_free(Protocol.TCP, FIRST, WEB)
             assert is_free(Protocol.UDP, FIRST, GAME)
 
@@ -596,7 +597,47 @@ def test_uplink_of_the_switchs_own_gives_away_all_its_ports(play: Play) -> None:
         (ports,) = Outside().ports
         assert world.row().ports == f"{ports.start}-{ports.stop - 1}"
         assert world.row().guard is None
-        with world.uplinks.reserve(world.endpoint, world.inside):
+        with world.uplinks.exposure.reserve(world.endpoint, world.inside):
             assert is_free(Protocol.TCP, FIRST, WEB)
+
+    play(story)
+
+
+# Uplinks that are taken away and made again
+
+
+def test_uplink_that_is_taken_away_leaves_nothing_held_and_nothing_guarded(play: Play) -> None:
+    async def story(world: World) -> None:
+        world.open(SHARED)
+        world.expose()
+        assert not is_free(Protocol.TCP, FIRST, WEB)
+        world.uplinks.remove("uplink")
+        assert (world.uplinks.rows(), world.kernel.guarding) == ((), [])
+        assert is_free(Protocol.TCP, FIRST, WEB)
+        assert [each.name for each in world.switch.tables.networks.values()] == ["bridge"]
+        world.conceal()
+
+    play(story)
+
+
+def test_mapping_is_made_again_where_an_uplink_comes_again_with_the_same_address(
+    play: Play,
+) -> None:
+    address = lease().address.address
+
+    async def story(world: World) -> None:
+        world.open(BY_DHCP)
+        world.learn(Bound(lease()))
+        world.expose()
+        assert world.mapped(address) is not None
+        world.uplinks.remove("uplink")
+        assert world.mapped(address) is None
+        world.kernel.line = Line()
+        number = world.uplinks.open(BY_DHCP)
+        world.switch.changes.set_uplink(world.inside, number)
+        world.switch.tables.news.append((number, Bound(lease())))
+        world.uplinks.take_news()
+        assert world.mapped(address) is not None
+        world.conceal()
 
     play(story)

@@ -416,3 +416,36 @@ def test_ports_and_networks_come_and_go_more_often_than_there_are_numbers() -> N
     assert numbers == [HIGHEST_NUMBER, *fresh[:3]]
     assert switch.new_network_number() == HIGHEST_NUMBER
     assert switch.new_network_number() not in {HIGHEST_NUMBER, *switch.tables.networks}
+
+
+# How a network is translated
+
+
+def test_filtering_that_changes_holds_for_mappings_that_are_there() -> None:
+    lab = quiet_lab(translation=Translation(filtering=Filtering.ENDPOINT_INDEPENDENT))
+    external = only(udp(lab, lab.a, 5000)["outside"])[UDP].sport
+    strict = Translation(filtering=Filtering.ADDRESS_AND_PORT_DEPENDENT)
+    lab.switch.changes.set_translation(1, strict, lab.now)
+    assert into(lab, external, sport=9999)["a"] == []
+    assert len(into(lab, external, sport=7000)["a"]) == 1
+    assert len(lab.switch.tables.connections) == 1
+
+
+def test_timeouts_that_change_hold_for_connections_that_are_there() -> None:
+    lab = quiet_lab()
+    udp(lab, lab.a, 5000)
+    udp(lab, lab.c, 5000)
+    brief = Translation(timeouts=Timeouts(udp_unanswered=20 * SECOND, udp=20 * SECOND))
+    lab.switch.changes.set_translation(1, brief, lab.now)
+    udp(lab, lab.a, 5000)
+    lab.pass_time(60 * SECOND)
+    (left,) = lab.switch.tables.connections
+    assert left.original.source == ip(lab.c.ip)
+
+
+def test_network_leads_out_by_another_uplink_from_then_on() -> None:
+    lab = quiet_lab()
+    udp(lab, lab.a, 5000)
+    lab.switch.changes.set_uplink(1, 99)
+    assert udp(lab, lab.a, 6000)["outside"] == []
+    assert len(udp(lab, lab.c, 6000)["outside"]) == 1

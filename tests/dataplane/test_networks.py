@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import ICMP, IP, UDP
 from scapy.packet import Packet
 
 from tests.dataplane.conversation import S1, Conversation, forget_received, ip, quiet_lab
@@ -95,13 +95,24 @@ def test_frame_that_waits_on_a_network_that_goes_is_dropped_and_counted() -> Non
     lab.pass_time(10 * SECOND)
 
 
-def test_network_with_a_port_or_outside_is_not_removed() -> None:
+def test_network_with_a_port_is_not_removed() -> None:
     lab = quiet_lab()
-    lab.switch.remove_port(lab.outside.port)
     for name in ("back", "outside"):
         with pytest.raises(ValueError, match=f"network {name} is in use"):
             lab.switch.remove_network(lab.network(name).number, lab.now)
     assert len(lab.switch.tables.networks) == 3
+
+
+def test_network_outside_takes_along_what_was_translated_to_it_and_nothing_else() -> None:
+    lab = quiet_lab()
+    lab.exchange(lab.a, IP(src=lab.a.ip, dst=S1) / UDP(sport=5000, dport=7000) / b"x")
+    number = lab.network("outside").number
+    lab.switch.remove_port(lab.outside.port)
+    lab.switch.remove_network(number, lab.now)
+    tables = lab.switch.tables
+    assert (len(tables.connections), len(tables.mappings), tables.uplink) == (0, 0, None)
+    seen = lab.exchange(lab.a, IP(src=lab.a.ip, dst=S1) / UDP(sport=5000, dport=7000) / b"x")
+    assert only(seen["a"])[ICMP].type == 3
 
 
 def test_subnet_that_is_free_again_serves_the_next_network() -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 from vswitch.cli import main
 from vswitch.daemon import belongings, links, resolver
+from vswitch.daemon.exposure import Exposure, PortTakenError
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.processes import Process, ProcessError
-from vswitch.daemon.uplinks import PortTakenError, Uplinks
 from vswitch.devices import tap
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import OpenError
@@ -67,7 +67,7 @@ if __name__ == "__main__":
     steps.refuse(resolver, "_listening_socket", _not_permitted)
     steps.refuse(belongings, "install_resolv_conf", _not_permitted)
     steps.refuse(TapDevice, "set_persistent", _not_permitted)
-    steps.refuse(Uplinks, "reserve", PortTakenError)
+    steps.refuse(Exposure, "reserve", PortTakenError)
     steps.refuse(Process, "__init__", ProcessError)
     sys.argv = sys.argv[2:]
     main()

@@ -90,7 +90,7 @@ class Lab:
         """Words before the daemon's own: a program that starts another one with fewer rights."""
         self._wires = {"up0": "out"}
         """The host's interfaces by name, each with the world that it leads to."""
-        self._tables: list[str] = []
+        self._tables: dict[str, str] = {}
         self._endpoints: dict[str, str] = {}
         self._processes: list[subprocess.Popen[Any]] = []
         self._sockets: list[socket.socket] = []
@@ -230,11 +230,15 @@ class Lab:
 
     def add_uplink(self, name: str, interface: str, **keys: object) -> None:
         """Put a further uplink into the configuration."""
-        self._tables.append(_table(f"uplinks.{name}", {"interface": interface, **keys}))
+        self._tables[name] = _table(f"uplinks.{name}", {"interface": interface, **keys})
 
     def add_network(self, name: str, **keys: object) -> None:
         """Put a network beside `front` into the configuration."""
-        self._tables.append(_table(f"networks.{name}", keys))
+        self._tables[name] = _table(f"networks.{name}", keys)
+
+    def drop_tables(self, name: str) -> None:
+        """Take a further network or uplink out of the configuration again."""
+        del self._tables[name]
 
     def write_configuration(self, *, interface: str = "up0") -> Path:
         """The configuration file of this lab's switch."""
@@ -243,7 +247,7 @@ class Lab:
             *(f"{key} = {_value(value)}" for key, value in {**settings, **self.settings}.items()),
             _table("uplink", {"interface": interface, **self.uplink}),
             _table("networks.front", self.front),
-            *self._tables,
+            *self._tables.values(),
             *self._endpoints.values(),
             _table("recorder", self.recorder),
             _table("api", self.api),

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from vswitch.cli import complete, endpoints, exits, filters
+from vswitch.cli import complete, endpoints, exits, filters, reload
 from vswitch.cli.graph import Format
 from vswitch.cli.network_app import network_app
 from vswitch.cli.options import JsonOption, SwitchOption
@@ -42,6 +42,7 @@ app.add_typer(filters.app, name="filter")
 app.add_typer(publish_app, name="publish")
 endpoints.add_to(app)
 app.command()(service)
+reload.add_to(app)
 
 
 @app.command()

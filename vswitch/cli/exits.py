@@ -1,7 +1,8 @@
 """How a command ends, for scripts: the exit statuses of all verbs, and their words for `--help`.
 
 A verb that has more to say says so in its own help, within these: `replay` ends with 1 where
-something differs from what is expected, and with 2 where something could not be replayed.
+something differs from what is expected, and with 2 where something could not be replayed; so does
+`diff`, where a configuration would change something, and where that can not be said.
 """
 
 from __future__ import annotations

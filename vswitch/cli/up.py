@@ -8,11 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vswitch.cli.problem import Problem, require_root
+from vswitch.daemon import configured
 from vswitch.daemon.doors import DoorError, Keys
-from vswitch.debug.live import triggers
-from vswitch.debug.live.triggers import UnknownReasonError
-from vswitch.network import config
-from vswitch.network.config import ConfigurationError
+from vswitch.network.mistakes import ConfigurationError
 from vswitch.network.model import Configuration
 from vswitch.wire.values import IpNetwork
 
@@ -47,7 +45,7 @@ def up(path: Path, fast_path: str | None) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
     )
     try:
-        serve(configuration, fast_path)
+        serve(configuration, fast_path, path.absolute())
     except (
         *(AlreadyRunning, DoorError, MissingCapabilitiesError),
         *(NoSuchFastPath, StartError, OSError),
@@ -57,13 +55,10 @@ def up(path: Path, fast_path: str | None) -> None:
 
 def _load(path: Path, keep_clear: Iterable[IpNetwork] = ()) -> Configuration:
     try:
-        configuration = config.load(path, keep_clear)
-        triggers.compile_all(configuration.recorder.triggers)
+        configuration = configured.load(path, keep_clear)
         Keys.of(configuration.api)
     except ConfigurationError as error:
         raise Problem(str(error)) from error
-    except UnknownReasonError as error:
-        raise Problem(f"{path}: recorder.triggers: {error}") from error
     except DoorError as error:
         raise Problem(f"{path}: {error}") from error
     return configuration

@@ -46,7 +46,7 @@ class Answering:
         self,
         send: Callable[[bytes, Client], None],
         names: Callable[[], Names],
-        asked: Asked,
+        asked: Callable[[], Asked],
         timeout: float,
         on_unresolved: Callable[[], None],
     ) -> None:
@@ -90,7 +90,7 @@ class Answering:
         self._send(responder.error(query, dns.rcode.REFUSED), client)
 
     async def _forward(self, query: bytes, question: bytes, client: Client) -> None:
-        for server in self._asked.servers:
+        for server in self._asked().servers:
             reply = await self._ask(server, query, question)
             if reply is not None:
                 self._send(query[:2] + reply[2:], client)
@@ -114,7 +114,7 @@ class Answering:
 
     async def _asking_socket(self, family: socket.AddressFamily) -> socket.socket:
         """One where the servers are asked from. Raises OSError or NamespaceError."""
-        origin = self._asked.origin
+        origin = self._asked().origin
 
         def make() -> socket.socket:
             return socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

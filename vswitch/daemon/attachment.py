@@ -224,7 +224,7 @@ class Attacher:
         attachment.exposed.close()
         endpoint = attachment.endpoint
         with ExitStack() as undo:
-            undo.enter_context(self._uplinks.reserve(endpoint, domain.number))
+            undo.enter_context(self._uplinks.exposure.reserve(endpoint, domain.number))
             if domain.network.host:
                 undo.enter_context(self._listeners.listening(endpoint, domain.number))
             assembly.expose(self._switch, endpoint, domain.number, self._runtime.now())
@@ -232,8 +232,34 @@ class Attacher:
             undo.callback(self._conceal, endpoint, domain.number)
             attachment.exposed = undo.pop_all()
 
+    def let_reach(self, attachment: Attachment, endpoint: Endpoint) -> None:
+        """Let an endpoint that is up reach, on its networks, whom it may reach by now."""
+        for line in attachment.lines.values():
+            assembly.guard(self._switch, endpoint.role, line.membership, line.port.number)
+        self._linked.follow(endpoint.name)
+
+    def follow(self, attachment: Attachment, endpoint: Endpoint, network: Network) -> None:
+        """Let an endpoint that is up do what one of its networks says by now of guarding it, and of
+        the host's being there.
+
+        Raises PortTakenError, and then not all that it publishes is at the loopback.
+        """
+        line = attachment.lines[network.name]
+        assembly.guard(self._switch, endpoint.role, line.membership, line.port.number)
+        if network.name != endpoint.network:
+            return
+        if network.host:
+            self._uplinks.exposure.follow(endpoint)
+            self._listeners.begin(endpoint, line.port.network)
+            attachment.exposed.callback(self._listeners.end, endpoint.name)
+        else:
+            self._listeners.end(endpoint.name)
+            self._uplinks.exposure.follow(endpoint)
+
     def _conceal(self, endpoint: Endpoint, number: int) -> None:
-        assembly.conceal(self._switch, endpoint, number, self._runtime.now())
+        """What it has there may have been changed meanwhile."""
+        present = self._uplinks.exposure.endpoint(endpoint.name)
+        assembly.conceal(self._switch, present, number, self._runtime.now())
 
     async def _take_down(self, attachment: Attachment) -> None:
         attachment.exposed.close()

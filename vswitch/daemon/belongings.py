@@ -22,7 +22,7 @@ from collections.abc import Collection
 from contextlib import AsyncExitStack, suppress
 
 from vswitch.daemon import links, netns
-from vswitch.daemon.journal import Journal
+from vswitch.daemon.journal import NOBODY, Journal
 from vswitch.daemon.links import EndpointLink
 from vswitch.daemon.made import Made, MadeLink, MadeNamespace, MadeTap
 from vswitch.daemon.netns import Namespace
@@ -36,7 +36,8 @@ class Belongings:
 
     def __init__(self, journal: Journal, endpoint: str) -> None:
         self._journal = journal
-        self._endpoint = endpoint
+        self.endpoint = endpoint
+        """Its name."""
         self.stays = False
         """Whether what outlives the daemon is left when it is taken down."""
         self.were_left = journal.is_whole(endpoint)
@@ -45,12 +46,12 @@ class Belongings:
     @property
     def have_namespace(self) -> bool:
         """Whether the namespace that the endpoint lives in was made for it."""
-        return any(isinstance(each, MadeNamespace) for each in self._journal.of(self._endpoint))
+        return any(isinstance(each, MadeNamespace) for each in self._journal.of(self.endpoint))
 
     async def discard(self, wanted: Collection[Made]) -> None:
         """Remove the interfaces that an earlier daemon made for it and that are not `wanted`, and
         everything where that has left but a part."""
-        recorded = self._journal.of(self._endpoint)
+        recorded = self._journal.of(self.endpoint)
         if not self.were_left:
             stale = recorded
         else:
@@ -62,21 +63,32 @@ class Belongings:
         for thing in reversed(stale):
             await asyncio.to_thread(self._journal.undo, thing)
 
+    def set_aside_namespace(self) -> AsyncExitStack:
+        """Leave the namespace that was made for the endpoint, with what lives in it, when that is
+        taken down. Closing the answer removes it, unless an endpoint has it again by then."""
+        home = AsyncExitStack()
+        for thing in self._journal.of(self.endpoint):
+            if isinstance(thing, MadeNamespace):
+                self._journal.hand_over(thing, NOBODY)
+                home.push_async_callback(self._remove_of, thing, NOBODY)
+        return home
+
     def finish(self) -> None:
         """Note that it has all that it is to have."""
-        self._journal.finish(self._endpoint)
+        self._journal.finish(self.endpoint)
 
     async def namespace(self, name: str, undo: AsyncExitStack) -> None:
         """Have the namespace of that name. Raises NamespaceError."""
         thing = MadeNamespace(name)
         if not Namespace.named(name).exists():
-            await asyncio.to_thread(self._journal.make_namespace, name, self._endpoint)
+            await asyncio.to_thread(self._journal.make_namespace, name, self.endpoint)
         if self._journal.has(thing):
+            self._journal.hand_over(thing, self.endpoint)
             undo.push_async_callback(self._remove, thing)
 
     def resolv_conf(self, name: str, text: str, undo: AsyncExitStack) -> None:
         """Have a resolv.conf where ip-netns(8) looks for a namespace's. Raises OSError."""
-        install_resolv_conf(name, text, self._journal, of=self._endpoint)
+        install_resolv_conf(name, text, self._journal, of=self.endpoint)
         undo.callback(self._remove_resolv_conf, name)
 
     async def tap(
@@ -93,7 +105,7 @@ class Belongings:
         tap = await asyncio.to_thread(netns.run, TapDevice.open, namespace)
         undo.push_async_callback(self._close, tap, thing)
         await asyncio.to_thread(links.equip, namespace, tap.interface, link)
-        with self._journal.making(thing, self._endpoint):
+        with self._journal.making(thing, self.endpoint):
             tap.set_persistent(True)
         return tap
 
@@ -111,7 +123,7 @@ class Belongings:
                 self._journal.make_veth,
                 *(thing.name, namespace, link.name),
                 mtu=link.mtu,
-                of=self._endpoint,
+                of=self.endpoint,
             )
         undo.push_async_callback(self._remove, thing)
         device = PacketDevice.open(thing.name)
@@ -125,7 +137,7 @@ class Belongings:
 
         Raises LinkError or OpenError.
         """
-        thing = MadeLink(self._endpoint)
+        thing = MadeLink(self.endpoint)
         left = await asyncio.to_thread(links.find, thing.name) if self._journal.has(thing) else None
         if left is None:
             await asyncio.to_thread(self._journal.make_vm_tap, thing.name, owner, mtu=mtu)
@@ -147,6 +159,10 @@ class Belongings:
 
     async def _remove(self, thing: Made) -> None:
         if not self.stays:
+            await self._remove_of(thing, self.endpoint)
+
+    async def _remove_of(self, thing: Made, owner: str) -> None:
+        if thing in self._journal.of(owner):
             await asyncio.to_thread(self._journal.undo, thing)
 
     def _remove_resolv_conf(self, name: str) -> None:

@@ -109,9 +109,10 @@ class Bystanders:
         """Let go of all. The next daemon finds those who are there still, unless it is to `forget`
         them. Raises StoreError."""
         for bystander in self.present:
-            self._forget(bystander)
             if forget:
-                self._store.bystanders.remove(bystander.name)
+                self.remove(bystander.name, "the switch stops, and removes it")
+            else:
+                self._forget(bystander)
 
     def _take_up(self, name: str, network: Unswitched, pid: int, hostname: str | None) -> Bystander:
         """Raises NetworkError or ProcessError."""

@@ -18,6 +18,7 @@ from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
 from vswitch.daemon import impairments, messages, netns, rundir
+from vswitch.daemon.alterations import Parts
 from vswitch.daemon.attachment import Attacher
 from vswitch.daemon.bystanders import Bystanders
 from vswitch.daemon.captures import Captures
@@ -37,6 +38,7 @@ from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import DIRECTORY, Recordings
+from vswitch.daemon.reload import Reload
 from vswitch.daemon.resolver import Resolver, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import FILE, Store, StoreError
@@ -48,9 +50,7 @@ from vswitch.debug.live import triggers
 from vswitch.debug.live.triggers import Counts, UnknownReasonError
 from vswitch.impairment import UNIMPAIRED, Impairments
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import (
-    Configuration,
-)
+from vswitch.network.model import Configuration, RecorderSettings
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Daemon:
             random=random,
             events=self.events,
         )
-        self.filters = Filters(self.switch, self.runtime, self.inventory, configuration)
+        self.filters = Filters(self.switch, self.runtime, self.inventory, configuration.filters)
         self._listeners = HostListeners(self.switch, self.runtime)
         linked = LinkedEndpoints(self.switch, self.inventory, self.networks)
         self._published = Published(self.switch.tables.publications)
@@ -131,6 +131,19 @@ class Daemon:
         self._recordings: Recordings | None = None
         self._carryover: Carryover | None = None
         self.bystanders = Bystanders(self.inventory, self.events)
+        parts = Parts(
+            *(self.switch, self.runtime, self.inventory, self._uplinks),
+            networks=self.networks,
+            endpoints=self.endpoints,
+            publishing=self.publishing,
+            filters=self.filters,
+            resolver=self._resolver,
+            outside=self._outside,
+            random=random,
+            host_upstreams=host_upstreams(host_resolv_conf),
+            record=self._record_anew,
+        )
+        self.reload = Reload(configuration, parts, self._note_choices)
         self._undo = ExitStack()
         self._removes = False
         self.stopping = asyncio.Event()
@@ -144,7 +157,7 @@ class Daemon:
             self._sweep(spare=takeover.kept)
             self.endpoints.watch()
             self._undo.callback(Logs(rundir.logs(self._journal.directory)).close)
-            self._begin_recordings()
+            self._begin_recordings(self.configuration.recorder)
             for uplink in self.configuration.uplinks:
                 self._outside[uplink.name] = self._uplinks.open(uplink)
             assembly.rule(self.switch, self.configuration, self.runtime.now())
@@ -167,6 +180,7 @@ class Daemon:
             self.runtime.close()
             self._carryover.leave()
         await self.endpoints.close(self._staying)
+        await self.reload.close()
         self.bystanders.close(forget=self._removes)
         if self._recordings is not None:
             await self._recordings.close()
@@ -223,8 +237,8 @@ class Daemon:
         if self._recordings is not None:
             self._recordings.dump_soon(why)
 
-    def _begin_recordings(self) -> None:
-        settings = self.configuration.recorder
+    def _begin_recordings(self, settings: RecorderSettings) -> None:
+        """Raises StartError."""
         try:
             wanted = triggers.compile_all(settings.triggers)
         except UnknownReasonError as error:
@@ -232,6 +246,11 @@ class Daemon:
         self._recordings = Recordings(
             self.configuration.name, settings, wanted, self.captures, self._counts
         )
+
+    async def _record_anew(self, settings: RecorderSettings) -> None:
+        if self._recordings is not None:
+            await self._recordings.close()
+        self._begin_recordings(settings)
 
     def _counts(self) -> Counts:
         recorder = self.captures.recorder
@@ -314,6 +333,13 @@ class Daemon:
                 takeover.forget(endpoint.name, str(error))
         self.endpoints.note()
         self._sweep(spare={NOBODY, *self.endpoints.attached})
+
+    def _note_choices(self) -> None:
+        """Write down what was chosen: the next daemon chooses the same. Raises StoreError."""
+        with self._store.change():
+            self.networks.note()
+            self.endpoints.note()
+            self._store.macs.replace(self.inventory.given_macs)
 
     def _take_over_connections(self) -> None:
         """Raises StoreError."""

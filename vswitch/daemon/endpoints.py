@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from vswitch.daemon import naming, netns, publishing
 from vswitch.daemon.attachment import Attacher, Attachment, Domain
 from vswitch.daemon.events import Events
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
@@ -36,7 +37,6 @@ from vswitch.daemon.resolver import ResolverError
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import Home, KeptEndpoint
-from vswitch.daemon.uplinks import PortTakenError
 from vswitch.dataplane.topology import Port
 from vswitch.devices.base import OpenError
 from vswitch.network import linking
@@ -154,6 +154,24 @@ class Endpoints:
             raise AttachError(f"endpoint {endpoint.name}: process {process.pid} is another one")
         self._kept[endpoint.name] = kept
 
+    async def bring(self, request: EndpointRequest, home: AsyncExitStack) -> None:
+        """Attach one of the configuration's that the inventory has. `home` is what `set_aside` has
+        left, or empty: with an error it is closed. Raises AttachError or StoreError.
+        """
+        endpoint = self._inventory.endpoint(request.name)
+        try:
+            await self._bring_up(endpoint, None)
+        except AttachError:
+            await home.aclose()
+            raise
+        home.pop_all()
+        self._keep(KeptEndpoint(request, endpoint, home=None))
+
+    def note_change(self, request: EndpointRequest) -> None:
+        """The configuration asks for something else of an endpoint, which is so by now. Raises
+        StoreError."""
+        self._keep(KeptEndpoint(request, self._inventory.endpoint(request.name), home=None))
+
     def note(self) -> None:
         """Write down who is there, and what they publish, and nobody else. Raises StoreError."""
         with self._store.change():
@@ -183,6 +201,21 @@ class Endpoints:
         finally:
             await self._take_down(name, why)
 
+    async def drop(self, name: str, why: str) -> None:
+        """Take one of the configuration's down that this has no longer. Raises StoreError."""
+        self._kept.pop(name, None)
+        with self._store.change():
+            self._store.endpoints.remove(name)
+            self._publishing.forget(name)
+        await self._take_down(name, why)
+
+    async def set_aside(self, name: str, why: str) -> AsyncExitStack:
+        """Take down one of the configuration's that comes again. The answer keeps the namespace,
+        with what lives in it, until it is closed. Raises NetworkError."""
+        home = self.attachment(name).belongings.set_aside_namespace()
+        await self._take_down(name, why)
+        return home
+
     async def _take_down(self, name: str, why: str) -> None:
         attachment = self._attachments.pop(name, None)
         if attachment is None:
@@ -192,6 +225,20 @@ class Endpoints:
         endpoint = self._inventory.remove_endpoint(name)
         log.info("endpoint %s detached: %s", name, why)
         self._tell_of(endpoint, Event.DETACH, Event.DESTROY, reason=why)
+
+    def let_reach(self, name: str) -> None:
+        """Let an endpoint reach whom its role and its links let it by now. Raises NetworkError."""
+        self._attacher.let_reach(self.attachment(name), self._inventory.endpoint(name))
+
+    def follow(self, network: Network) -> None:
+        """Let all who are on a network do what its settings say by now, and be reached by them.
+
+        Raises PortTakenError, and then not all that is published there is at the loopback.
+        """
+        for endpoint in self._inventory.endpoints_on(network):
+            attachment = self._attachments.get(endpoint.name)
+            if attachment is not None:
+                self._attacher.follow(attachment, endpoint, network)
 
     async def connect(self, name: str, request: MembershipRequest) -> Endpoint:
         """Let an endpoint be on one more network, by one more interface in its namespace.
@@ -334,8 +381,9 @@ class Endpoints:
 
     def _forget(self, name: str) -> None:
         """The configuration's are not forgotten: they come again. Raises StoreError."""
-        kept = self._kept.pop(name, None)
+        kept = self._kept.get(name)
         if kept is not None and kept.home is not None:
+            del self._kept[name]
             with self._store.change():
                 self._store.endpoints.remove(name)
                 self._publishing.forget(name)

@@ -12,7 +12,7 @@ asked before.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from vswitch.daemon.messages.filters import FilterBody, FilterRow
 from vswitch.daemon.runtime import Runtime
@@ -23,7 +23,6 @@ from vswitch.dataplane.switch import Switch
 from vswitch.network import mistakes, policies, schema
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Configuration
 from vswitch.network.schema import FilterTable
 from vswitch.policy import Filter, network_text, ports_text, protocol_text
 
@@ -45,13 +44,13 @@ class Filters:
         switch: Switch,
         runtime: Runtime,
         inventory: Inventory,
-        configuration: Configuration,
+        configured: tuple[Filter, ...],
     ) -> None:
+        """`configured` are the configuration's own."""
         self._switch = switch
         self._runtime = runtime
         self._inventory = inventory
-        self._outside = [uplink.name for uplink in configuration.uplinks]
-        self._configured = configuration.filters
+        self._configured = configured
         self._added: set[int] = set()
         self._store: Store
         """Known from `keep_in` on."""
@@ -65,15 +64,8 @@ class Filters:
         kept = self._store.filters.all().get(_CHAIN)
         if kept is None:
             return
-        chain = resumed(kept, self._configured)
-        self._switch.changes.resume_filters(
-            [(each.number if each else None, rule) for each, rule in chain], self._runtime.now()
-        )
-        entries = self._switch.tables.filters
-        for entry, (before, _) in zip(entries, chain, strict=True):
-            if before is not None and before.is_added:
-                self._added.add(entry.number)
-        self._keep()
+        self._added = {each.number for each in kept.chain if each.is_added}
+        self._ask(resumed(kept, self._configured))
 
     def rows(self) -> list[FilterRow]:
         """Every filter, in the order in which they are asked."""
@@ -111,6 +103,16 @@ class Filters:
         self._runtime.rearm()
         log.info("filter %s removed: %s", number, entry.filter)
 
+    def follow(self, configured: tuple[Filter, ...]) -> None:
+        """Ask those of another configuration; what was added or removed meanwhile stays so.
+
+        Raises StoreError.
+        """
+        chain = resumed(KeptFilters(self._configured, self._chain()), configured)
+        self._configured = configured
+        self._ask(chain)
+        self._runtime.rearm()
+
     def write_down(self) -> None:
         """Log what filters have said that wants it."""
         filters = self._switch.tables.filters
@@ -118,21 +120,30 @@ class Filters:
             what = each.ends if each.ends is not None else "not IPv4"
             log.info("filter %s: %s to %s: %s", each.number, each.arrives, each.leaves, what)
 
+    def _ask(self, chain: Sequence[tuple[int | None, Filter]]) -> None:
+        """Raises StoreError."""
+        self._switch.changes.resume_filters(chain, self._runtime.now())
+        self._added &= {entry.number for entry in self._switch.tables.filters}
+        self._keep()
+
     def _keep(self, without: int | None = None) -> None:
         """Raises StoreError."""
-        chain = tuple(
+        chain = tuple(each for each in self._chain() if each.number != without)
+        self._store.filters.put(_CHAIN, KeptFilters(self._configured, chain))
+
+    def _chain(self) -> tuple[KeptFilter, ...]:
+        return tuple(
             KeptFilter(entry.number, entry.filter, entry.number in self._added)
             for entry in self._switch.tables.filters
-            if entry.number != without
         )
-        self._store.filters.put(_CHAIN, KeptFilters(self._configured, chain))
 
     def _read(self, wish: FilterBody) -> Filter:
         said = wish.model_dump(mode="json", exclude={"before"}, exclude_defaults=True)
         table = schema.shaped(FilterTable, said, lambda _: FilterTable)
         if isinstance(table, FilterTable):
             inside = [network.name for network in self._inventory.networks]
-            found = list(policies.unclear(table, inside, self._outside))
+            outside = [uplink.name for uplink in self._inventory.uplinks]
+            found = list(policies.unclear(table, inside, outside))
             if not found:
                 return policies.read(table)
         else:
@@ -140,32 +151,16 @@ class Filters:
         raise FilterRuleError(mistakes.lines("filter", said, found)[0])
 
 
-def resumed(
-    kept: KeptFilters, configured: Sequence[Filter]
-) -> list[tuple[KeptFilter | None, Filter]]:
-    """The chain that becomes of a kept one, with what each of its filters was there."""
-    if kept.configured == tuple(configured):
-        return [(each, each.filter) for each in kept.chain]
-    return list(_merged(kept, configured))
-
-
-def _merged(
-    kept: KeptFilters, configured: Sequence[Filter]
-) -> Iterator[tuple[KeptFilter | None, Filter]]:
-    """What the configuration says by now, each behind those that were added in front of it."""
-    known = {each.filter: each for each in kept.chain if not each.is_added}
-    in_front: dict[Filter, list[KeptFilter]] = {}
-    waiting: list[KeptFilter] = []
+def resumed(kept: KeptFilters, configured: Sequence[Filter]) -> list[tuple[int | None, Filter]]:
+    """The chain that becomes of a kept one, each with the number that it had there."""
+    present = [each.filter for each in kept.chain]
+    numbers: dict[Filter, list[int]] = {}
     for each in kept.chain:
-        if each.is_added:
-            waiting.append(each)
-        elif each.filter in configured:
-            in_front.setdefault(each.filter, []).extend(waiting)
-            waiting = []
-    for rule in configured:
-        yield from ((each, each.filter) for each in in_front.pop(rule, ()))
-        yield known.pop(rule, None), rule
-    yield from ((each, each.filter) for each in waiting)
+        numbers.setdefault(each.filter, []).append(each.number)
+    return [
+        (numbers[rule].pop(0) if numbers.get(rule) else None, rule)
+        for rule in policies.merged(present, kept.configured, configured)
+    ]
 
 
 def _row(entry: Entry) -> FilterRow:

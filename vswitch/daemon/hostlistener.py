@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from vswitch import assembly
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.guard import holds
 from vswitch.daemon.guard.holds import Held, HoldError, TooManyHolds
 from vswitch.daemon.guard.socketfilter import Hears
@@ -32,7 +33,6 @@ from vswitch.daemon.relays.entrance import Entrance
 from vswitch.daemon.relays.tcp import TcpRelay
 from vswitch.daemon.relays.udp import UdpRelay
 from vswitch.daemon.runtime import Runtime
-from vswitch.daemon.uplinks import PortTakenError
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.network.model import Endpoint
@@ -55,12 +55,20 @@ class HostListeners:
 
         Its network is known by number. Raises PortTakenError.
         """
-        self._listen(endpoint, network)
+        self.begin(endpoint, network)
         try:
             yield
         finally:
-            for closing in self._open.pop(endpoint.name).values():
-                closing.close()
+            self.end(endpoint.name)
+
+    def begin(self, endpoint: Endpoint, network: int) -> None:
+        """Listen from now on for what an endpoint publishes. Raises PortTakenError."""
+        self._listen(endpoint, network)
+
+    def end(self, name: str) -> None:
+        """Listen no longer for what the endpoint called `name` publishes, if anybody does."""
+        for closing in self._open.pop(name, {}).values():
+            closing.close()
 
     def follow(self, endpoint: Endpoint, network: int) -> None:
         """Listen for what an endpoint publishes now, where it is listened for at all.

@@ -261,6 +261,12 @@ class Journal:
             self._append("gone", thing, of)
             self._whole.pop(of, None)
 
+    def hand_over(self, thing: Made, to: str) -> None:
+        """Let what is recorded be of another endpoint, or of `NOBODY`."""
+        if self._made[thing] != to:
+            self._made[thing] = to
+            self._append("made", thing, to)
+
     def sweep(self, spare: Collection[str] = ()) -> tuple[Swept, ...]:
         """Remove all that is recorded, the latest first, whatever one thing's removal answers.
 

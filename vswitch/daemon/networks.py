@@ -124,7 +124,7 @@ class Networks:
         """Make again what is in the store, with all of the configuration's there. What can not be
         any more, since that has changed, is told and dropped. Raises StoreError.
         """
-        self._keep_identities()
+        self.note()
         for kept in self._store.networks.all().values():
             try:
                 self._admit(kept.request, ids.Identity(kept.id, kept.created))
@@ -141,6 +141,52 @@ class Networks:
         """
         self._configured.add(network.name)
         self._carry(network)
+
+    def place(self, network: Network) -> None:
+        """Make a network that another configuration has, and the present one has not.
+
+        Raises NetworkError or LinkError, and then nothing is left of it.
+        """
+        self._inventory.place_network(network)
+        try:
+            self._carry(network)
+        except BaseException:
+            self._inventory.displace_network(network.name)
+            raise
+        self._configured.add(network.name)
+
+    def displace(self, name: str) -> None:
+        """Take a network of the configuration away, which nobody is on."""
+        network = self._inventory.network(name)
+        self._inventory.displace_network(name)
+        self._configured.discard(name)
+        self._take_down(network)
+
+    def change(self, after: Network) -> None:
+        """Let the network of that name be as `after`, which has the same addresses.
+
+        Raises LinkError, and then it is as it was.
+        """
+        before, number = self._inventory.network(after.name), self.number(after)
+        changed = replace(after, id=before.id, created=before.created)
+        if changed.host and not before.host:
+            self._host_ports.add(changed, number)
+        elif before.host and not changed.host:
+            self._host_ports.remove(before)
+        self._inventory.change_network(changed)
+        assembly.change_inside(self._switch, before, changed, number, self._runtime.now())
+        self._runtime.rearm()
+        log.info("network %s changed", after.name)
+
+    def lead_out(self) -> None:
+        """Let every network lead outside by its uplink, as these are by now."""
+        for network in self._inventory.networks:
+            uplink = self._outside.get(network.uplink)
+            self._switch.changes.set_uplink(self.number(network), uplink)
+
+    def keep_clear_of(self, name_servers: Iterable[IpAddress]) -> None:
+        """Let subnets that are chosen from now on be clear of these."""
+        self._name_servers = tuple(name_servers)
 
     async def create(self, request: NetworkRequest) -> Network:
         """Make a network. Raises NetworkError, LinkError or StoreError."""
@@ -199,10 +245,13 @@ class Networks:
         """One of them. Raises NetworkError."""
         return self._object(self._find(reference))
 
-    def _keep_identities(self) -> None:
-        """Those of the configuration's networks, and of those aside, which are as they were."""
+    def note(self) -> None:
+        """Write down which the configuration's networks are, and those aside, which are as they
+        were. Raises StoreError."""
         inside = {
-            each.name: ids.Identity(each.id, each.created) for each in self._inventory.networks
+            each.name: ids.Identity(each.id, each.created)
+            for each in self._inventory.networks
+            if each.name in self._configured
         }
         before = self._store.identities.all()
         self._aside = tuple(
@@ -221,6 +270,9 @@ class Networks:
     def _take_out(self, network: Network) -> None:
         """Raises NetworkError."""
         self._inventory.remove_network(network.id)
+        self._take_down(network)
+
+    def _take_down(self, network: Network) -> None:
         self._host_ports.remove(network)
         number = self._numbers.pop(network.name)
         self._switch.remove_network(number, self._runtime.now())

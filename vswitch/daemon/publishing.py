@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vswitch import assembly
 from vswitch.daemon.events import Events
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.guard import ports as host_ports
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.linked import LinkedEndpoints
@@ -29,7 +30,7 @@ from vswitch.daemon.networks import Networks
 from vswitch.daemon.published import Published
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import StoreError
-from vswitch.daemon.uplinks import PortTakenError, Uplinks
+from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane import publications as dataplane
 from vswitch.dataplane.switch import Switch
 from vswitch.network import publish, terms
@@ -71,9 +72,9 @@ class Publishing:
         self._events = events
 
     def publish(
-        self, name: str, requests: Sequence[PublicationRequest]
+        self, name: str, requests: Sequence[PublicationRequest], *, is_added: bool = True
     ) -> tuple[PublicationRow, ...]:
-        """Publish further ports of an endpoint, all or none.
+        """Publish further ports of an endpoint, all or none; `is_added` beyond what it asks for.
 
         Raises NetworkError, PortTakenError where a program of the host has one, or StoreError.
         """
@@ -81,22 +82,22 @@ class Publishing:
         made = self._inventory.publish(name, requests)
         endpoint = self._inventory.endpoint(name)
         try:
-            self._uplinks.follow(endpoint)
+            self._uplinks.exposure.follow(endpoint)
             self._listeners.follow(endpoint, self._number(endpoint))
         except PortTakenError:
             self._inventory.unpublish(name, made)
-            self._uplinks.follow(before)
+            self._uplinks.exposure.follow(before)
             raise
         number, now = self._number(before), self._runtime.now()
         there = [(each, assembly.publication(each, endpoint, number)) for each in made]
         for _, published in there:
             self._switch.changes.publish(published, now)
         try:
-            self._published.keep(name, there, now, is_added=True)
+            self._published.keep(name, there, now, is_added=is_added)
         except StoreError:
             self._conceal(endpoint, made)
             self._inventory.unpublish(name, made)
-            self._uplinks.follow(before)
+            self._uplinks.exposure.follow(before)
             self._listeners.follow(before, self._number(before))
             raise
         for each in made:
@@ -111,8 +112,11 @@ class Publishing:
 
         Raises NetworkError or StoreError.
         """
+        self.withdraw_all(name, publish.published(self._attached(name), spec))
+
+    def withdraw_all(self, name: str, gone: Sequence[Publication]) -> None:
+        """Publish some of it no longer. Raises NetworkError or StoreError."""
         endpoint = self._attached(name)
-        gone = publish.published(endpoint, spec)
         self._published.drop(name, gone)
         self._conceal(endpoint, gone)
         self._forget(endpoint, gone, "withdrawn")
@@ -199,15 +203,15 @@ class Publishing:
 
     def _attached(self, name: str) -> Endpoint:
         endpoint = self._inventory.endpoint(name)
-        if not self._uplinks.exposes(endpoint):
+        if not self._uplinks.exposure.has(endpoint):
             raise NetworkError(f"endpoint {name} is not attached yet, or not any more")
         return endpoint
 
     def _forget(self, endpoint: Endpoint, gone: Sequence[Publication], why: str) -> None:
         self._inventory.unpublish(endpoint.name, gone)
         left = self._inventory.endpoint(endpoint.name)
-        if self._uplinks.exposes(left):
-            self._uplinks.follow(left)
+        if self._uplinks.exposure.has(left):
+            self._uplinks.exposure.follow(left)
             self._listeners.follow(left, self._number(left))
             self._linked.follow(left.name)
         for each in gone:

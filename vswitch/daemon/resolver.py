@@ -69,7 +69,7 @@ class Resolver:
         self, upstreams: Sequence[Upstream], *, timeout: float = SERVER_TIMEOUT_SECONDS
     ) -> None:
         """`timeout` is in seconds, for each server. No upstreams: unknown names get SERVFAIL."""
-        self._upstreams = tuple(upstreams[:SERVERS_ASKED])
+        self._upstream = Asked(tuple(upstreams[:SERVERS_ASKED]))
         self._timeout = timeout
         self._listeners: dict[Namespace, _Listener] = {}
         self.unresolved = 0
@@ -95,9 +95,11 @@ class Resolver:
             raise ResolverError(
                 f"cannot listen at {ADDRESS}:{PORT} in {namespace}: {error.strerror}"
             ) from error
-        asked = Asked(self._upstreams)
-        if own_servers:
-            asked = Asked(tuple((each, PORT) for each in own_servers[:SERVERS_ASKED]), namespace)
+        own = Asked(tuple((each, PORT) for each in own_servers[:SERVERS_ASKED]), namespace)
+
+        def asked() -> Asked:
+            return own if own_servers else self._upstream
+
         listener = _Listener(lambda transport: self._answering(transport, names, asked))
         try:
             loop = asyncio.get_running_loop()
@@ -106,6 +108,10 @@ class Resolver:
             listening.close()
             raise
         self._listeners[namespace] = listener
+
+    def ask(self, upstreams: Sequence[Upstream]) -> None:
+        """Ask these servers from now on, for all who have none of their own."""
+        self._upstream = Asked(tuple(upstreams[:SERVERS_ASKED]))
 
     async def detach(self, namespace: Namespace) -> None:
         """Stop answering in `namespace` and let go of it. One that is not attached is no error."""
@@ -119,7 +125,10 @@ class Resolver:
             await self.detach(namespace)
 
     def _answering(
-        self, transport: asyncio.DatagramTransport, names: Callable[[], Names], asked: Asked
+        self,
+        transport: asyncio.DatagramTransport,
+        names: Callable[[], Names],
+        asked: Callable[[], Asked],
     ) -> Answering:
         from vswitch.daemon.answering import Answering
 

@@ -14,6 +14,9 @@ import logging
 import os
 import resource
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -39,12 +42,14 @@ the connections of a full table would delay frames by many milliseconds."""
 _STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(configuration: Configuration, fast_path: str | None = None) -> None:
+def serve(
+    configuration: Configuration, fast_path: str | None = None, file: Path | None = None
+) -> None:
     """Run a switch in the foreground until SIGTERM or SIGINT, by the fast path of that name.
 
-    The process keeps few privileges, for good. Raises AlreadyRunning, DoorError,
-    MissingCapabilitiesError, NoSuchFastPath, StartError, or OSError where the run directory can not
-    be used.
+    The process keeps few privileges, for good. On SIGHUP the `file` that the configuration is from
+    is read again. Raises AlreadyRunning, DoorError, MissingCapabilitiesError, NoSuchFastPath,
+    StartError, or OSError where the run directory can not be used.
     """
     manager = Manager.of(os.environ, os.getpid())
     journal = Journal.open(configuration.name)
@@ -53,7 +58,7 @@ def serve(configuration: Configuration, fast_path: str | None = None) -> None:
             privileges.reduce()
             _raise_descriptor_limit()
             _calm_garbage_collector()
-            uvloop.run(_serve(configuration, journal, opened, manager, fast_path))
+            uvloop.run(_serve(configuration, journal, opened, manager, fast_path, file))
     finally:
         journal.close()
 
@@ -64,23 +69,51 @@ async def _serve(
     opened: Doors,
     manager: Manager,
     fast_path: str | None,
+    file: Path | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     daemon = Daemon(configuration, journal, fast_path)
     for number in _STOPPING_SIGNALS:
         loop.add_signal_handler(number, daemon.ask_to_stop)
+    daemon.reload.file = file
     loop.add_signal_handler(signal.SIGUSR1, daemon.dump_recorder, "SIGUSR1")
     try:
         await daemon.start()
         opened.listen()
-        log.info("switch %s is up (pid %d, %s fast path)", *_about(daemon))
-        await _answer(daemon, opened, manager)
+        async with _reloading(daemon, manager):
+            log.info("switch %s is up (pid %d, %s fast path)", *_about(daemon))
+            await _answer(daemon, opened, manager)
     except OSError as error:
         raise StartError(str(error)) from error
     finally:
         manager.tell(systemd.STOPPING)
         await daemon.stop()
     log.info("switch %s is down", configuration.name)
+
+
+@asynccontextmanager
+async def _reloading(daemon: Daemon, manager: Manager) -> AsyncIterator[None]:
+    """Read the configuration again on each SIGHUP; the last time is waited for."""
+    tasks: set[asyncio.Task[None]] = set()
+    loop = asyncio.get_running_loop()
+
+    async def reload() -> None:
+        manager.tell(*systemd.reloading(daemon.runtime.now()))
+        await daemon.reload.reload_and_log()
+        manager.tell(systemd.READY)
+
+    def reload_soon() -> None:
+        task = loop.create_task(reload())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload_soon)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        await asyncio.gather(*tasks)
 
 
 async def _answer(daemon: Daemon, opened: Doors, manager: Manager) -> None:

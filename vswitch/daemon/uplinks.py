@@ -3,11 +3,11 @@
 Theory of operation. There are three kinds of address. One of the switch's *own* is there at once,
 with a MAC of its own. One by *DHCP* is learnt by the switch's client (`dataplane.dhcp`), whose news
 are taken note of here. The *host's* own is shared: the kernel is kept off the NAPT's ports by a
-guard (`guard.ways`), those ports are chosen where the host itself has no use for them, and every
-published port is held, so that no other program can take it.
+guard (`guard.ways`), and those ports are chosen where the host itself has no use for them. Who is
+reached from outside, and what is held for that, is `exposure`'s.
 
 A learnt address may change or go while the switch runs. What was translated to the old one ends,
-static mappings and held ports are made anew, and a subnet that a network inside or another uplink
+static mappings and held ports follow it, and a subnet that a network inside or another uplink
 has too is not taken at all: an address that exists twice could not be told apart (RFC 4787, REQ-7).
 
 The host's address is looked at again when the kernel says that some address is another one. Only
@@ -18,21 +18,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Container, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
-from typing import NamedTuple
 
 from vswitch import assembly
 from vswitch.assembly import Learnt
 from vswitch.daemon import links
 from vswitch.daemon.events import Events
+from vswitch.daemon.exposure import Exposure, WayOut
 from vswitch.daemon.guard import address as host_address
 from vswitch.daemon.guard import ports as host_ports
 from vswitch.daemon.guard import ways
 from vswitch.daemon.guard.address import AddressWatch, HostLink
-from vswitch.daemon.guard.holds import HoldError, Holds, TooManyHolds
+from vswitch.daemon.guard.holds import Holds
 from vswitch.daemon.guard.ports import HostPorts, NoFreePorts
 from vswitch.daemon.guard.ways import Guard, Guarded, GuardError
 from vswitch.daemon.journal import Journal
@@ -48,18 +48,16 @@ from vswitch.dataplane.topology import Interface, Network, Port
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import Device, OpenError
 from vswitch.devices.macvtap import MacvtapDevice
+from vswitch.impairment import Impairments
 from vswitch.network import networks
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
-    Endpoint,
     LearntAddress,
-    PortRange,
     Uplink,
     UplinkDevice,
-    socket_text,
 )
 from vswitch.units import SECOND
-from vswitch.wire.values import IpAddress, IpNetwork, MacAddress, Protocol
+from vswitch.wire.values import IpNetwork, MacAddress
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +68,6 @@ class UplinkError(Exception):
 
 class _Unfit(Exception):
     """An uplink can not have what it would have. The text is one line."""
-
-
-class PortTakenError(Exception):
-    """A host port that is to be published belongs to another program. The text is Docker's."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,26 +85,8 @@ class _Live:
     guard: Guard | None = None
     client: DhcpClient | None = None
     is_gone: bool = False
-
-
-class _Hold(NamedTuple):
-    """Ports of the host that an endpoint has. Docker speaks of the address that was asked for."""
-
-    protocol: Protocol
-    asked: IpAddress | None
-    address: IpAddress
-    ports: PortRange
-
-
-@dataclass(slots=True, eq=False)
-class _Exposed:
-    """An endpoint that is to be reached from outside."""
-
-    endpoint: Endpoint
-    network: int
-    mapped_on: IpAddress | None
-    """The address that its static mappings were last made on."""
-    held: list[_Hold] = field(default_factory=list)
+    undo: ExitStack = field(default_factory=ExitStack)
+    """Takes down what was made for it."""
 
 
 class Uplinks:
@@ -133,18 +109,16 @@ class Uplinks:
         self._random = random
         self._events = events
         self._holds = Holds()
-        self._exposed: dict[str, _Exposed] = {}
-        """By the name of the endpoint."""
         self._live: dict[int, _Live] = {}
-        self._undo = ExitStack()
-        self._undo.callback(self._holds.close)
+        self.exposure = Exposure(switch, runtime, inventory, self._holds, self._ways_out)
+        """Who is reached by them."""
 
     def open(self, uplink: Uplink) -> int:
         """Make an uplink real; the number of the network behind it. Raises UplinkError."""
         try:
             with ExitStack() as undo:
                 live = self._make(uplink, undo)
-                self._undo.push(undo.pop_all())
+                live.undo = undo.pop_all()
         except (OpenError, LinkError, GuardError, NoFreePorts, _Unfit, OSError) as error:
             raise UplinkError(f"{uplink}: {error}") from error
         self._live[live.network.number] = live
@@ -155,14 +129,47 @@ class Uplinks:
             self._ask_for_address(live)
         log.info("%s", self._description(live))
         self._tell(live, Event.CREATE, live.network.interface)
+        self.exposure.uplink_comes()
         return live.network.number
+
+    def impair(self, name: str, wanted: Impairments) -> None:
+        """Let the line of an uplink be as bad as that."""
+        live = self._called(name)
+        self._switch.impair(live.port.number, wanted, self._runtime.now())
+        self._runtime.watch_anew(live.port)
+
+    def remove(self, name: str) -> None:
+        """Take an uplink away, with all that was translated to its addresses. No endpoint has a
+        static mapping or an address of its own there."""
+        live = self._called(name)
+        number = live.network.number
+        self._give_back(live)
+        del self._live[number]
+        if not live.is_gone:
+            self._runtime.forget(live.port)
+            self._switch.remove_port(live.port.number)
+        live.undo.close()
+        self._switch.remove_network(number, self._runtime.now())
+        self.exposure.uplink_goes(name)
+        self._runtime.rearm()
+        log.info("%s removed", live.uplink)
+        self._tell(live, Event.DESTROY, live.network.interface)
 
     def close(self) -> None:
         """Give back what was learnt, and take down what was made."""
-        for number, live in self._live.items():
-            if live.client is not None:
-                self._switch.release_address(number, self._runtime.now())
-        self._undo.close()
+        for live in self._live.values():
+            self._give_back(live)
+        for live in reversed(self._live.values()):
+            live.undo.close()
+        self._holds.close()
+
+    def _give_back(self, live: _Live) -> None:
+        if live.client is not None:
+            self._switch.release_address(live.network.number, self._runtime.now())
+            live.client = None
+
+    def _called(self, name: str) -> _Live:
+        return next(each for each in self._live.values() if each.uplink.name == name)
 
     def gone(self, port: Port) -> bool:
         """Whether `port`, whose device has vanished, was an uplink's; it is given up then."""
@@ -179,11 +186,14 @@ class Uplinks:
     def take_news(self) -> None:
         """Do what the DHCP clients' news ask for."""
         for number, news in self._switch.take_news():
-            self._learn(self._live[number], news)
+            if number in self._live:
+                self._learn(self._live[number], news)
 
-    def learnt_subnets(self) -> Iterator[tuple[IpNetwork, str]]:
+    def learnt_subnets(self, but_for: Container[str] = ()) -> Iterator[tuple[IpNetwork, str]]:
         """Those that no configuration names, each with words that say whose it is."""
         for live in self._live.values():
+            if live.uplink.name in but_for:
+                continue
             if live.uplink.subnet is None and live.network.interface is not None:
                 yield live.network.interface.address.network, f"of {live.uplink}"
 
@@ -191,90 +201,10 @@ class Uplinks:
         """Each uplink as it is, for people."""
         return tuple(self._row(live) for live in self._live.values())
 
-    @contextmanager
-    def reserve(self, endpoint: Endpoint, network: int) -> Iterator[None]:
-        """Hold what an endpoint publishes for as long as this lasts, where the host has it too.
-
-        Its network is known by number. Raises PortTakenError.
-        """
-        exposed = _Exposed(endpoint, network, self._address_for(endpoint))
-        self._exposed[endpoint.name] = exposed
-        try:
-            self._take_holds(exposed)
-            yield
-        finally:
-            del self._exposed[endpoint.name]
-            self._release_holds(exposed.held)
-
-    def exposes(self, endpoint: Endpoint) -> bool:
-        """Whether what an endpoint publishes is held at the moment, as far as it has to be."""
-        return endpoint.name in self._exposed
-
-    def follow(self, endpoint: Endpoint) -> None:
-        """Hold what an endpoint publishes now, in place of what it has published before.
-
-        Raises PortTakenError, and then it holds what it did.
-        """
-        exposed = self._exposed[endpoint.name]
-        wanted = list(self._wanted_holds(endpoint))
-        fresh: list[_Hold] = []
-        try:
-            for each in wanted:
-                if each not in exposed.held:
-                    self._hold(each)
-                    fresh.append(each)
-        except PortTakenError:
-            self._release_holds(fresh)
-            raise
-        self._release_holds([each for each in exposed.held if each not in wanted])
-        exposed.endpoint, exposed.held = endpoint, wanted
-
-    def _address_for(self, endpoint: Endpoint) -> IpAddress | None:
-        """The first address of the uplink that an endpoint's network has."""
+    def _ways_out(self) -> Iterator[WayOut]:
         for live in self._live.values():
-            interface = live.network.interface
-            if interface is not None and self._is_way_out(live, endpoint):
-                return interface.address.address
-        return None
-
-    def _is_way_out(self, live: _Live, endpoint: Endpoint) -> bool:
-        return self._inventory.network(endpoint.network).uplink == live.uplink.name
-
-    def _take_holds(self, exposed: _Exposed) -> None:
-        """What was taken before one that can not be had is for the caller to release."""
-        for wanted in self._wanted_holds(exposed.endpoint):
-            self._hold(wanted)
-            exposed.held.append(wanted)
-
-    def _wanted_holds(self, endpoint: Endpoint) -> Iterator[_Hold]:
-        """Static mappings are on the uplink of the endpoint's network alone. What is published on a
-        network that the host is on is held by who listens there for the host (`hostlistener`)."""
-        is_held = not self._inventory.network(endpoint.network).host
-        for live in self._live.values():
-            interface = live.network.interface
-            if interface is None or not interface.is_shared:
-                continue
-            own = interface.address.address
-            for each in endpoint.publications if is_held else ():
-                if each.host_address in (None, own):
-                    yield _Hold(each.protocol, each.host_address, own, each.host_ports)
-            for mapping in endpoint.mappings if self._is_way_out(live, endpoint) else ():
-                yield _Hold(mapping.protocol, None, own, mapping.external_ports)
-
-    def _hold(self, wanted: _Hold) -> None:
-        protocol, asked, address, ports = wanted
-        try:
-            self._holds.hold(protocol, address, ports)
-        except HoldError as error:
-            where = f"{socket_text(asked, error.what.port)}/{protocol.name.lower()}"
-            raise PortTakenError(f"failed to bind host port {where}: {error.reason}") from error
-        except TooManyHolds as error:
-            raise PortTakenError(str(error)) from error
-
-    def _release_holds(self, held: list[_Hold]) -> None:
-        while held:
-            protocol, _, address, ports = held.pop()
-            self._holds.release(protocol, address, ports)
+            if live.network.interface is not None:
+                yield WayOut(live.uplink.name, live.network.interface)
 
     # How an uplink is made
 
@@ -416,10 +346,7 @@ class Uplinks:
 
     def _change_address(self, live: _Live, learnt: Learnt) -> None:
         self._set_interface(live, learnt)
-        for exposed in self._exposed.values():
-            if self._is_way_out(live, exposed.endpoint):
-                self._map_anew(exposed, learnt.address.address)
-            self._hold_anew(exposed)
+        self.exposure.uplink_moves(live.uplink.name, learnt.address.address)
         self._announce(live)
         self._runtime.rearm()
 
@@ -434,23 +361,6 @@ class Uplinks:
         if isinstance(live.uplink.address, LearntAddress):
             address = learnt.address.address if learnt else None
             self._inventory.learn_address(live.uplink.name, address)
-
-    def _map_anew(self, exposed: _Exposed, address: IpAddress) -> None:
-        """Where the address has only been away, mappings and their flows have outlived that."""
-        if exposed.mapped_on != address:
-            exposed.mapped_on = address
-            now = self._runtime.now()
-            assembly.map_ports(self._switch, exposed.endpoint, exposed.network, now)
-
-    def _hold_anew(self, exposed: _Exposed) -> None:
-        """Hold at the address that there is now what an endpoint has there."""
-        if exposed.held == list(self._wanted_holds(exposed.endpoint)):
-            return
-        self._release_holds(exposed.held)
-        try:
-            self._take_holds(exposed)
-        except PortTakenError as error:
-            log.error("endpoint %s: %s", exposed.endpoint.name, error)
 
     def _refuse_overlap(self, uplink: Uplink, subnet: IpNetwork) -> None:
         """Raises _Unfit."""

@@ -72,6 +72,13 @@ class Account:
         """The one address of each uplink that its mappings are on (RFC 4787, REQ-2)."""
         self.arrivals = Rate(translation.quotas.connections_per_second)
 
+    def follow(self, translation: Translation) -> None:
+        """Let its network's translation be another one; a rate that is the same goes on."""
+        before, self.translation = self.translation, translation
+        self.tcp_lifetimes = tcp_lifetimes(translation.timeouts)
+        if before.quotas.connections_per_second != translation.quotas.connections_per_second:
+            self.arrivals = Rate(translation.quotas.connections_per_second)
+
     def __iter__(self) -> Iterator[Connection]:
         """All connections that it has to do with."""
         yield from self.fleeting

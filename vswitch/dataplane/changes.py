@@ -31,9 +31,10 @@ from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.resets import resets
 from vswitch.dataplane.revalidation import Revalidation
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.topology import Interface, Side
+from vswitch.dataplane.topology import Interface
 from vswitch.dataplane.verdict import Delivery, Fate, Onward
 from vswitch.policy import Filter, Link, NetworkPolicy, PortPolicy
+from vswitch.translation import Translation
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress
 
@@ -193,6 +194,23 @@ class Changes:
         self._tables.networks[number].policy = wanted
         self._revalidate(now)
 
+    def set_translation(self, number: int, wanted: Translation, now: Nanoseconds) -> None:
+        """Let connections of a network inside be translated in another way, by the same address.
+
+        Those that live go on as long as they may be, and for as long as it says by now.
+        """
+        tables = self._tables
+        tables.networks[number].translation = wanted
+        for account in tables.accounts:
+            if account.network == number:
+                account.follow(wanted)
+        self._revalidate(now)
+
+    def set_uplink(self, number: int, uplink: int | None) -> None:
+        """Let another network lead the endpoints of a network inside outside, from now on."""
+        self._tables.networks[number].uplink = uplink
+        self._tables.invalidate()
+
     def set_port_policy(self, number: int, wanted: PortPolicy) -> None:
         """Let another policy hold for a port, which is about frames and not about connections."""
         tables = self._tables
@@ -224,16 +242,17 @@ class Changes:
         self._forget_endpoint(network, address, now)
 
     def forget_network(self, number: int, now: Nanoseconds) -> None:
-        """A network inside is gone, after its ports: end all that was begun on it or led there.
+        """A network is gone, after its ports: end all that was begun on it or led there.
 
-        Raises ValueError where it has a port, or is outside.
+        What one outside has is given back first: one-to-one addresses, and one that was learnt.
+        Raises ValueError where it has a port.
         """
         tables = self._tables
         network = tables.networks[number]
-        if network.ports or network.side is Side.OUTSIDE:
+        if network.ports:
             raise ValueError(f"network {network.name} is in use")
         self.end([each for each in tables.connections if _is_on(each, number)], now)
-        self._release_all(lambda mapping: mapping.internal.network == number, now)
+        self._release_all(lambda each: number in (each.internal.network, each.uplink), now)
         tables.bridged.forget_network(number)
         tables.remove_network(network)
 

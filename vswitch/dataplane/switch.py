@@ -116,7 +116,7 @@ class Switch:
         self.tables.add_network(network)
 
     def remove_network(self, number: int, now: Nanoseconds) -> None:
-        """End a broadcast domain inside, whose ports are gone, with all that was learned on it."""
+        """End a broadcast domain whose ports are gone, with all that was learned on it."""
         self.changes.forget_network(number, now)
         self._awake.pop(number, None)
 

@@ -48,7 +48,8 @@ class Tables:
         self.fastpath = fastpath
         self.networks: dict[int, Network] = {}
         self.uplink: Network | None = None
-        """The network that leads outside where nothing else is said: the first there is."""
+        """The network that leads outside where nothing else is said: the first there is, and when
+        that is gone the next one to come."""
         self._owners: dict[IpAddress, Network] = {}
         self._by_subnet: dict[int, dict[int, Network]] = {}
         self._errors: dict[int, Rate] = {}
@@ -98,10 +99,12 @@ class Tables:
         self._enter(network)
 
     def remove_network(self, network: Network) -> None:
-        """End a broadcast domain inside, of which nothing is in any other table."""
+        """End a broadcast domain, of which nothing is in any other table."""
         self.precedents.forget()
         self._leave(network)
         del self.networks[network.number]
+        if network.side is Side.OUTSIDE:
+            self._forget_outside(network)
 
     def set_interface(
         self, network: Network, interface: Interface | None, next_hop: IpAddress | None
@@ -234,6 +237,15 @@ class Tables:
             self._owners[address] = network
         host_bits, prefix = _subnet_key(interface)
         self._by_subnet.setdefault(host_bits, {})[prefix] = network
+
+    def _forget_outside(self, network: Network) -> None:
+        for account in self.accounts:
+            account.paired.pop(network.number, None)
+        if network.interface is not None:
+            for address in (network.interface.address.address, *network.interface.also):
+                self.mappings.forget_address(address)
+        if self.uplink is network:  # another one would let out what is not meant for it
+            self.uplink = None
 
     def _leave(self, network: Network) -> None:
         if network.interface is None:

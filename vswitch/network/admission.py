@@ -226,6 +226,42 @@ class Admission:
         claim.places = left
         return replace(endpoint, memberships=self._memberships(claim))
 
+    # What is changed of an endpoint that is there
+
+    def change(self, endpoint: Endpoint, request: EndpointRequest) -> Endpoint:
+        """The endpoint with the names, links and exposed ports, the role, the impairments, the
+        external address and the static mappings of `request`, of which no more is looked at.
+
+        Raises:
+            NetworkError: the first reason against it. Nothing has changed then.
+        """
+        before = self.claims[endpoint.name]
+        aliases = {each.network: each.aliases for each in request.memberships}
+        places = [_called(each, aliases.get(each.network)) for each in before.places]
+        claim = Claim(request, holds_name=True, places=places)
+        self._claim_translations(claim, endpoint)
+        for error in claim.errors:
+            self._claim_translations(before, endpoint)
+            raise error
+        self.claims[endpoint.name] = claim
+        return replace(
+            endpoint,
+            memberships=self._memberships(claim),
+            impairments=request.impairments,
+            external=request.external,
+            mappings=request.mappings,
+            exposed=request.exposed,
+            links=request.links,
+            role=request.role,
+        )
+
+    def _claim_translations(self, claim: Claim, endpoint: Endpoint) -> None:
+        """Take what the request names of external ports and addresses, in place of what was taken
+        for an endpoint before, and beside what it publishes."""
+        self._host_ports.keep_only(endpoint.publications, endpoint.name)
+        self._claim_external_address(claim)
+        self._claim_mappings(claim)
+
     def _against_leading_out(
         self, endpoint: Endpoint, places: Iterable[Place]
     ) -> Iterator[NetworkError]:
@@ -464,6 +500,13 @@ def require_host(network: Network | None, request: PublicationRequest) -> None:
     """
     if is_for_host_alone(request) and network is not None and not network.host:
         raise can_not_assign(request, f"the host is not on network {network.name}")
+
+
+def _called(place: Place, aliases: tuple[str, ...] | None) -> Place:
+    """A place where the endpoint has these aliases; None: those that it has."""
+    if aliases is None:
+        return place
+    return replace(place, request=replace(place.request, aliases=aliases))
 
 
 def _against_predefined(place: Place) -> Iterator[NetworkError]:

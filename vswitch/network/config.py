@@ -47,7 +47,7 @@ from vswitch.network.model import (
     RecorderSettings,
     Uplink,
 )
-from vswitch.network.networks import Resolved
+from vswitch.network.networks import NOTHING_STANDS, Resolved
 from vswitch.network.schema import Document, EndpointTable, UplinkTable
 from vswitch.policy import NetworkPolicy
 from vswitch.translation import Limits, Outside
@@ -106,15 +106,23 @@ def read_text(path: Path) -> str:
         raise ConfigurationError([f"{path}:{line}: {words}"]) from None
 
 
-def parse(text: str, file: str, keep_clear: Iterable[IpNetwork] = ()) -> Configuration:
+def parse(
+    text: str,
+    file: str,
+    keep_clear: Iterable[IpNetwork] = (),
+    standing: Mapping[str, IpNetwork] = NOTHING_STANDS,
+) -> Configuration:
     """Check the configuration in `text`; `file` is what its mistakes are blamed on.
+
+    Networks that ask for no subnet keep the `standing` one of their name. Other subnets that nobody
+    chose overlap neither these nor `keep_clear`.
 
     Raises:
         ConfigurationError: it cannot be honoured; every mistake in it is named.
     """
     with nesting_refused(file):
         document = read_toml(text, file)
-        configuration, mistakes = judge(document, keep_clear)
+        configuration, mistakes = judge(document, keep_clear, standing)
         if mistakes:
             raise ConfigurationError(lines(file, document, mistakes))
     return configuration
@@ -143,14 +151,16 @@ def read_toml(text: str, file: str) -> dict[str, Any]:
 
 
 def judge(
-    document: dict[str, Any], keep_clear: Iterable[IpNetwork] = ()
+    document: dict[str, Any],
+    keep_clear: Iterable[IpNetwork] = (),
+    standing: Mapping[str, IpNetwork] = NOTHING_STANDS,
 ) -> tuple[Configuration, list[Mistake]]:
     """The configuration that the tables of `document` ask for, and every mistake in them.
 
     Where there are mistakes, the configuration is that of the rest and not to be used.
     """
     mistakes, sound = _check_shape(document)
-    configuration, disagreements = _agree(document, sound, tuple(keep_clear))
+    configuration, disagreements = _agree(document, sound, tuple(keep_clear), standing)
     return configuration, mistakes + disagreements
 
 
@@ -203,7 +213,10 @@ def _remove(document: dict[str, Any], path: KeyPath) -> None:
 
 
 def _agree(
-    document: dict[str, Any], sound: Document, keep_clear: tuple[IpNetwork, ...]
+    document: dict[str, Any],
+    sound: Document,
+    keep_clear: tuple[IpNetwork, ...],
+    standing: Mapping[str, IpNetwork],
 ) -> tuple[Configuration, list[Mistake]]:
     """What `sound` asks for as a whole, and every disagreement between its parts."""
     default, mistakes = _default_network(document, sound)
@@ -217,6 +230,7 @@ def _agree(
         default=default,
         pools=pools,
         keep_clear=(*networks.of_hosts(address for address, _ in servers), *keep_clear),
+        standing=standing,
     )
     for refusal in resolved.refusals:
         path = ("networks", refusal.name, *refusal.error.key)

@@ -78,6 +78,14 @@ class HostPorts:
         """From now on that is the address of an uplink which learns it; None: it has none."""
         self._addresses[uplink] = () if address is None else (address,)
 
+    def add_uplink(self, uplink: Uplink) -> None:
+        """The switch has the addresses of one more uplink from now on."""
+        self._addresses[uplink.name] = uplink.addresses
+
+    def remove_uplink(self, name: str) -> None:
+        """It has them no longer. What is published at one of them is somebody's still."""
+        del self._addresses[name]
+
     def publish(
         self, requests: Iterable[PublicationRequest], holder: str
     ) -> tuple[Publication, ...]:
@@ -160,6 +168,12 @@ class HostPorts:
                 hint = f"by a published or mapped port of endpoint {first}"
                 raise NetworkError("Address already in use", hint=hint)
         self._holders_of_all[address] = holder
+
+    def keep_only(self, publications: Iterable[Publication], holder: str) -> None:
+        """Give back every port and address that `holder` has, but for what it publishes."""
+        self.release(holder)
+        for each in publications:
+            self._runs(each.protocol, each.host_address).add(each.host_ports, holder)
 
     def release(self, holder: str) -> None:
         """Give back every port and address that `holder` has."""

@@ -160,8 +160,7 @@ class Inventory:
             words = f"{network.name} is a pre-defined network and cannot be removed"
             raise ForbiddenError(words)
         if self.is_in_use(network):
-            names = ", ".join(endpoint.name for endpoint in self.endpoints_on(network))
-            raise ForbiddenError(f"network {network.name} has active endpoints ({names})")
+            raise self._has_endpoints(network)
         del self._networks[network.name]
         self._places.remove_network(network)
         return network
@@ -182,7 +181,7 @@ class Inventory:
 
         It is a preference: what somebody else asks for, or has, is theirs.
         """
-        self._before = {endpoint.name: endpoint for endpoint in endpoints}
+        self._before |= {endpoint.name: endpoint for endpoint in endpoints}
         self._places.remember(macs)
 
     def recognise(self, identities: Mapping[str, Identity]) -> None:
@@ -303,6 +302,77 @@ class Inventory:
         left = tuple(each for each in endpoint.publications if each not in gone)
         self._endpoints[name] = replace(endpoint, publications=left)
 
+    # What another configuration changes
+
+    @property
+    def uplinks(self) -> tuple[Uplink, ...]:
+        """Every uplink, the default one first."""
+        return tuple(self._uplinks.values())
+
+    def use_pools(self, pools: Sequence[Pool]) -> None:
+        """Let subnets that nobody chooses come from `pools` from now on."""
+        self._subnet_pools = pools
+
+    def add_uplink(self, uplink: Uplink) -> None:
+        """There is one more, in whose way nothing is.
+
+        Raises:
+            NetworkError: its MAC address is in use. Nothing has changed then.
+        """
+        if uplink.mac is not None:
+            self._places.take_mac(uplink.mac)
+        self._uplinks[uplink.name] = uplink
+        self._host_ports.add_uplink(uplink)
+
+    def change_uplink(self, uplink: Uplink) -> None:
+        """Let an uplink be another one that has the same addresses."""
+        self._uplinks[uplink.name] = uplink
+
+    def remove_uplink(self, name: str) -> None:
+        """There is one less, of whose addresses nobody has a mapping or all ports."""
+        uplink = self._uplinks.pop(name)
+        self._host_ports.remove_uplink(name)
+        if uplink.mac is not None:
+            self._places.release_mac(uplink.mac)
+
+    def place_network(self, network: Network) -> None:
+        """There is one more that was resolved with all others, the default one perhaps.
+
+        Raises:
+            NetworkError: its MAC address is in use. Nothing has changed then.
+        """
+        if network.mac is not None:
+            self._places.take_mac(network.mac)
+        self._places.add_network(network)
+        self._networks[network.name] = network
+
+    def displace_network(self, name: str) -> None:
+        """There is one less, that nobody is on, the default one perhaps.
+
+        Raises:
+            NetworkError: somebody is. Nothing has changed then.
+        """
+        network = self.network(name)
+        if self.endpoints_on(network):
+            raise self._has_endpoints(network)
+        del self._networks[name]
+        self._places.remove_network(network)
+
+    def change_network(self, network: Network) -> None:
+        """Let a network be another one that has the same addresses."""
+        self._networks[network.name] = network
+
+    def change_endpoint(self, request: EndpointRequest) -> Endpoint:
+        """Let an endpoint have the names, links and exposed ports, the role, the impairments, the
+        external address and the static mappings of `request`, of which no more is looked at.
+
+        Raises:
+            NetworkError: the first reason against it. Nothing has changed then.
+        """
+        changed = self._admission.change(self.endpoint(request.name), request)
+        self._endpoints[request.name] = changed
+        return changed
+
     def reserve_name(self, name: str, network: str) -> None:
         """Let no endpoint be called `name`: somebody is who takes no part in the switch.
 
@@ -316,9 +386,23 @@ class Inventory:
         require_name("endpoint", name)
         self._admission.claims[name] = Claim(EndpointRequest(name, network), holds_name=True)
 
+    @property
+    def reserved_names(self) -> Mapping[str, str]:
+        """Those names, each with what its bearer has instead of a network."""
+        claims = self._admission.claims
+        return {
+            name: claim.request.network
+            for name, claim in claims.items()
+            if name not in self._endpoints
+        }
+
     def free_name(self, name: str) -> None:
         """The name that was reserved may be an endpoint's again."""
         self._admission.withdraw(self._admission.claims[name])
+
+    def _has_endpoints(self, network: Network) -> ForbiddenError:
+        names = ", ".join(endpoint.name for endpoint in self.endpoints_on(network))
+        return ForbiddenError(f"network {network.name} has active endpoints ({names})")
 
     def _check_external_is_no_endpoints(self, network: Network) -> None:
         address = network.translation.external

@@ -15,8 +15,9 @@ with which networks it can not exist.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from vswitch.network import addressing, ipam, uplinks
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
@@ -32,6 +33,9 @@ from vswitch.network.names import require_name
 from vswitch.network.unswitched import Unswitched
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
+
+NOTHING_STANDS: Mapping[str, IpNetwork] = MappingProxyType({})
+"""For networks that are made for the first time."""
 
 PREDEFINED_NAMES = (DEFAULT_NETWORK.name, *(each.value for each in Unswitched))
 
@@ -51,6 +55,7 @@ def resolve(
     default: Network | None,
     pools: Sequence[Pool] = PREDEFINED_POOLS,
     keep_clear: Iterable[IpNetwork] = (),
+    standing: Mapping[str, IpNetwork] = NOTHING_STANDS,
 ) -> Resolved:
     """Turn requests into networks.
 
@@ -60,8 +65,9 @@ def resolve(
         default: the predefined default network, where it exists beside them.
         pools: where a subnet comes from that nobody chose.
         keep_clear: what a subnet chosen here must not overlap (name servers, say).
+        standing: subnets that networks have by now, by their names: who asks for none keeps it.
     """
-    ground = _Ground(outside, pools, tuple(keep_clear))
+    ground = _Ground(outside, pools, tuple(keep_clear), standing)
     if default is not None:
         words = f"of network {default.name}, which [networks.{default.name}] can move"
         ground.place(default.subnet, words)
@@ -138,11 +144,16 @@ class _Ground:
     """What networks are placed on: subnets and MAC addresses that are spoken for, by whom."""
 
     def __init__(
-        self, outside: Sequence[Uplink], pools: Sequence[Pool], keep_clear: tuple[IpNetwork, ...]
+        self,
+        outside: Sequence[Uplink],
+        pools: Sequence[Pool],
+        keep_clear: tuple[IpNetwork, ...],
+        standing: Mapping[str, IpNetwork] = NOTHING_STANDS,
     ) -> None:
         self.outside = outside
         self.pools = pools
-        self.keep_clear = keep_clear
+        self.keep_clear = (*keep_clear, *standing.values())
+        self.standing = standing
         self.macs: dict[MacAddress, str] = {}
         self._placed: list[tuple[IpNetwork, str]] = []
         for uplink in outside:
@@ -157,6 +168,13 @@ class _Ground:
 
     def place(self, subnet: IpNetwork, whose: str) -> None:
         self._placed.append((subnet, whose))
+
+    def kept_by(self, name: str, length: int | None) -> IpNetwork | None:
+        """The subnet that the network called `name` has and may keep, where it is of that size."""
+        subnet = self.standing.get(name)
+        if subnet is None or length not in (None, subnet.prefix_length):
+            return None
+        return None if self.in_the_way_of(subnet) else subnet
 
     def in_the_way_of(self, subnet: IpNetwork) -> str | None:
         """The first overlapping subnet in words, or None where the place is free."""
@@ -237,8 +255,10 @@ def _subnet(request: NetworkRequest, ground: _Ground) -> IpNetwork:
     subnet = request.subnet
     if subnet is None or subnet.address.is_unspecified:
         length = None if subnet is None else subnet.prefix_length
-        taken = (*ground.subnets, *ground.keep_clear)
-        subnet = ipam.choose_subnet(taken, length, ground.pools)
+        subnet = ground.kept_by(request.name, length)
+        if subnet is None:
+            taken = (*ground.subnets, *ground.keep_clear)
+            subnet = ipam.choose_subnet(taken, length, ground.pools)
     else:
         obstacle = ground.in_the_way_of(subnet)
         if obstacle is not None:

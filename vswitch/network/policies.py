@@ -8,7 +8,8 @@ a filter names networks and uplinks that exist.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 
 from vswitch.network import names
 from vswitch.network.mistakes import Mistake
@@ -45,6 +46,37 @@ def read(table: FilterTable) -> Filter:
         arrives=table.in_network,
         leaves=table.out_network,
     )
+
+
+def merged(
+    present: Sequence[Filter], before: Sequence[Filter], after: Sequence[Filter]
+) -> tuple[Filter, ...]:
+    """The rules that are asked when those of a configuration become others: `before` to `after`.
+
+    What is `present` beyond `before` was added at run time, and stays in front of the rule that it
+    stands in front of, or of the next one that is left. What is not present of `before` was removed
+    at run time, and does not come back.
+    """
+    configured, removed = Counter(before), Counter(before) - Counter(present)
+    ahead: dict[int, list[Filter]] = {}
+    wanted = []
+    for rule in after:
+        if removed[rule]:
+            removed[rule] -= 1
+        else:
+            wanted.append(rule)
+    waiting: list[Filter] = []
+    places = {rule: place for place, rule in reversed(list(enumerate(wanted)))}
+    for rule in present:
+        if not configured[rule]:
+            waiting.append(rule)
+            continue
+        configured[rule] -= 1
+        if rule in places:
+            ahead.setdefault(places[rule], []).extend(waiting)
+            waiting = []
+    ordered = [each for place, rule in enumerate(wanted) for each in (*ahead.get(place, ()), rule)]
+    return (*ordered, *waiting)
 
 
 def contradictions(name: str, table: NetworkTable) -> Iterator[Mistake]:

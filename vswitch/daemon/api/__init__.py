@@ -17,6 +17,7 @@ from aiohttp.typedefs import Middleware
 
 from vswitch.daemon.api import (
     captures,
+    configuration,
     endpoints,
     events,
     filters,
@@ -36,15 +37,15 @@ from vswitch.daemon.doors import Doors
 
 _http_log = logging.getLogger(f"{__name__}.http")
 
-_BODY_LIMIT = 64 * 1024
-"""Bytes of a request: the longest one lists some published ports."""
+_BODY_LIMIT = 1024 * 1024
+"""Bytes of a request: the longest one is a configuration of some thousand endpoints."""
 
 _GRACE_SECONDS = 1.0
 """For requests that are being answered when the switch stops. One whose client never ends it must
 not keep the switch up."""
 
 _TOPICS = (
-    *(tables, networks, endpoints, publications, filters, captures),
+    *(tables, networks, endpoints, publications, filters, captures, configuration),
     *(events, topology, metrics, stopping, openapi),
 )
 

@@ -17,14 +17,16 @@ from pydantic import BaseModel, ValidationError
 from vswitch.daemon import messages
 from vswitch.daemon.captures import TooManyReadersError
 from vswitch.daemon.endpoints import AttachError
+from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import FilterRuleError
 from vswitch.daemon.links import LinkError
+from vswitch.daemon.reload import ReloadError
 from vswitch.daemon.store import StoreError
-from vswitch.daemon.uplinks import PortTakenError
 from vswitch.debug.explain.describing import DescriptionError
 from vswitch.debug.files.bpf import FilterError
 from vswitch.impairment import ImpairmentError
 from vswitch.network.errors import ForbiddenError, InvalidRequestError, NetworkError
+from vswitch.network.mistakes import ConfigurationError
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +105,10 @@ async def in_one_line(request: web.Request, handler: Handler) -> web.StreamRespo
     except StoreError as error:
         log.error("%s %s: %s", request.method, request.path, error)
         return problem(507, str(error))
+    except ReloadError as error:
+        return problem(409, str(error))
+    except ConfigurationError as error:
+        return problem(400, "; ".join(str(error).splitlines()))
     except (ImpairmentError, FilterError, FilterRuleError, DescriptionError) as error:
         return problem(400, str(error))
     except ValidationError as error:

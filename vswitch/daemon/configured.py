@@ -1,0 +1,38 @@
+"""What can be said about a configuration before a switch has it: read, checked, and its triggers.
+
+`vswitch up`, its `--check` and `vswitch reload` read a file by the same functions, so that what the
+one takes the other does not refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from vswitch.debug.live import triggers
+from vswitch.debug.live.triggers import UnknownReasonError
+from vswitch.network import config
+from vswitch.network.config import ConfigurationError
+from vswitch.network.model import Configuration
+from vswitch.network.networks import NOTHING_STANDS
+from vswitch.wire.values import IpNetwork
+
+
+def load(path: Path, keep_clear: Iterable[IpNetwork] = ()) -> Configuration:
+    """The configuration in the file at `path`; see `parse`. Raises ConfigurationError."""
+    return parse(config.read_text(path), str(path), keep_clear)
+
+
+def parse(
+    text: str,
+    file: str,
+    keep_clear: Iterable[IpNetwork] = (),
+    standing: Mapping[str, IpNetwork] = NOTHING_STANDS,
+) -> Configuration:
+    """The configuration in `text`; see `network.config.parse`. Raises ConfigurationError."""
+    configuration = config.parse(text, file, keep_clear, standing)
+    try:
+        triggers.compile_all(configuration.recorder.triggers)
+    except UnknownReasonError as error:
+        raise ConfigurationError([f"{file}: recorder.triggers: {error}"]) from error
+    return configuration
