@@ -68,6 +68,34 @@ def test_options_behind_the_command_are_the_commands(lab: Lab) -> None:
     assert _run(lab, "--network", "front", "echo", "-h", "--name", "x").stdout == "-h --name x\n"
 
 
+def test_further_command_finds_what_the_endpoints_own_finds(lab: Lab) -> None:
+    _run(lab, "-d", "--network", "front", "--name", "job", "-h", "inner", "sleep", "60")
+    script = "hostname; ip -o -4 address show eth0; dig +short +tries=1 job; exit 7"
+    done = lab.vswitch("exec", "job", "--", "sh", "-c", script, check=False)
+    name, address, resolved = done.stdout.splitlines()
+    assert (name, done.returncode) == ("inner", 7)
+    assert f" {resolved}/16 " in address
+
+
+def test_further_command_in_a_named_namespace_has_its_network_and_names(lab: Lab) -> None:
+    done = lab.vswitch("exec", "web", "sh", "-c", "cat /etc/resolv.conf; ip -o -4 address")
+    assert "nameserver 127.0.0.11" in done.stdout
+    assert f" {WEB}/16 " in done.stdout
+
+
+def test_further_command_that_can_not_be_is_told(lab: Lab) -> None:
+    absent = lab.vswitch("exec", "web", "no-such-command", check=False)
+    assert (absent.returncode, absent.stderr) == (
+        127,
+        "vswitch: no-such-command: No such file or directory\n",
+    )
+    lab.vswitch("tap add", "vm7", "--network", "front")
+    machine = lab.vswitch("exec", "vm7", "true", check=False)
+    lab.vswitch("tap rm", "vm7")
+    words = "vm7 is a virtual machine: nothing of it runs here"
+    assert (machine.returncode, machine.stderr) == (1, f"vswitch: {words}\n")
+
+
 def test_hostname_is_the_commands_alone_and_others_find_it(lab: Lab) -> None:
     before = os.uname().nodename
     script = "hostname; dig @127.0.0.11 +short inner"

@@ -1,4 +1,4 @@
-"""The words of all that is about endpoints: run, attach, detach, ps, stop, logs, endpoint, tap.
+"""The words of all that is about endpoints: run, exec, attach, detach, ps, stop and the like.
 
 Names, options and help are here, and are docker run's wherever Docker has them; what a verb does is
 in `run`, `attach`, `background` and `show_endpoints`, which are imported when it is called. The
@@ -134,6 +134,7 @@ NamesArgument = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Put all of these into the command line."""
     app.command(context_settings={"allow_interspersed_args": False})(run)
+    app.command("exec", context_settings={"allow_interspersed_args": False})(execute)
     for verb in (attach, detach, ps, stop, logs):
         app.command()(verb)
     app.add_typer(endpoint_app, name="endpoint")
@@ -199,6 +200,28 @@ def run(
     )
     said = wish.model_dump(mode="json")
     raise typer.Exit(verb.run(straight.Line(command, said, switch, detach, add_host or ())))
+
+
+def execute(
+    name: Annotated[
+        str, typer.Argument(help="An endpoint.", metavar="NAME", autocompletion=complete.endpoints)
+    ],
+    command: Annotated[list[str], typer.Argument(help="What to run there.", metavar="CMD...")],
+    switch: SwitchOption = None,
+) -> None:
+    """Run a further command where an endpoint lives, as docker exec does.
+
+    It has the endpoint's network, names and, where that runs a command, mounts and hostname; its
+    exit status is this command's.
+
+    Example:  [bold]vswitch exec web -- curl http://db:8000/[/bold]
+    """
+    from vswitch.cli import execute as verb
+
+    words = command[1:] if command[0] == "--" else command
+    if not words:
+        raise typer.BadParameter("what to run there is missing")
+    verb.execute(name, words, switch)
 
 
 def attach(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from vswitch.daemon.syscalls import (
@@ -49,6 +50,39 @@ def unshare_network() -> None:
         mount(None, Path("/"), MS_REC | MS_SLAVE)
     except OSError as error:
         raise NamespaceError(f"cannot make a namespace: {error.strerror}") from error
+
+
+def enter_process(pid: int) -> None:
+    """Put the calling process into the network, mounts and hostname of the process `pid`.
+
+    Raises NamespaceError.
+    """
+    here = Path.cwd()
+    try:
+        with ExitStack() as opened:
+            kinds = (("net", CLONE_NEWNET), ("uts", CLONE_NEWUTS), ("mnt", CLONE_NEWNS))
+            descriptors = [
+                (opened.enter_context(open(f"/proc/{pid}/ns/{name}", "rb")).fileno(), kind)
+                for name, kind in kinds
+            ]
+            for descriptor, kind in descriptors:
+                call("setns", descriptor, kind)
+        with suppress(FileNotFoundError):  # then it is the root of those mounts
+            os.chdir(here)
+    except OSError as error:
+        raise NamespaceError(f"cannot enter process {pid}: {error.strerror}") from error
+
+
+def enter_network(place: Path) -> None:
+    """Put the calling process into the network namespace at a path, with mounts of its own as after
+    `unshare_network`. Raises NamespaceError."""
+    try:
+        with place.open("rb") as namespace:
+            call("setns", namespace.fileno(), CLONE_NEWNET)
+        call("unshare", CLONE_NEWNS)
+        mount(None, Path("/"), MS_REC | MS_SLAVE)
+    except OSError as error:
+        raise NamespaceError(f"cannot enter {place}: {error.strerror}") from error
 
 
 def take_hostname(name: str) -> None:
