@@ -10,7 +10,7 @@ from bench.peers.vswitch import VSWITCH
 from bench.topology import World
 from vswitch.cli.client import Client
 from vswitch.daemon.messages.networks import CreatedNetwork, NetworkBody
-from vswitch.daemon.rundir import RUN, SOCKET
+from vswitch.daemon.process.rundir import RUN, SOCKET
 
 THERE = 100
 """Networks that are there already: more than people have."""

@@ -15,7 +15,7 @@ import pytest
 COMMAND = """
 import sys
 from vswitch.cli import main
-from vswitch.daemon import rundir
+from vswitch.daemon.process import rundir
 rundir.RUN = rundir.Path(sys.argv.pop())
 try:
     main()
@@ -26,8 +26,8 @@ except SystemExit:
 
 SWITCH = """
 import sys
-from vswitch.daemon import netns, links
-from vswitch.daemon.service import serve
+from vswitch.daemon.kernel import netns, links
+from vswitch.daemon.process.service import serve
 links.on_link_subnets()
 print(*sys.modules)
 """
@@ -69,6 +69,6 @@ def test_command_loads_nothing_that_it_does_not_use(line: str, tmp_path: Path) -
 def test_switch_is_up_before_it_loads_what_answers_requests_and_queries() -> None:
     modules, said = loaded(SWITCH)
     assert said == ""
-    assert {"pyroute2.iproute.linux", "vswitch.daemon.attachment"} <= modules
+    assert {"pyroute2.iproute.linux", "vswitch.daemon.attaching.attachment"} <= modules
     unused = HTTP_SERVER | DRAWING | REST_OF_PYROUTE2 | {"dns", "scapy", "vswitch.daemon.answering"}
     assert modules & unused == set()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.daemon.test_api import Served
-from vswitch.daemon import links
+from vswitch.daemon.kernel import links
 from vswitch.network.model import EndpointRequest
 
 if TYPE_CHECKING:

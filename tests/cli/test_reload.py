@@ -28,7 +28,7 @@ def directory(run_directory: Path) -> Path:
 @pytest.fixture
 def served(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """The one switch that runs, with the networks `bridge` and `front`, on a host with no route."""
-    monkeypatch.setattr("vswitch.daemon.links.on_link_subnets", list)
+    monkeypatch.setattr("vswitch.daemon.kernel.links.on_link_subnets", list)
     served = Served(directory)
     try:
         yield served

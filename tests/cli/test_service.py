@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vswitch.daemon.privileges import KEPT
-from vswitch.daemon.rundir import RUN, SOCKET
+from vswitch.daemon.process.privileges import KEPT
+from vswitch.daemon.process.rundir import RUN, SOCKET
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Vswitch
@@ -65,4 +65,4 @@ def test_socket_is_where_commands_look_for_it(vswitch: Vswitch) -> None:
 
 def test_units_are_part_of_what_is_installed() -> None:
     packed = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    assert '"daemon/units/*"' in packed
+    assert '"daemon/process/units/*"' in packed

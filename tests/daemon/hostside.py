@@ -5,10 +5,12 @@ host's port."""
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
+from itertools import cycle
 from random import Random
 
 from vswitch import assembly
@@ -98,13 +100,19 @@ def endpoint(*published: Publication) -> Endpoint:
     )
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = cycle(range(10_000 + 1_000 * _WORKER, 11_000 + 1_000 * _WORKER))
+"""Of this process's tests: the kernel gives none of them away, nor do others that run beside."""
+
+
 def free_port(protocol: Protocol) -> int:
     """A port that nobody has on any address just now."""
     kind = socket.SOCK_STREAM if protocol is TCP else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    for port in _PORTS:
+        with socket.socket(socket.AF_INET, kind) as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def at(

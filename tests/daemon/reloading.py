@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from vswitch.daemon import netns
-from vswitch.daemon.attachment import Attacher
-from vswitch.daemon.belongings import Belongings
+from vswitch.daemon.attaching.attachment import Attacher
+from vswitch.daemon.attaching.belongings import Belongings
 from vswitch.daemon.daemon import Daemon
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
-from vswitch.daemon.journal import Journal
-from vswitch.daemon.links import LinkError
-from vswitch.daemon.netns import Namespace
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.journal import Journal
+from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolver import Resolver
 from vswitch.devices.memory import MemoryDevice
 from vswitch.network import config
@@ -95,9 +95,9 @@ def granting(tmp_path: Path) -> Iterator[Kernel]:
         resolv_conf = tmp_path / "resolv.conf"
         resolv_conf.touch()
         patch.setattr(netns, "RESOLV_CONF", resolv_conf)
-        patch.setattr("vswitch.daemon.links.on_link_subnets", list)
-        patch.setattr("vswitch.daemon.links.find", lambda _: SimpleNamespace(mtu=1500))
-        patch.setattr("vswitch.daemon.links.lead_out", lambda *_: None)
+        patch.setattr("vswitch.daemon.kernel.links.on_link_subnets", list)
+        patch.setattr("vswitch.daemon.kernel.links.find", lambda _: SimpleNamespace(mtu=1500))
+        patch.setattr("vswitch.daemon.kernel.links.lead_out", lambda *_: None)
         patch.setattr("vswitch.devices.afpacket.PacketDevice.open", packets)
         patch.setattr(HostListeners, "_listening_for", lambda *_: ExitStack())
         patch.setattr(Namespace, "exists", lambda self: self.name in kernel.homes)

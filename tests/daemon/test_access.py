@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.test_api import Served
-from vswitch.daemon.access import Access, Group, NoSuchGroupError, Peer
+from vswitch.daemon.process.access import Access, Group, NoSuchGroupError, Peer
 
 OWNER, MEMBER, STRANGER = 0, 1001, 1002
 GROUP = Group("vswitch", 990)

@@ -10,7 +10,7 @@ import pytest
 from scapy.layers.l2 import ARP, Ether
 
 from tests.harness import Lab
-from vswitch.daemon.announcing import INTERVAL_SECONDS, MESSAGES, Announcement
+from vswitch.daemon.attaching.announcing import INTERVAL_SECONDS, MESSAGES, Announcement
 from vswitch.dataplane.topology import Interface
 from vswitch.network.model import Network
 from vswitch.units import Nanoseconds

@@ -24,8 +24,8 @@ import pytest
 from vswitch.daemon.api import Api
 from vswitch.daemon.captures import READERS
 from vswitch.daemon.daemon import Daemon
-from vswitch.daemon.doors import opened
-from vswitch.daemon.journal import Journal
+from vswitch.daemon.kernel.journal import Journal
+from vswitch.daemon.process.doors import opened
 from vswitch.network import config
 
 PATIENCE = 10.0

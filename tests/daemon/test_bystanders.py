@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from vswitch.daemon.bystanders import Bystanders
+from vswitch.daemon.attaching.bystanders import Bystanders
 from vswitch.daemon.events import Events
 from vswitch.daemon.messages.events import Event, EventsQuery, EventType
 from vswitch.daemon.store import FILE, Store

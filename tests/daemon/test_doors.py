@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.test_api import PATIENCE, Served
-from vswitch.daemon.doors import DoorError, Keys, opened
+from vswitch.daemon.process.doors import DoorError, Keys, opened
 from vswitch.network.model import ApiSettings, RemoteDoor
 from vswitch.wire.values import IpAddress
 

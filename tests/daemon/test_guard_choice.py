@@ -15,9 +15,9 @@ from vswitch.daemon.guard.bpf import BpfError
 from vswitch.daemon.guard.clsact import QdiscExists
 from vswitch.daemon.guard.holds import HoldError, Holds
 from vswitch.daemon.guard.ways import Guard, Guarded, GuardError, Way, WhyNot, choose
-from vswitch.daemon.journal import Journal
-from vswitch.daemon.links import LinkError
-from vswitch.daemon.made import MadeFilter, MadeQdisc
+from vswitch.daemon.kernel.journal import Journal
+from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.kernel.made import MadeFilter, MadeQdisc
 from vswitch.wire.values import IpAddress, Protocol
 
 ADDRESS = IpAddress(bytes((127, *os.getpid().to_bytes(4, "big")[2:], 1)))

@@ -13,7 +13,7 @@ import pytest
 from tests.daemon.test_uplinks import Line
 from vswitch import assembly
 from vswitch.daemon.hostports import HostPorts
-from vswitch.daemon.links import EndpointLink, LinkError
+from vswitch.daemon.kernel.links import EndpointLink, LinkError
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.switch import Switch
 from vswitch.devices.base import OpenError
@@ -29,9 +29,9 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.equipped: list[EndpointLink] = []
         self.refuses: str | None = None
-        monkeypatch.setattr("vswitch.daemon.links.find", self._find)
+        monkeypatch.setattr("vswitch.daemon.kernel.links.find", self._find)
         monkeypatch.setattr("vswitch.devices.tap.TapDevice.open", self._open)
-        monkeypatch.setattr("vswitch.daemon.links.equip_host", self._equip)
+        monkeypatch.setattr("vswitch.daemon.kernel.links.equip_host", self._equip)
         self.switch = Switch(Random(1))
         self.inventory = Inventory((BRIDGE,), (), Random(1))
         self.number = assembly.add_inside(self.switch, self.inventory, BRIDGE, {}).number

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from vswitch.daemon.guard import clsact
-from vswitch.daemon.journal import AlreadyRunning, Journal, Swept, Written
-from vswitch.daemon.made import (
+from vswitch.daemon.kernel.journal import AlreadyRunning, Journal, Swept, Written
+from vswitch.daemon.kernel.made import (
     MadeDirectory,
     MadeFile,
     MadeFilter,
@@ -26,7 +26,7 @@ from vswitch.daemon.made import (
 KILLED_WITH_A_FILE_WRITTEN = """
 import os, signal, sys
 from pathlib import Path
-from vswitch.daemon.journal import Journal
+from vswitch.daemon.kernel.journal import Journal
 journal = Journal.open("lab", Path(sys.argv[1]))
 journal.write_file(Path(sys.argv[2]), "ours")
 os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.publishing import PublishingLab
-from vswitch.daemon.linked import LinkedEndpoints
+from vswitch.daemon.attaching.linked import LinkedEndpoints
 from vswitch.network import expose, linking
 from vswitch.network.model import EndpointRequest
 

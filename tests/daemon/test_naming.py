@@ -7,7 +7,7 @@ from random import Random
 import dns.name
 import pytest
 
-from vswitch.daemon import naming
+from vswitch.daemon.attaching import naming
 from vswitch.network import linking
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import DEFAULT_NETWORK, EndpointRequest, Network

@@ -12,8 +12,8 @@ import pytest
 
 from tests.daemon.test_api import Answer, Served
 from vswitch import assembly
-from vswitch.daemon import links, netns
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel import links, netns
+from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.store import Shelf, Store, StoreError
 from vswitch.network.model import EndpointRequest, NetworkRequest
 from vswitch.policy import GatewayMode, NetworkPolicy

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from vswitch.daemon.privileges import (
+from vswitch.daemon.process.privileges import (
     FURTHER,
     NEEDED,
     Capability,

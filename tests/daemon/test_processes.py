@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vswitch.daemon.processes import Process, ProcessError, birth_of, is_alive
+from vswitch.daemon.kernel.processes import Process, ProcessError, birth_of, is_alive
 
 PATIENCE = 10
 

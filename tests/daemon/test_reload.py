@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.daemon.reloading import Kernel, granting, in_directory, picture, started, toml
 from tests.network.test_difference import documents, sound
-from vswitch.daemon import netns
 from vswitch.daemon.daemon import Daemon
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.messages.filters import FilterBody
-from vswitch.daemon.netns import Namespace
 from vswitch.daemon.reload import ReloadError, Source
 from vswitch.network import publish
 from vswitch.network.mistakes import ConfigurationError

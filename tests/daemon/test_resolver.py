@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vswitch.daemon.journal import Journal, Written
-from vswitch.daemon.made import Undone
+from vswitch.daemon.kernel.journal import Journal, Written
+from vswitch.daemon.kernel.made import Undone
 from vswitch.daemon.resolver import (
     host_upstreams,
     install_resolv_conf,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from vswitch.daemon import systemd
-from vswitch.daemon.systemd import Manager
-from vswitch.daemon.watchdog import watched
+from vswitch.daemon.process import systemd
+from vswitch.daemon.process.systemd import Manager
+from vswitch.daemon.process.watchdog import watched
 from vswitch.units import MILLISECOND, SECOND
 
 PID = 4711

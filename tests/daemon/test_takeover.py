@@ -11,11 +11,11 @@ from random import Random
 
 import pytest
 
-from vswitch.daemon import processes
+from vswitch.daemon.attaching.takeover import Takeover
+from vswitch.daemon.kernel import processes
 from vswitch.daemon.published import Published
 from vswitch.daemon.store import FILE, Store
 from vswitch.daemon.store.kept import Home, KeptEndpoint
-from vswitch.daemon.takeover import Takeover
 from vswitch.dataplane.publications import PublicationTable
 from vswitch.network import config, publish
 from vswitch.network.errors import Refusal

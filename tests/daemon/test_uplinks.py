@@ -21,7 +21,7 @@ from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.guard.address import HostLink
 from vswitch.daemon.guard.ports import HostPorts
 from vswitch.daemon.guard.ways import Guarded, GuardError, Way, WhyNot
-from vswitch.daemon.journal import Journal
+from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.messages import UplinkRow
 from vswitch.daemon.messages.events import EventsQuery
 from vswitch.daemon.runtime import Runtime
@@ -215,7 +215,9 @@ def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]
             monkeypatch.setattr("vswitch.daemon.guard.ports.host_ports", lambda: kernel.ports)
             monkeypatch.setattr("vswitch.daemon.guard.ways.choose", kernel.choose)
             monkeypatch.setattr("vswitch.devices.afpacket.PacketDevice.open", lambda _: kernel.line)
-            monkeypatch.setattr("vswitch.daemon.links.find", lambda _: SimpleNamespace(mtu=MTU))
+            monkeypatch.setattr(
+                "vswitch.daemon.kernel.links.find", lambda _: SimpleNamespace(mtu=MTU)
+            )
             switch = Switch(Random(1))
             runtime = Runtime(switch, lambda _: None, lambda: None)
             events = Events()

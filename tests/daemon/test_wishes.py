@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from vswitch.daemon import wishes
+from vswitch.daemon.attaching import wishes
+from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.messages.endpoints import EndpointBody, TapBody
-from vswitch.daemon.netns import Namespace
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import EndpointKind, EndpointRequest
 from vswitch.wire.values import IpAddress, MacAddress

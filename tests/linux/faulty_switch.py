@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from vswitch.cli import main
-from vswitch.daemon import belongings, links, resolver
+from vswitch.daemon import resolver
+from vswitch.daemon.attaching import belongings
 from vswitch.daemon.exposure import Exposure, PortTakenError
-from vswitch.daemon.links import LinkError
-from vswitch.daemon.processes import Process, ProcessError
+from vswitch.daemon.kernel import links
+from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.kernel.processes import Process, ProcessError
 from vswitch.devices import tap
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import OpenError

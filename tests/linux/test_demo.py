@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from vswitch.cli.demo.capture import SECTION_HEADER
-from vswitch.daemon import netns
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.process.rundir import RUN
 from vswitch.daemon.resolver import ETC_NETNS
-from vswitch.daemon.rundir import RUN
 
 pytestmark = [pytest.mark.linux, pytest.mark.timeout(120)]
 

@@ -12,7 +12,7 @@ import pytest
 
 from vswitch.daemon.guard.address import AddressChange, AddressWatch, HostLink, host_link
 from vswitch.daemon.guard.ports import HostPorts, free_ranges, host_ports
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel.links import LinkError
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from vswitch.daemon.guard.address import host_link
 from vswitch.daemon.guard.clsact import QdiscExists
 from vswitch.daemon.guard.holds import Holds
 from vswitch.daemon.guard.ways import Guard, Guarded, Way, choose
-from vswitch.daemon.journal import Journal, Swept
-from vswitch.daemon.made import MadeFilter, MadeQdisc, Undone
+from vswitch.daemon.kernel.journal import Journal, Swept
+from vswitch.daemon.kernel.made import MadeFilter, MadeQdisc, Undone
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.wire.values import IpAddress
 
@@ -53,7 +53,7 @@ from pathlib import Path
 from vswitch.daemon.guard.address import host_link
 from vswitch.daemon.guard.holds import Holds
 from vswitch.daemon.guard.ways import Guarded, Way, choose
-from vswitch.daemon.journal import Journal
+from vswitch.daemon.kernel.journal import Journal
 
 link = host_link("up0")
 what = Guarded("up0", link.index, link.address.address, (range(61000, 61100),))

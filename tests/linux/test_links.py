@@ -13,11 +13,11 @@ import pytest
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import ARP, Ether
 
-from vswitch.daemon import links, netns
-from vswitch.daemon.journal import Journal, Swept
-from vswitch.daemon.links import EndpointLink, LinkError
-from vswitch.daemon.made import MadeLink, Undone
-from vswitch.daemon.netns import Namespace
+from vswitch.daemon.kernel import links, netns
+from vswitch.daemon.kernel.journal import Journal, Swept
+from vswitch.daemon.kernel.links import EndpointLink, LinkError
+from vswitch.daemon.kernel.made import MadeLink, Undone
+from vswitch.daemon.kernel.netns import Namespace
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
 
 if TYPE_CHECKING:

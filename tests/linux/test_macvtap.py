@@ -18,11 +18,11 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from tests.linux.through import WAYS, through
-from vswitch.daemon import links, netns
-from vswitch.daemon.journal import Journal, Swept
-from vswitch.daemon.links import LinkError
-from vswitch.daemon.made import MadeLink, Undone
-from vswitch.daemon.netns import Namespace
+from vswitch.daemon.kernel import links, netns
+from vswitch.daemon.kernel.journal import Journal, Swept
+from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.kernel.made import MadeLink, Undone
+from vswitch.daemon.kernel.netns import Namespace
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import DeviceGone, OpenError, Sent
 from vswitch.devices.macvtap import MacvtapDevice

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vswitch.daemon import netns, unsharing
-from vswitch.daemon.journal import Journal, Swept
-from vswitch.daemon.made import MadeNamespace, Undone
-from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
+from vswitch.daemon.kernel import netns, unsharing
+from vswitch.daemon.kernel.journal import Journal, Swept
+from vswitch.daemon.kernel.made import MadeNamespace, Undone
+from vswitch.daemon.kernel.netns import Namespace, NamespaceError, NamespaceWatch
 
 if TYPE_CHECKING:
     from tests.linux.conftest import Namespaces
@@ -32,7 +32,7 @@ PATIENCE = 5.0
 IN_A_NAMESPACE_OF_ITS_OWN = """
 import os, socket, sys
 from pathlib import Path
-from vswitch.daemon import netns, unsharing
+from vswitch.daemon.kernel import netns, unsharing
 unsharing.unshare_network()
 unsharing.overlay_file("nameserver 127.0.0.11\\n", Path(sys.argv[1]))
 print(os.stat("/proc/self/ns/net").st_ino)
@@ -44,7 +44,7 @@ sys.stdin.read()
 KILLED_WITH_A_NAMESPACE_MADE = """
 import os, signal, sys
 from pathlib import Path
-from vswitch.daemon.journal import Journal
+from vswitch.daemon.kernel.journal import Journal
 Journal.open("lab", Path(sys.argv[1])).make_namespace(sys.argv[2])
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.linux.lab import ORDINARY_USER, PATIENCE, Lab, eventually
-from vswitch.daemon.privileges import KEPT, Capability
+from vswitch.daemon.process.privileges import KEPT, Capability
 
 pytestmark = pytest.mark.linux
 
@@ -165,7 +165,7 @@ def test_socket_that_systemd_has_opened_is_served_and_stays(stopped: Lab) -> Non
     stopped.up()
     number = path.stat().st_ino
     assert stopped.table("status")["name"] == stopped.name
-    assert stopped.down() == 0
+    assert stopped.take_away() == 0
     assert path.stat().st_ino == number
     path.unlink()
     path.parent.rmdir()

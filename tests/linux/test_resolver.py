@@ -19,10 +19,10 @@ import dns.rrset
 import pytest
 import uvloop
 
-from vswitch.daemon import netns
 from vswitch.daemon.answering import IN_FLIGHT
-from vswitch.daemon.journal import Journal
-from vswitch.daemon.netns import Namespace
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.journal import Journal
+from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolver import (
     Resolver,
     ResolverError,

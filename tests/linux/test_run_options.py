@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.linux.lab import HOST, OUTSIDE, WEB, Done, Lab, eventually
-from vswitch.daemon.rundir import RUN, log_path
+from vswitch.daemon.process.rundir import RUN, log_path
 
 pytestmark = pytest.mark.linux
 

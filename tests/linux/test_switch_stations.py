@@ -48,7 +48,7 @@ def test_station_keeps_its_conversations_when_it_moves_to_another_port(lab: Lab)
     eventually(lambda: _port_of(lab, station) == "spare", "the station has moved")
     assert _echoes(neighbour)
     assert _echoes(outsider)
-    assert lab.ping("spare", OUTSIDE)
+    eventually(lambda: lab.ping("spare", OUTSIDE), "it reaches the outside by its new port")
 
 
 def _echoes(client: socket.socket) -> bool:

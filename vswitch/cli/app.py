@@ -57,14 +57,20 @@ def up(
             help="Which fast path runs it: compiled or reference.", show_default="the best"
         ),
     ] = None,
+    rm: Annotated[
+        bool, typer.Option("--rm", help="Leave nothing when it stops, as vswitch down --remove.")
+    ] = False,
 ) -> None:
     """Run a switch in the foreground until SIGTERM or Ctrl-C.
+
+    What lives on without it, commands of vswitch run and namespaces with processes in them, keeps
+    its address, and goes on with the next one.
 
     Example:  [bold]vswitch up -c lab.toml[/bold]
     """
     from vswitch.cli import up as verb
 
-    verb.check(config) if check else verb.up(config, fastpath)
+    verb.check(config) if check else verb.up(config, fastpath, removes=rm)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from vswitch.cli.client import Client
 from vswitch.cli.problem import Problem
 from vswitch.cli.show_endpoints import print_endpoints
+from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.messages.endpoints import (
     HIGHEST_PID,
     HIGHEST_UID,
@@ -19,7 +20,6 @@ from vswitch.daemon.messages.endpoints import (
     EndpointWish,
     TapBody,
 )
-from vswitch.daemon.netns import Namespace, NamespaceError
 
 
 def attach(namespace: str, wish: EndpointWish, switch: str | None) -> None:

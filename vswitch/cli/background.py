@@ -12,7 +12,7 @@ from urllib.parse import quote
 from vswitch.cli.client import Client
 from vswitch.cli.problem import Problem
 from vswitch.daemon.messages.endpoints import StopBody
-from vswitch.daemon.rundir import log_path
+from vswitch.daemon.process.rundir import log_path
 from vswitch.network.names import is_name
 
 

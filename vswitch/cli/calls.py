@@ -23,7 +23,7 @@ from typing import Self
 from vswitch.cli import remote
 from vswitch.cli.problem import Problem
 from vswitch.cli.remote import Remote
-from vswitch.daemon.rundir import RUN, SOCKET
+from vswitch.daemon.process.rundir import RUN, SOCKET
 
 TIMEOUT_SECONDS = 30.0
 """Attaching an endpoint takes milliseconds; a switch that needs this long is not well."""

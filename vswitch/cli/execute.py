@@ -16,10 +16,10 @@ from urllib.parse import quote
 from vswitch.cli.client import Client
 from vswitch.cli.exits import Exit
 from vswitch.cli.problem import Problem, require_root
-from vswitch.daemon import unsharing
+from vswitch.daemon.kernel import unsharing
+from vswitch.daemon.kernel.netns import Namespace
+from vswitch.daemon.kernel.unsharing import NamespaceError
 from vswitch.daemon.messages.endpoints import EndpointRow
-from vswitch.daemon.netns import Namespace
-from vswitch.daemon.unsharing import NamespaceError
 
 
 def execute(name: str, command: list[str], switch: str | None) -> NoReturn:

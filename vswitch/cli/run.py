@@ -36,9 +36,9 @@ from vswitch.cli.exits import Exit
 from vswitch.cli.hosts import AddedHost
 from vswitch.cli.problem import Problem, require_root
 from vswitch.cli.straight import Line
-from vswitch.daemon import unsharing
-from vswitch.daemon.rundir import log_path
-from vswitch.daemon.unsharing import NamespaceError
+from vswitch.daemon.kernel import unsharing
+from vswitch.daemon.kernel.unsharing import NamespaceError
+from vswitch.daemon.process.rundir import log_path
 from vswitch.network.unswitched import Unswitched
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-_UNITS = resources.files("vswitch.daemon") / "units"
+_UNITS = resources.files("vswitch.daemon.process") / "units"
 
 _SOMEWHERE = "/usr/bin/vswitch"
 """The path of the command in the units as they are shipped."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vswitch.cli.problem import Problem, require_root
 from vswitch.daemon import configured
-from vswitch.daemon.doors import DoorError, Keys
+from vswitch.daemon.process.doors import DoorError, Keys
 from vswitch.network.mistakes import ConfigurationError
 from vswitch.network.model import Configuration
 from vswitch.wire.values import IpNetwork
@@ -25,14 +25,15 @@ def check(path: Path) -> None:
     print(f"{path}: switch {configuration.name}: {networks} networks, {endpoints} endpoints: ok")
 
 
-def up(path: Path, fast_path: str | None) -> None:
-    """Run the switch in the foreground, by the fast path of that name."""
+def up(path: Path, fast_path: str | None, *, removes: bool) -> None:
+    """Run the switch in the foreground, by the fast path of that name. Nothing is left of it where
+    it `removes` what it has."""
     from vswitch.daemon.daemon import StartError
-    from vswitch.daemon.journal import AlreadyRunning
-    from vswitch.daemon.links import LinkError
+    from vswitch.daemon.kernel.journal import AlreadyRunning
+    from vswitch.daemon.kernel.links import LinkError
     from vswitch.daemon.networks import host_subnets
-    from vswitch.daemon.privileges import MissingCapabilitiesError
-    from vswitch.daemon.service import serve
+    from vswitch.daemon.process.privileges import MissingCapabilitiesError
+    from vswitch.daemon.process.service import serve
     from vswitch.fastpath import NoSuchFastPath
 
     os.environ |= _NO_PLUGINS
@@ -45,7 +46,7 @@ def up(path: Path, fast_path: str | None) -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
     )
     try:
-        serve(configuration, fast_path, path.absolute())
+        serve(configuration, fast_path, path.absolute(), removes=removes)
     except (
         *(AlreadyRunning, DoorError, MissingCapabilitiesError),
         *(NoSuchFastPath, StartError, OSError),

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from vswitch import assembly
-from vswitch.daemon.endpoints import Endpoints
+from vswitch.daemon.attaching.endpoints import Endpoints
 from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.networks import Networks, identified

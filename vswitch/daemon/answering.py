@@ -23,8 +23,8 @@ from collections.abc import Callable
 
 import dns.rcode
 
-from vswitch.daemon import netns
-from vswitch.daemon.netns import NamespaceError
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.netns import NamespaceError
 from vswitch.daemon.resolver import Asked, Client, Upstream
 from vswitch.dataplane.responders import dns as responder
 from vswitch.dataplane.responders.dns import Forward, Judgement, Names, Refuse, Reply

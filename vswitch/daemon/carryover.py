@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Collection
 
-from vswitch.daemon.processes import boot_id
+from vswitch.daemon.kernel.processes import boot_id
 from vswitch.daemon.store import Carried, Store, StoreError
 from vswitch.dataplane.snapshot import Endpoint, restore, save
 from vswitch.dataplane.switch import Switch

@@ -18,8 +18,8 @@ import socket
 from collections.abc import Iterable
 from contextlib import ExitStack
 
-from vswitch.daemon import linkevents, links
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel import linkevents, links
+from vswitch.daemon.kernel.links import LinkError
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Network

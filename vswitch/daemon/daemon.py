@@ -17,24 +17,27 @@ from pathlib import Path
 from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
-from vswitch.daemon import impairments, messages, netns, rundir
+from vswitch.daemon import impairments, messages
 from vswitch.daemon.alterations import Parts
-from vswitch.daemon.attachment import Attacher
-from vswitch.daemon.bystanders import Bystanders
+from vswitch.daemon.attaching.attachment import Attacher
+from vswitch.daemon.attaching.bystanders import Bystanders
+from vswitch.daemon.attaching.endpoints import AttachError, Endpoints, Staying
+from vswitch.daemon.attaching.linked import LinkedEndpoints
+from vswitch.daemon.attaching.takeover import Takeover
 from vswitch.daemon.captures import Captures
 from vswitch.daemon.carryover import Carryover
 from vswitch.daemon.collisions import Collisions
-from vswitch.daemon.endpoints import AttachError, Endpoints, Staying
 from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
-from vswitch.daemon.journal import NOBODY, Journal
-from vswitch.daemon.linked import LinkedEndpoints
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.journal import NOBODY, Journal
+from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.kernel.made import Undone
 from vswitch.daemon.logs import Logs
-from vswitch.daemon.made import Undone
 from vswitch.daemon.networks import Networks, identified
+from vswitch.daemon.process import rundir
 from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import DIRECTORY, Recordings
@@ -42,7 +45,6 @@ from vswitch.daemon.reload import Reload
 from vswitch.daemon.resolver import Resolver, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import FILE, Store, StoreError
-from vswitch.daemon.takeover import Takeover
 from vswitch.daemon.uplinks import UplinkError, Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port
@@ -145,7 +147,8 @@ class Daemon:
         )
         self.reload = Reload(configuration, parts, self._note_choices)
         self._undo = ExitStack()
-        self._removes = False
+        self.removes = False
+        """Whether nothing is to be left of the switch when it stops."""
         self.stopping = asyncio.Event()
         """It is time to stop."""
 
@@ -181,7 +184,7 @@ class Daemon:
             self._carryover.leave()
         await self.endpoints.close(self._staying)
         await self.reload.close()
-        self.bystanders.close(forget=self._removes)
+        self.bystanders.close(forget=self.removes)
         if self._recordings is not None:
             await self._recordings.close()
         await self._collisions.close()
@@ -190,20 +193,20 @@ class Daemon:
         self._uplinks.close()
         self.runtime.close()
         self._undo.close()
-        living = frozenset() if self._removes else self._journal.owners
+        living = frozenset() if self.removes else self._journal.owners
         rundir.remove_logs(self._journal.directory, but=living)
         for swept in self._journal.sweep(spare=living):
             log.warning("%s: %s", swept.thing, swept.ending.value)
 
     @property
     def _staying(self) -> Staying:
-        if self._removes:
+        if self.removes:
             return Staying.NOTHING
         return Staying.WHO_LIVES if self._carryover is not None else Staying.WHO_WAS_LEFT
 
     def ask_to_stop(self, *, remove: bool = False) -> None:
         """Let the switch stop; with `remove`, so that nothing is left of it."""
-        self._removes = self._removes or remove
+        self.removes = self.removes or remove
         self.stopping.set()
 
     # Impairments

@@ -21,8 +21,8 @@ import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from vswitch.daemon import links
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel import links
+from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port

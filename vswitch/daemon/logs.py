@@ -20,8 +20,8 @@ import logging
 import os
 from pathlib import Path
 
-from vswitch.daemon.inotify import IN_MODIFY, Inotify
-from vswitch.daemon.syscalls import call
+from vswitch.daemon.kernel.inotify import IN_MODIFY, Inotify
+from vswitch.daemon.kernel.syscalls import call
 from vswitch.units import MEBIBYTE
 
 log = logging.getLogger(__name__)

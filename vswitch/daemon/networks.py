@@ -24,10 +24,10 @@ from datetime import UTC, datetime
 from random import Random
 
 from vswitch import assembly
-from vswitch.daemon import links, netns
 from vswitch.daemon.events import Events
 from vswitch.daemon.hostports import HostPorts
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel import links, netns
+from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.networks import Ipam, IpamConfig, Member, NetworkObject
 from vswitch.daemon.resolver import host_upstreams

@@ -19,11 +19,11 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 
 from vswitch import assembly
+from vswitch.daemon.attaching.linked import LinkedEndpoints
 from vswitch.daemon.events import Events
 from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.guard import ports as host_ports
 from vswitch.daemon.hostlistener import HostListeners
-from vswitch.daemon.linked import LinkedEndpoints
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.publications import PublicationRow
 from vswitch.daemon.networks import Networks

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from vswitch.daemon import configured
 from vswitch.daemon.alterations import Alterations, Aside, Parts
-from vswitch.daemon.endpoints import AttachError
+from vswitch.daemon.attaching.endpoints import AttachError
 from vswitch.daemon.exposure import PortTakenError
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.networks import host_subnets
 from vswitch.daemon.store import StoreError
 from vswitch.daemon.uplinks import UplinkError

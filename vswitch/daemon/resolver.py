@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
-from vswitch.daemon import netns
-from vswitch.daemon.journal import NOBODY, Journal, Written
-from vswitch.daemon.made import Undone
-from vswitch.daemon.netns import Namespace, NamespaceError
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.journal import NOBODY, Journal, Written
+from vswitch.daemon.kernel.made import Undone
+from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.wire.values import IpAddress
 
 if TYPE_CHECKING:

@@ -25,7 +25,6 @@ from random import Random
 
 from vswitch import assembly
 from vswitch.assembly import Learnt
-from vswitch.daemon import links
 from vswitch.daemon.events import Events
 from vswitch.daemon.exposure import Exposure, WayOut
 from vswitch.daemon.guard import address as host_address
@@ -35,9 +34,10 @@ from vswitch.daemon.guard.address import AddressWatch, HostLink
 from vswitch.daemon.guard.holds import Holds
 from vswitch.daemon.guard.ports import HostPorts, NoFreePorts
 from vswitch.daemon.guard.ways import Guard, Guarded, GuardError
-from vswitch.daemon.journal import Journal
-from vswitch.daemon.links import LinkError
-from vswitch.daemon.made import MadeLink
+from vswitch.daemon.kernel import links
+from vswitch.daemon.kernel.journal import Journal
+from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.kernel.made import MadeLink
 from vswitch.daemon.messages import NO_ADDRESS, UplinkRow
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.runtime import Runtime

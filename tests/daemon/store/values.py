@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from vswitch.daemon.processes import Birth
+from vswitch.daemon.kernel.processes import Birth
 from vswitch.daemon.store.kept import Home, KeptEndpoint, KeptFilter, KeptFilters
 from vswitch.impairment import Impairment, Impairments
 from vswitch.network.model import (

@@ -33,13 +33,13 @@ from pathlib import Path
 from vswitch.cli.calls import running_switches
 from vswitch.cli.client import Client
 from vswitch.cli.problem import Problem
-from vswitch.daemon import netns, unsharing
-from vswitch.daemon.journal import Journal
+from vswitch.daemon.kernel import netns, unsharing
+from vswitch.daemon.kernel.journal import Journal
+from vswitch.daemon.kernel.netns import NamespaceError
 from vswitch.daemon.messages import FdbRow, FlowRow, StatusRow
 from vswitch.daemon.messages.stopping import StopSwitchBody
-from vswitch.daemon.netns import NamespaceError
+from vswitch.daemon.process.rundir import RUN
 from vswitch.daemon.resolver import ETC_NETNS
-from vswitch.daemon.rundir import RUN
 
 OUTSIDE_ADDRESS = "198.51.100.1"
 UPLINK_ADDRESS = "198.51.100.2"
@@ -206,7 +206,7 @@ class Scenery:
         )
         with self._log.open("w") as log:
             self._daemon = subprocess.Popen(
-                [*_ending_with_us("TERM"), *_VSWITCH, "up", "-c", str(self._configuration)],
+                [*_ending_with_us("TERM"), *_VSWITCH, "up", "--rm", "-c", str(self._configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

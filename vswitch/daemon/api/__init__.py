@@ -33,7 +33,7 @@ from vswitch.daemon.api.admission import admission
 from vswitch.daemon.api.answers import in_one_line
 from vswitch.daemon.api.patience import Patience
 from vswitch.daemon.daemon import Daemon
-from vswitch.daemon.doors import Doors
+from vswitch.daemon.process.doors import Doors
 
 _http_log = logging.getLogger(f"{__name__}.http")
 

@@ -7,8 +7,8 @@ import socket
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from vswitch.daemon.access import Access, Peer
 from vswitch.daemon.api.answers import Handler, problem
+from vswitch.daemon.process.access import Access, Peer
 
 
 def admission(access: Access) -> Middleware:

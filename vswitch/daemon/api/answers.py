@@ -15,11 +15,11 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from vswitch.daemon import messages
+from vswitch.daemon.attaching.endpoints import AttachError
 from vswitch.daemon.captures import TooManyReadersError
-from vswitch.daemon.endpoints import AttachError
 from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import FilterRuleError
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.reload import ReloadError
 from vswitch.daemon.store import StoreError
 from vswitch.debug.explain.describing import DescriptionError

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from vswitch.daemon import impairments, messages, wishes
+from vswitch.daemon import impairments, messages
 from vswitch.daemon.api import answers
 from vswitch.daemon.api.described import described
-from vswitch.daemon.bystanders import Bystander
+from vswitch.daemon.attaching import wishes
+from vswitch.daemon.attaching.bystanders import Bystander
+from vswitch.daemon.attaching.endpoints import AttachError
 from vswitch.daemon.daemon import Daemon
-from vswitch.daemon.endpoints import AttachError
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.kernel.netns import Namespace
+from vswitch.daemon.kernel.processes import Process, ProcessError
 from vswitch.daemon.messages.endpoints import (
     EndpointBody,
     EndpointRow,
@@ -18,8 +21,6 @@ from vswitch.daemon.messages.endpoints import (
     StopBody,
     TapBody,
 )
-from vswitch.daemon.netns import Namespace
-from vswitch.daemon.processes import Process, ProcessError
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import Endpoint, EndpointRequest, Membership
 from vswitch.network.unswitched import Unswitched, no_links_on

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from vswitch.daemon import wishes
 from vswitch.daemon.api import answers
 from vswitch.daemon.api.described import described
+from vswitch.daemon.attaching import wishes
 from vswitch.daemon.daemon import Daemon
 from vswitch.daemon.messages.endpoints import MembershipBody
 from vswitch.daemon.messages.networks import (

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from vswitch.daemon import linkevents, links, netns
-from vswitch.daemon.links import Link, LinkError
-from vswitch.daemon.netlink import IPRoute, NetlinkError
+from vswitch.daemon.kernel import linkevents, links, netns
+from vswitch.daemon.kernel.links import Link, LinkError
+from vswitch.daemon.kernel.netlink import IPRoute, NetlinkError
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
 
 GLOBAL_SCOPE = 0

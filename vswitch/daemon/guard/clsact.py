@@ -21,10 +21,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
 
-from vswitch.daemon import netns
 from vswitch.daemon.guard.bpf import NAME
-from vswitch.daemon.links import LinkError
-from vswitch.daemon.netlink import IPRoute, NetlinkError
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.kernel.netlink import IPRoute, NetlinkError
 
 INGRESS = 0xFFFF_FFF2
 EGRESS = 0xFFFF_FFF3

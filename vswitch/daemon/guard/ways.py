@@ -34,8 +34,8 @@ from vswitch.daemon.guard.bpf import BpfError
 from vswitch.daemon.guard.clsact import QdiscExists
 from vswitch.daemon.guard.holds import HoldError, Holds, TooManyHolds
 from vswitch.daemon.guard.program import guard_program
-from vswitch.daemon.journal import Journal
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel.journal import Journal
+from vswitch.daemon.kernel.links import LinkError
 from vswitch.wire import values
 from vswitch.wire.values import IpAddress
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vswitch.daemon.processes import Birth
+from vswitch.daemon.kernel.processes import Birth
 from vswitch.network.model import Endpoint, EndpointRequest, Publication
 from vswitch.network.unswitched import Unswitched
 from vswitch.policy import Filter

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.messages.endpoints import EndpointBody, MembershipBody, TapBody, Wish
-from vswitch.daemon.netns import Namespace
 from vswitch.network import expose, linking, publish
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import EndpointKind, EndpointRequest, MembershipRequest

@@ -23,15 +23,17 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vswitch.daemon import naming, netns, publishing
-from vswitch.daemon.attachment import Attacher, Attachment, Domain
+from vswitch.daemon import publishing
+from vswitch.daemon.attaching import naming
+from vswitch.daemon.attaching.attachment import Attacher, Attachment, Domain
 from vswitch.daemon.events import Events
 from vswitch.daemon.exposure import PortTakenError
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.kernel.netns import Namespace, NamespaceError, NamespaceWatch
+from vswitch.daemon.kernel.processes import ProcessError
 from vswitch.daemon.messages.events import Event, EventType
-from vswitch.daemon.netns import Namespace, NamespaceError, NamespaceWatch
 from vswitch.daemon.networks import Networks
-from vswitch.daemon.processes import ProcessError
 from vswitch.daemon.publishing import Publishing
 from vswitch.daemon.resolver import ResolverError
 from vswitch.daemon.runtime import Runtime

@@ -30,16 +30,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from vswitch import assembly
-from vswitch.daemon import links
-from vswitch.daemon.announcing import Announcement
-from vswitch.daemon.belongings import Belongings, made_tap, made_veth
+from vswitch.daemon.attaching.announcing import Announcement
+from vswitch.daemon.attaching.belongings import Belongings, made_tap, made_veth
+from vswitch.daemon.attaching.linked import LinkedEndpoints
 from vswitch.daemon.hostlistener import HostListeners
-from vswitch.daemon.journal import Journal
-from vswitch.daemon.linked import LinkedEndpoints
-from vswitch.daemon.links import EndpointLink
-from vswitch.daemon.made import Made, MadeLink
-from vswitch.daemon.netns import Namespace, NamespaceError
-from vswitch.daemon.processes import Process
+from vswitch.daemon.kernel import links
+from vswitch.daemon.kernel.journal import Journal
+from vswitch.daemon.kernel.links import EndpointLink
+from vswitch.daemon.kernel.made import Made, MadeLink
+from vswitch.daemon.kernel.netns import Namespace, NamespaceError
+from vswitch.daemon.kernel.processes import Process
 from vswitch.daemon.resolver import Resolver
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks

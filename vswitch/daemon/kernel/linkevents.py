@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from vswitch.daemon.links import LinkError
+from vswitch.daemon.kernel.links import LinkError
 from vswitch.units import KIBIBYTE
 
 # Groups (linux/rtnetlink.h).

@@ -31,8 +31,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from vswitch.daemon.inotify import IN_DELETE, Inotify
-from vswitch.daemon.syscalls import (
+from vswitch.daemon.kernel.inotify import IN_DELETE, Inotify
+from vswitch.daemon.kernel.syscalls import (
     CLONE_NEWNET,
     MNT_DETACH,
     MS_BIND,
@@ -41,8 +41,8 @@ from vswitch.daemon.syscalls import (
     call,
     mount,
 )
-from vswitch.daemon.unsharing import RESOLV_CONF as RESOLV_CONF
-from vswitch.daemon.unsharing import NamespaceError as NamespaceError
+from vswitch.daemon.kernel.unsharing import RESOLV_CONF as RESOLV_CONF
+from vswitch.daemon.kernel.unsharing import NamespaceError as NamespaceError
 
 NAMED = Path("/run/netns")
 """Where ip-netns(8) keeps the named namespaces."""

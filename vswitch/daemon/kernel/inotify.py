@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from vswitch.daemon.syscalls import call
+from vswitch.daemon.kernel.syscalls import call
 
 IN_MODIFY = 0x0000_0002
 """A file in the watched directory was written to."""

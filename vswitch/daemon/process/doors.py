@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vswitch.daemon import rundir, tls
-from vswitch.daemon.access import Access, Group, NoSuchGroupError
-from vswitch.daemon.tls import TlsError
+from vswitch.daemon.process import rundir, tls
+from vswitch.daemon.process.access import Access, Group, NoSuchGroupError
+from vswitch.daemon.process.tls import TlsError
 from vswitch.network.model import ApiSettings, RemoteDoor, socket_text
 
 _BACKLOG = 128

@@ -21,11 +21,11 @@ import asyncio
 from collections.abc import Collection
 from contextlib import AsyncExitStack, suppress
 
-from vswitch.daemon import links, netns
-from vswitch.daemon.journal import NOBODY, Journal
-from vswitch.daemon.links import EndpointLink
-from vswitch.daemon.made import Made, MadeLink, MadeNamespace, MadeTap
-from vswitch.daemon.netns import Namespace
+from vswitch.daemon.kernel import links, netns
+from vswitch.daemon.kernel.journal import NOBODY, Journal
+from vswitch.daemon.kernel.links import EndpointLink
+from vswitch.daemon.kernel.made import Made, MadeLink, MadeNamespace, MadeTap
+from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolver import install_resolv_conf, remove_resolv_conf
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.tap import TapDevice

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from vswitch.daemon import doors, privileges, systemd
 from vswitch.daemon.daemon import Daemon, StartError
-from vswitch.daemon.doors import Doors
-from vswitch.daemon.journal import Journal
-from vswitch.daemon.rundir import SOCKET
-from vswitch.daemon.systemd import Manager
-from vswitch.daemon.watchdog import watched
+from vswitch.daemon.kernel.journal import Journal
+from vswitch.daemon.process import doors, privileges, systemd
+from vswitch.daemon.process.doors import Doors
+from vswitch.daemon.process.rundir import SOCKET
+from vswitch.daemon.process.systemd import Manager
+from vswitch.daemon.process.watchdog import watched
 from vswitch.network.model import Configuration
 
 if TYPE_CHECKING:
@@ -43,14 +43,26 @@ _STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(
-    configuration: Configuration, fast_path: str | None = None, file: Path | None = None
+    configuration: Configuration,
+    fast_path: str | None = None,
+    file: Path | None = None,
+    *,
+    removes: bool = False,
 ) -> None:
     """Run a switch in the foreground until SIGTERM or SIGINT, by the fast path of that name.
 
     The process keeps few privileges, for good. On SIGHUP the `file` that the configuration is from
-    is read again. Raises AlreadyRunning, DoorError, MissingCapabilitiesError, NoSuchFastPath,
-    StartError, or OSError where the run directory can not be used.
+    is read again. Nothing is left at the end where that `removes` what it has.
+
+    Raises AlreadyRunning, DoorError, MissingCapabilitiesError, NoSuchFastPath, StartError, or
+    OSError where the run directory can not be used.
     """
+
+    async def begin(opened: Doors) -> None:
+        daemon = Daemon(configuration, journal, fast_path)
+        daemon.reload.file, daemon.removes = file, removes
+        await _serve(daemon, opened, manager)
+
     manager = Manager.of(os.environ, os.getpid())
     journal = Journal.open(configuration.name)
     try:
@@ -58,24 +70,15 @@ def serve(
             privileges.reduce()
             _raise_descriptor_limit()
             _calm_garbage_collector()
-            uvloop.run(_serve(configuration, journal, opened, manager, fast_path, file))
+            uvloop.run(begin(opened))
     finally:
         journal.close()
 
 
-async def _serve(
-    configuration: Configuration,
-    journal: Journal,
-    opened: Doors,
-    manager: Manager,
-    fast_path: str | None,
-    file: Path | None,
-) -> None:
+async def _serve(daemon: Daemon, opened: Doors, manager: Manager) -> None:
     loop = asyncio.get_running_loop()
-    daemon = Daemon(configuration, journal, fast_path)
     for number in _STOPPING_SIGNALS:
         loop.add_signal_handler(number, daemon.ask_to_stop)
-    daemon.reload.file = file
     loop.add_signal_handler(signal.SIGUSR1, daemon.dump_recorder, "SIGUSR1")
     try:
         await daemon.start()
@@ -88,7 +91,7 @@ async def _serve(
     finally:
         manager.tell(systemd.STOPPING)
         await daemon.stop()
-    log.info("switch %s is down", configuration.name)
+    log.info("switch %s is down", daemon.configuration.name)
 
 
 @asynccontextmanager

@@ -11,11 +11,11 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from vswitch.daemon import links
 from vswitch.daemon.events import Events
+from vswitch.daemon.kernel import links
+from vswitch.daemon.kernel.netns import Namespace
+from vswitch.daemon.kernel.processes import Process, ProcessError
 from vswitch.daemon.messages.events import Event, EventType
-from vswitch.daemon.netns import Namespace
-from vswitch.daemon.processes import Process, ProcessError
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import KeptBystander
 from vswitch.network.errors import NetworkError

@@ -17,9 +17,9 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeAlias
 
-from vswitch.daemon import links, netns
 from vswitch.daemon.guard import clsact
-from vswitch.daemon.netns import Namespace
+from vswitch.daemon.kernel import links, netns
+from vswitch.daemon.kernel.netns import Namespace
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vswitch.daemon import netns
-from vswitch.daemon.netlink import IPRoute, NetlinkError
-from vswitch.daemon.netns import Namespace, NamespaceError
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.netlink import IPRoute, NetlinkError
+from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.devices import tap
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from vswitch.daemon.systemd import ALIVE, Manager
+from vswitch.daemon.process.systemd import ALIVE, Manager
 from vswitch.units import SECOND, Nanoseconds
 
 log = logging.getLogger(__name__)

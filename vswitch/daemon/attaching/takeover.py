@@ -21,8 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from vswitch.daemon import processes
-from vswitch.daemon.netns import Namespace
+from vswitch.daemon.kernel import processes
+from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.published import Published
 from vswitch.daemon.store import Store
 from vswitch.daemon.store.kept import Home, KeptEndpoint

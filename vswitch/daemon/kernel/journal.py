@@ -35,10 +35,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from vswitch.daemon import links, netns
 from vswitch.daemon.guard import clsact
-from vswitch.daemon.links import Link, LinkError
-from vswitch.daemon.made import (
+from vswitch.daemon.kernel import links, netns
+from vswitch.daemon.kernel.links import Link, LinkError
+from vswitch.daemon.kernel.made import (
     KINDS,
     Made,
     MadeDirectory,
@@ -52,8 +52,8 @@ from vswitch.daemon.made import (
     is_used,
     remove,
 )
-from vswitch.daemon.netns import Namespace, NamespaceError
-from vswitch.daemon.rundir import RUN
+from vswitch.daemon.kernel.netns import Namespace, NamespaceError
+from vswitch.daemon.process.rundir import RUN
 from vswitch.wire.values import MacAddress
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ import socket
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from vswitch.daemon.syscalls import (
+from vswitch.daemon.kernel.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWUTS,
