@@ -23,7 +23,7 @@ ANY_SUBNET = "0.0.0.0/24"
 def measure(world: World, rounds: int, progress: Callable[[str], None]) -> Figure:
     """Milliseconds from the wish, over the control socket, until the network carries frames."""
     configuration = world.directory / "create.toml"
-    configuration.write_text('name = "create"\n')
+    configuration.write_text(f'name = "create"\nstate_directory = "{configuration.parent}"\n')
     switch = world.start(str(VSWITCH), "up", "-c", str(configuration))
     world.wait_for("vswitch", lambda: world.has_said(switch, "is up"), switch)
     client = Client(RUN / "create" / SOCKET)

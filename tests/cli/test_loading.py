@@ -66,6 +66,12 @@ def test_command_loads_nothing_that_it_does_not_use(line: str, tmp_path: Path) -
     assert modules & NEVER_LOADED[line] == set()
 
 
+def test_switch_is_started_without_what_reads_other_lines(tmp_path: Path) -> None:
+    modules, said = loaded(COMMAND, "up", "-c", str(tmp_path / "lab.toml"), str(tmp_path))
+    assert "cannot be read" in said
+    assert modules & ({"typer", "vswitch.cli.app"} | DRAWING) == set()
+
+
 def test_switch_is_up_before_it_loads_what_answers_requests_and_queries() -> None:
     modules, said = loaded(SWITCH)
     assert said == ""

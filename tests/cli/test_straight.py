@@ -111,3 +111,19 @@ def test_all_options_in_their_plain_form_need_no_typer() -> None:
 )
 def test_what_is_not_plain_is_left_to_typer(words: str) -> None:
     assert straight.read(words.split()) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        ("up -c lab.toml", "lab.toml"),
+        ("up --config /etc/lab.toml", "/etc/lab.toml"),
+        ("up", None),
+        ("up -c", None),
+        ("up -c --check", None),
+        ("up -c lab.toml --rm", None),
+        ("down -c lab.toml", None),
+    ],
+)
+def test_start_that_names_its_file_and_no_more_needs_no_typer(words: str, file: str | None) -> None:
+    assert straight.configuration(words.split()) == file

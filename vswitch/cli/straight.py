@@ -1,4 +1,4 @@
-"""`vswitch run` without typer, where its line says plainly what it wants.
+"""`vswitch run` and `up` without typer, where the line says plainly what it wants.
 
 Theory of operation. Somebody who runs a command waits for all that is loaded until it runs, and
 typer, with what it checks options with, takes several times as long to load as everything else that
@@ -77,6 +77,14 @@ class Line(NamedTuple):
     in_background: bool = False
     added_hosts: Sequence[str] = ()
     """Further lines of its /etc/hosts, each as `--add-host` has it."""
+
+
+def configuration(words: Sequence[str]) -> str | None:
+    """The file of a `vswitch up` that says nothing else, None of any other line."""
+    match words:
+        case ("up", "-c" | "--config", file) if not file.startswith("-"):
+            return file
+    return None
 
 
 def read(words: Sequence[str]) -> Line | None:
