@@ -22,7 +22,7 @@ from vswitch.dataplane.mappings import External, Internal
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
-from vswitch.network import linking, model
+from vswitch.network import linking, model, ports
 from vswitch.network.inventory import Inventory
 from vswitch.policy import GatewayMode, PortRole
 from vswitch.translation import Outside
@@ -214,7 +214,7 @@ def publications(endpoint: model.Endpoint, network: int) -> list[Publication]:
     return [publication(each, endpoint, network) for each in endpoint.publications]
 
 
-def publication(of: model.Publication, endpoint: model.Endpoint, network: int) -> Publication:
+def publication(of: ports.Publication, endpoint: model.Endpoint, network: int) -> Publication:
     """The same for one of its publications."""
     return Publication(
         protocol=of.protocol,

@@ -20,14 +20,8 @@ from vswitch.dataplane.drops import Reason
 from vswitch.dataplane.switch import Switch
 from vswitch.devices.memory import MemoryDevice
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import (
-    DEFAULT_NETWORK,
-    Endpoint,
-    EndpointKind,
-    Membership,
-    PortRange,
-    Publication,
-)
+from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Membership
+from vswitch.network.ports import PortRange, Publication
 from vswitch.translation import OPEN_TO_ALL, Terms
 from vswitch.wire.values import IpAddress, MacAddress, Protocol
 

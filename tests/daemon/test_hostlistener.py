@@ -21,7 +21,7 @@ from tests.daemon.hostside import (
 )
 from vswitch.daemon.exposure import PortTakenError
 from vswitch.dataplane.drops import DropReason
-from vswitch.network.model import PortRange, Publication
+from vswitch.network.ports import PortRange, Publication
 from vswitch.translation import Terms
 from vswitch.units import SECOND
 from vswitch.wire.values import IpNetwork, Protocol

@@ -13,7 +13,7 @@ from vswitch.daemon.store import FILE, Store
 from vswitch.dataplane import publications as dataplane
 from vswitch.dataplane.drops import DropReason
 from vswitch.network import publish
-from vswitch.network.model import Publication, PublicationRequest
+from vswitch.network.ports import Publication, PublicationRequest
 from vswitch.units import HOUR, SECOND
 from vswitch.wire.values import IpAddress
 

@@ -20,12 +20,7 @@ from vswitch.dataplane.publications import PublicationTable
 from vswitch.network import config, publish
 from vswitch.network.errors import Refusal
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import (
-    Endpoint,
-    EndpointRequest,
-    MembershipRequest,
-    NetworkRequest,
-)
+from vswitch.network.model import Endpoint, EndpointRequest, MembershipRequest, NetworkRequest
 from vswitch.wire.values import IpAddress, IpNetwork
 
 BASE = """

@@ -38,11 +38,9 @@ from vswitch.network.model import (
     EndpointRequest,
     LearntAddress,
     Network,
-    PortRange,
-    PublicationRequest,
-    StaticMapping,
     Uplink,
 )
+from vswitch.network.ports import PortRange, PublicationRequest, StaticMapping
 from vswitch.translation import Outside
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
 

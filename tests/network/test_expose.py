@@ -4,7 +4,7 @@ import pytest
 
 from vswitch.network import expose, publish
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import ExposedPorts, PortRange
+from vswitch.network.ports import ExposedPorts, PortRange
 from vswitch.wire.values import Protocol
 
 

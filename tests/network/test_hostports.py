@@ -5,7 +5,8 @@ import pytest
 from vswitch.network import publish
 from vswitch.network.errors import NetworkError
 from vswitch.network.hostports import AnyPort, HostPorts
-from vswitch.network.model import LearntAddress, PortRange, Uplink
+from vswitch.network.model import LearntAddress, Uplink
+from vswitch.network.ports import PortRange
 from vswitch.translation import OPEN_TO_ALL, Terms
 from vswitch.wire.values import IpAddress, IpInterface, Protocol
 

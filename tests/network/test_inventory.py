@@ -20,9 +20,9 @@ from vswitch.network.model import (
     LearntAddress,
     Network,
     NetworkRequest,
-    PublicationRequest,
     Uplink,
 )
+from vswitch.network.ports import PublicationRequest
 from vswitch.translation import Translation
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
 

@@ -2,14 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from vswitch.network.model import (
-    LearntAddress,
-    PortRange,
-    Publication,
-    PublicationRequest,
-    StaticMapping,
-    Uplink,
-)
+from vswitch.network.model import LearntAddress, Uplink
+from vswitch.network.ports import PortRange, Publication, PublicationRequest, StaticMapping
 from vswitch.wire.values import IpAddress, Protocol
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vswitch.network.model import PortRange
 from vswitch.network.portruns import PortRuns
+from vswitch.network.ports import PortRange
 
 runs = st.tuples(st.integers(1, 60), st.integers(0, 12)).map(
     lambda pair: PortRange(pair[0], pair[0] + pair[1])

@@ -6,15 +6,8 @@ from hypothesis import strategies as st
 
 from vswitch.network import publish
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import (
-    Endpoint,
-    EndpointKind,
-    Membership,
-    PortRange,
-    Publication,
-    PublicationRequest,
-    StaticMapping,
-)
+from vswitch.network.model import Endpoint, EndpointKind, Membership
+from vswitch.network.ports import PortRange, Publication, PublicationRequest, StaticMapping
 from vswitch.wire.values import IpAddress, MacAddress, Protocol
 
 TCP, UDP = Protocol.TCP, Protocol.UDP

@@ -21,7 +21,8 @@ from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Endpoint, PortRange, socket_text
+from vswitch.network.model import Endpoint
+from vswitch.network.ports import PortRange, socket_text
 from vswitch.wire.values import IpAddress, Protocol
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import KeptFilter, KeptFilters
 from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.switch import Switch
-from vswitch.network import mistakes, policies, schema
+from vswitch.network import mistakes, policies, shaping
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.schema import FilterTable
@@ -139,7 +139,7 @@ class Filters:
 
     def _read(self, wish: FilterBody) -> Filter:
         said = wish.model_dump(mode="json", exclude={"before"}, exclude_defaults=True)
-        table = schema.shaped(FilterTable, said, lambda _: FilterTable)
+        table = shaping.shaped(FilterTable, said, lambda _: FilterTable)
         if isinstance(table, FilterTable):
             inside = [network.name for network in self._inventory.networks]
             outside = [uplink.name for uplink in self._inventory.uplinks]

@@ -22,7 +22,7 @@ from dataclasses import replace
 from vswitch.daemon.store import Store
 from vswitch.daemon.store.kept import KeptPublication
 from vswitch.dataplane import publications as dataplane
-from vswitch.network.model import Publication, PublicationRequest
+from vswitch.network.ports import Publication, PublicationRequest
 from vswitch.units import Nanoseconds
 
 log = logging.getLogger(__name__)

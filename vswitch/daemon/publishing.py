@@ -37,7 +37,8 @@ from vswitch.network import publish, terms
 from vswitch.network.errors import NetworkError
 from vswitch.network.hostports import AnyPort
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Endpoint, PortRange, Publication, PublicationRequest
+from vswitch.network.model import Endpoint
+from vswitch.network.ports import PortRange, Publication, PublicationRequest
 from vswitch.units import SECOND
 from vswitch.wire.values import Protocol
 

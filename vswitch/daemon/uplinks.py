@@ -51,11 +51,7 @@ from vswitch.devices.macvtap import MacvtapDevice
 from vswitch.impairment import Impairments
 from vswitch.network import networks
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import (
-    LearntAddress,
-    Uplink,
-    UplinkDevice,
-)
+from vswitch.network.model import LearntAddress, Uplink, UplinkDevice
 from vswitch.units import SECOND
 from vswitch.wire.values import IpNetwork, MacAddress
 

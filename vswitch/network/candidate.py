@@ -26,9 +26,8 @@ from vswitch.network.model import (
     Membership,
     MembershipRequest,
     Network,
-    Publication,
-    PublicationRequest,
 )
+from vswitch.network.ports import Publication, PublicationRequest
 from vswitch.wire.values import IpNetwork
 
 

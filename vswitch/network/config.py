@@ -27,7 +27,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from vswitch.network import doors, linking, networks, policies, schema, translations, uplinks
+from vswitch.network import (
+    doors,
+    linking,
+    networks,
+    policies,
+    schema,
+    shaping,
+    translations,
+    uplinks,
+)
 from vswitch.network.errors import KeyPath
 from vswitch.network.inventory import Inventory
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
@@ -180,7 +189,7 @@ def _check_shape(document: dict[str, Any]) -> tuple[list[Mistake], Document]:
     rest = copy.deepcopy(document)
     mistakes: list[Mistake] = []
     while True:
-        found = schema.check(rest)
+        found = shaping.check(rest)
         if isinstance(found, Document):
             return mistakes, found
         mistakes += found

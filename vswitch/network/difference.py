@@ -19,12 +19,7 @@ from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
 from vswitch.network import wording
-from vswitch.network.model import (
-    Configuration,
-    EndpointRequest,
-    Network,
-    Uplink,
-)
+from vswitch.network.model import Configuration, EndpointRequest, Network, Uplink
 from vswitch.network.wording import Said
 from vswitch.policy import GatewayMode
 from vswitch.translation import Limits, Quotas, Timeouts

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import Endpoint, ExposedPorts, PortRange, PublicationRequest
+from vswitch.network.model import Endpoint
+from vswitch.network.ports import ExposedPorts, PortRange, PublicationRequest
 from vswitch.network.publish import PROTOCOLS, parse_ports
 
 

@@ -17,15 +17,8 @@ from typing import TypeVar
 from vswitch.impairment import LARGEST_SEED, Impairment, ImpairmentError
 from vswitch.network import durations, expose, ipam, linking, names, publish, sizes
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import (
-    ExposedPorts,
-    LearntAddress,
-    NamedLink,
-    PublicationRequest,
-    StaticMapping,
-    TriggerEvent,
-    TriggerRequest,
-)
+from vswitch.network.model import LearntAddress, NamedLink, TriggerEvent, TriggerRequest
+from vswitch.network.ports import ExposedPorts, PublicationRequest, StaticMapping
 from vswitch.policy import NAMED_PROTOCOLS, GatewayMode
 from vswitch.translation import PROFILES
 from vswitch.units import MEBIBYTE, SECOND, Nanoseconds

@@ -23,15 +23,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import (
+from vswitch.network.model import Uplink
+from vswitch.network.portruns import PortRuns
+from vswitch.network.ports import (
     PortRange,
     Publication,
     PublicationRequest,
     StaticMapping,
-    Uplink,
     socket_text,
 )
-from vswitch.network.portruns import PortRuns
 from vswitch.wire.values import IpAddress, Protocol
 
 DYNAMIC_PORTS = PortRange(49153, 65535)

@@ -22,7 +22,8 @@ from dataclasses import replace
 from random import Random
 
 from vswitch.network import ids, networks
-from vswitch.network.admission import Admission, Claim, require_host
+from vswitch.network.admission import Admission, require_host
+from vswitch.network.claims import Claim
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
 from vswitch.network.hostports import AnyPort, HostPorts
 from vswitch.network.ids import Identity
@@ -35,14 +36,13 @@ from vswitch.network.model import (
     MembershipRequest,
     Network,
     NetworkRequest,
-    Publication,
-    PublicationRequest,
     Uplink,
 )
 from vswitch.network.names import (
     require_name,
 )
 from vswitch.network.places import Places
+from vswitch.network.ports import Publication, PublicationRequest
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress, Protocol
 

@@ -8,7 +8,6 @@ one into the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias
@@ -19,10 +18,11 @@ from vswitch.network.kinds import DEFAULT_NETWORK_NAME
 from vswitch.network.kinds import DEFAULT_UPLINK as DEFAULT_UPLINK
 from vswitch.network.kinds import LARGEST_PRIORITY as LARGEST_PRIORITY
 from vswitch.network.kinds import EndpointKind as EndpointKind
+from vswitch.network.ports import ExposedPorts, Publication, PublicationRequest, StaticMapping
 from vswitch.policy import Filter, NetworkPolicy, PortRole
-from vswitch.translation import OPEN_TO_ALL, Limits, Outside, Terms, Translation, Unsolicited
+from vswitch.translation import Limits, Outside, Translation, Unsolicited
 from vswitch.units import MEBIBYTE, Nanoseconds
-from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress, Protocol
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
 
 DEFAULT_MTU = 1500
 """Bytes of IP in one frame: Ethernet's, and Docker's default."""
@@ -63,89 +63,6 @@ class UplinkDevice(Enum):
     """A macvtap on the interface, with the MAC address of the switch's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """Transport ports from `first` to `last`, both included."""
-
-    first: int
-    last: int
-
-    def __len__(self) -> int:
-        return self.last - self.first + 1
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.first, self.last + 1))
-
-    def __contains__(self, port: object) -> bool:
-        return isinstance(port, int) and self.first <= port <= self.last
-
-    def __str__(self) -> str:
-        return f"{self.first}" if self.first == self.last else f"{self.first}-{self.last}"
-
-
-@dataclass(frozen=True, slots=True)
-class PublicationRequest:
-    """One `-p`: `host_ports` is None where any host port will do.
-
-    More host ports than endpoint ports (which is then one) means: the first free of them.
-    """
-
-    protocol: Protocol
-    host_address: IpAddress | None
-    host_ports: PortRange | None
-    endpoint_ports: PortRange
-    terms: Terms = OPEN_TO_ALL
-
-    @property
-    def chooses_host_port(self) -> bool:
-        """Whether it is for the switch to say which host port it becomes."""
-        return self.host_ports is None or len(self.host_ports) != len(self.endpoint_ports)
-
-    def may_become(self, publication: Publication) -> bool:
-        """Whether the switch could have chosen that `publication` for one of its ports."""
-        host_port, endpoint_port = publication.host_ports.first, publication.endpoint_ports.first
-        return (
-            len(publication.endpoint_ports) == 1
-            and publication.protocol is self.protocol
-            and endpoint_port in self.endpoint_ports
-            and (self.host_ports is None or host_port in self.host_ports)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """Host ports that lead to an endpoint's ports, one to one: both ranges are equally long.
-
-    `host_address` is None where every outside address of the switch answers.
-    """
-
-    protocol: Protocol
-    host_address: IpAddress | None
-    host_ports: PortRange
-    endpoint_ports: PortRange
-    terms: Terms = OPEN_TO_ALL
-
-    def __str__(self) -> str:
-        host = socket_text(self.host_address, self.host_ports)
-        return f"{host}->{self.endpoint_ports}/{self.protocol.name.lower()}"
-
-
-@dataclass(frozen=True, slots=True)
-class StaticMapping:
-    """External ports that belong to an endpoint's ports for good, whoever begins a connection.
-
-    Both ranges are equally long. They are ports of the address that the endpoint's network is
-    translated to: its `external` one, or the first of its uplink.
-    """
-
-    protocol: Protocol
-    external_ports: PortRange
-    endpoint_ports: PortRange
-
-    def __str__(self) -> str:
-        return f"{self.external_ports}<->{self.endpoint_ports}/{self.protocol.name.lower()}"
-
-
 class AuxiliaryAddress(NamedTuple):
     """An address of a network's subnet that is somebody else's, and what the user calls it."""
 
@@ -154,17 +71,6 @@ class AuxiliaryAddress(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.name}:{self.address}"
-
-
-@dataclass(frozen=True, slots=True)
-class ExposedPorts:
-    """Ports that an endpoint says it serves. Nothing is published by that alone."""
-
-    protocol: Protocol
-    ports: PortRange
-
-    def __str__(self) -> str:
-        return f"{self.ports}/{self.protocol.name.lower()}"
 
 
 class NamedLink(NamedTuple):
@@ -536,10 +442,3 @@ class Configuration:
     def uplink(self) -> Uplink | None:
         """The default uplink, without which there is no other."""
         return self.uplinks[0] if self.uplinks else None
-
-
-def socket_text(address: IpAddress | None, ports: PortRange | int) -> str:
-    """An address with ports as Docker prints it: `0.0.0.0:8080`, `[::1]:8080-8082`."""
-    if address is None:
-        return f"0.0.0.0:{ports}"
-    return f"[{address}]:{ports}" if address.version == 6 else f"{address}:{ports}"

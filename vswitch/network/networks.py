@@ -22,13 +22,7 @@ from types import MappingProxyType
 from vswitch.network import addressing, ipam, uplinks
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
-from vswitch.network.model import (
-    DEFAULT_NETWORK,
-    DEFAULT_UPLINK,
-    Network,
-    NetworkRequest,
-    Uplink,
-)
+from vswitch.network.model import DEFAULT_NETWORK, DEFAULT_UPLINK, Network, NetworkRequest, Uplink
 from vswitch.network.names import require_name
 from vswitch.network.unswitched import Unswitched
 from vswitch.units import Nanoseconds

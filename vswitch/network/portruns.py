@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import NamedTuple
 
-from vswitch.network.model import PortRange
+from vswitch.network.ports import PortRange
 
 
 class _Run(NamedTuple):

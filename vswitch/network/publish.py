@@ -19,13 +19,8 @@ import re
 
 from vswitch.network import terms
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import (
-    Endpoint,
-    PortRange,
-    Publication,
-    PublicationRequest,
-    StaticMapping,
-)
+from vswitch.network.model import Endpoint
+from vswitch.network.ports import PortRange, Publication, PublicationRequest, StaticMapping
 from vswitch.translation import OPEN_TO_ALL
 from vswitch.wire.values import IpAddress, Protocol
 

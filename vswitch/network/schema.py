@@ -2,15 +2,13 @@
 
 Theory of operation. pydantic knows the tables and calls one function of `fields` per value, which
 either answers with a value of this house or refuses. Every field says in its description what is
-allowed there, and that is the text of a mistake unless the function knows better. `check` turns
-whatever pydantic found into mistakes in this house's words. What several keys must agree on is
-none of its business.
+allowed there, and that is the text of a mistake unless the function knows better (`shaping`). What
+several keys must agree on is none of its business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,12 +17,10 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
 )
 
 from vswitch.impairment import LARGEST_SEED, Impairment, Impairments
 from vswitch.network import fields, linking, names, sizes
-from vswitch.network.errors import KeyPath
 from vswitch.network.fields import (
     ALLOWED_MAC,
     LARGEST_MTU,
@@ -32,23 +28,19 @@ from vswitch.network.fields import (
     MOST_DUMPS,
     SMALLEST_MTU,
     SMALLEST_RECORDER,
-    NotAllowedError,
 )
-from vswitch.network.mistakes import Mistake
 from vswitch.network.model import (
     DEFAULT_MTU,
     DEFAULT_NETWORK,
     LARGEST_PRIORITY,
     EndpointKind,
-    ExposedPorts,
     LearntAddress,
     NamedLink,
-    PublicationRequest,
     RecorderSettings,
-    StaticMapping,
     TriggerRequest,
     UplinkDevice,
 )
+from vswitch.network.ports import ExposedPorts, PublicationRequest, StaticMapping
 from vswitch.network.publish import GRAMMAR, MAPPING_GRAMMAR
 from vswitch.policy import Action, GatewayMode, NetworkPolicy, PortRole
 from vswitch.translation import (
@@ -62,13 +54,6 @@ from vswitch.translation import (
 )
 from vswitch.units import DAY, KIBIBYTE, MEBIBYTE, SECOND, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
-
-M = TypeVar("M", bound=BaseModel)
-
-TableAround: TypeAlias = Callable[[KeyPath], type["Table"]]
-
-MOST_KEYS_NAMED = 16
-"""Keys that the line about an unknown one lists; of more, only the nearest is named."""
 
 LONGEST_TIMEOUT = 365 * DAY
 LONGEST_FRAGMENT_TIMEOUT = 255 * SECOND
@@ -477,87 +462,3 @@ def impairments(table: UplinkTable | EndpointTable) -> Impairments:
     """What the four keys say: `impair` is for each direction that has no key of its own."""
     both = table.impair or Impairment()
     return Impairments(table.impair_in or both, table.impair_out or both, table.impair_seed)
-
-
-class NamedTables(Table):
-    """Stands for a table of tables, whose keys are for the user to choose."""
-
-
-def check(document: dict[str, Any]) -> Document | list[Mistake]:
-    """`document` in values of this house, or everything in it that has the wrong shape."""
-    return shaped(Document, document, _table_around)
-
-
-def shaped(model: type[M], document: dict[str, Any], around: TableAround) -> M | list[Mistake]:
-    """The same for any document; `around` knows the table that the last key of a path is in."""
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        return [_mistake(one["loc"], one["type"], one.get("ctx", {}), around) for one in found]
-
-
-def _mistake(path: KeyPath, kind: str, context: dict[str, Any], around: TableAround) -> Mistake:
-    reason = context.get("error")
-    if isinstance(reason, NotAllowedError) and str(reason):
-        return Mistake(path, str(reason))
-    if kind == "extra_forbidden":
-        return Mistake(path, _unknown_key(path, around), quotes_value=False)
-    if kind == "missing":
-        return Mistake(path, f"missing: allowed is {_description(path, around)}")
-    allowed = "allowed is a list, each item " if kind == "list_type" else "allowed is "
-    return Mistake(path, allowed + _description(path, around))
-
-
-def _unknown_key(path: KeyPath, around: TableAround) -> str:
-    allowed = around(path).model_fields
-    guess = names.did_you_mean(str(path[-1]), allowed)
-    said = f"unknown key: allowed is {', '.join(allowed)}"
-    if len(allowed) > MOST_KEYS_NAMED:
-        said = "unknown key"
-    return f"{said}; {guess}" if guess else said
-
-
-def _description(path: KeyPath, around: TableAround) -> str:
-    """What is allowed at `path`, for an item of a list what each of its items may be."""
-    if isinstance(path[-1], int):
-        return _description(path[:-1], around)
-    fields = around(path).model_fields
-    if path[-1] in fields:
-        return fields[path[-1]].description or ""
-    return f"a table, [{'.'.join(str(step) for step in path)}]"
-
-
-def _table_around(path: KeyPath) -> type[Table]:
-    match path:
-        case ("uplink", _):
-            return UplinkTable
-        case ("uplinks" | "networks" | "endpoints", _):
-            return NamedTables
-        case ("uplinks", _, _):
-            return UplinkTable
-        case ("networks", _, _):
-            return NetworkTable
-        case ("default_address_pools", _, _):
-            return PoolTable
-        case ("networks", _, "timeouts", _):
-            return TimeoutsTable
-        case ("networks", _, "quotas", _):
-            return QuotasTable
-        case ("endpoints", _, _):
-            return EndpointTable
-        case ("endpoints", _, "networks", _):
-            return NamedTables
-        case ("endpoints", _, "networks", _, _):
-            return MembershipTable
-        case ("dns", _):
-            return DnsTable
-        case ("recorder", _):
-            return RecorderTable
-        case ("limits", _):
-            return LimitsTable
-        case ("api", _):
-            return ApiTable
-        case ("filters", int(), _):
-            return FilterTable
-    return Document

@@ -19,13 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 from vswitch.network.difference import Change, Sign, Way, What
-from vswitch.network.model import (
-    DEFAULT_UPLINK,
-    Configuration,
-    EndpointRequest,
-    Network,
-    Uplink,
-)
+from vswitch.network.model import DEFAULT_UPLINK, Configuration, EndpointRequest, Network, Uplink
 
 T = TypeVar("T")
 

@@ -15,13 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vswitch.network.errors import NetworkError, Refusal
 from vswitch.network.ipam import is_usable
-from vswitch.network.model import (
-    DEFAULT_UPLINK,
-    LearntAddress,
-    Network,
-    Uplink,
-    UplinkDevice,
-)
+from vswitch.network.model import DEFAULT_UPLINK, LearntAddress, Network, Uplink, UplinkDevice
 from vswitch.network.names import did_you_mean, require_name
 from vswitch.wire.values import IpAddress
 

@@ -14,14 +14,8 @@ from typing import TypeAlias
 from vswitch.impairment import Impairments
 from vswitch.network import durations, sizes, terms
 from vswitch.network.ipam import Pool
-from vswitch.network.model import (
-    MembershipRequest,
-    PublicationRequest,
-    RemoteDoor,
-    Settings,
-    StaticMapping,
-    TriggerRequest,
-)
+from vswitch.network.model import MembershipRequest, RemoteDoor, Settings, TriggerRequest
+from vswitch.network.ports import PublicationRequest, StaticMapping
 from vswitch.policy import ports_text
 from vswitch.wire.values import IpAddress, Protocol
 

@@ -14,11 +14,8 @@ from vswitch.network.model import (
     Membership,
     MembershipRequest,
     Network,
-    PortRange,
-    Publication,
-    PublicationRequest,
-    StaticMapping,
 )
+from vswitch.network.ports import PortRange, Publication, PublicationRequest, StaticMapping
 from vswitch.policy import Action, Filter
 from vswitch.translation import Filtering, Quotas, Refresh, Timeouts, Translation
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress, Protocol

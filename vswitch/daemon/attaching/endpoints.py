@@ -44,13 +44,7 @@ from vswitch.devices.base import OpenError
 from vswitch.network import linking
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import (
-    Endpoint,
-    EndpointRequest,
-    Membership,
-    MembershipRequest,
-    Network,
-)
+from vswitch.network.model import Endpoint, EndpointRequest, Membership, MembershipRequest, Network
 from vswitch.network.unswitched import require_of_ours
 from vswitch.wire.values import IpInterface
 

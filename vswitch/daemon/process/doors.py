@@ -22,7 +22,8 @@ from pathlib import Path
 from vswitch.daemon.process import rundir, tls
 from vswitch.daemon.process.access import Access, Group, NoSuchGroupError
 from vswitch.daemon.process.tls import TlsError
-from vswitch.network.model import ApiSettings, RemoteDoor, socket_text
+from vswitch.network.model import ApiSettings, RemoteDoor
+from vswitch.network.ports import socket_text
 
 _BACKLOG = 128
 """Clients that wait to be accepted; aiohttp's own number."""

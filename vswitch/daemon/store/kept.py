@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vswitch.daemon.kernel.processes import Birth
-from vswitch.network.model import Endpoint, EndpointRequest, Publication
+from vswitch.network.model import Endpoint, EndpointRequest
+from vswitch.network.ports import Publication
 from vswitch.network.unswitched import Unswitched
 from vswitch.policy import Filter
 from vswitch.units import Nanoseconds

@@ -29,14 +29,15 @@ from vswitch.debug.cases.making import INPUT
 from vswitch.debug.cases.replay import ALLOWED_ADDRESS, DEFAULT_SEED, Counts, Setup
 from vswitch.debug.files.reading import Interface
 from vswitch.devices.base import Sent
-from vswitch.network import config, schema
+from vswitch.network import config, shaping
 from vswitch.network.config import ConfigurationError
 from vswitch.network.errors import KeyPath
 from vswitch.network.fields import LARGEST_MTU, SMALLEST_MTU, NotAllowedError
 from vswitch.network.mistakes import Mistake, lines
 from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress
 from vswitch.network.names import did_you_mean
-from vswitch.network.schema import NamedTables, Table
+from vswitch.network.schema import Table
+from vswitch.network.shaping import NamedTables
 from vswitch.units import MICROSECOND, SECOND, Nanoseconds
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import Offloads
@@ -103,7 +104,7 @@ def load(folder: Path) -> Case:
     with config.nesting_refused(file):
         document = config.read_toml(text, file)
         configuration, mistakes = _configuration(folder, document)
-        found = schema.shaped(_Document, document, _table_around)
+        found = shaping.shaped(_Document, document, _table_around)
         if not isinstance(found, _Document):
             raise ConfigurationError(lines(file, document, [*mistakes, *found]))
         if configuration is not None:
