@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vswitch.cli import complete, straight
+from vswitch.cli import complete, panels, straight
 from vswitch.cli.options import JsonOption, SwitchOption
 from vswitch.network.kinds import DEFAULT_NETWORK_NAME
 
@@ -133,12 +133,14 @@ NamesArgument = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Put all of these into the command line."""
-    app.command(context_settings={"allow_interspersed_args": False})(run)
-    app.command("exec", context_settings={"allow_interspersed_args": False})(execute)
+    panel = panels.ENDPOINTS
+    whole = {"allow_interspersed_args": False}
+    app.command(context_settings=whole, rich_help_panel=panel)(run)
+    app.command("exec", context_settings=whole, rich_help_panel=panel)(execute)
     for verb in (attach, detach, ps, stop, logs):
-        app.command()(verb)
-    app.add_typer(endpoint_app, name="endpoint")
-    app.add_typer(tap_app, name="tap")
+        app.command(rich_help_panel=panel)(verb)
+    app.add_typer(endpoint_app, name="endpoint", rich_help_panel=panel)
+    app.add_typer(tap_app, name="tap", rich_help_panel=panel)
 
 
 def run(

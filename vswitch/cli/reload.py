@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vswitch.cli import panels
 from vswitch.cli.options import JsonOption, SwitchOption
 from vswitch.cli.problem import Problem
 
@@ -55,8 +56,8 @@ class Difference(IntEnum):
 
 def add_to(app: typer.Typer) -> None:
     """Let the command line have both."""
-    app.command("diff")(diff)
-    app.command("reload")(reload)
+    app.command("diff", rich_help_panel=panels.THE_SWITCH)(diff)
+    app.command("reload", rich_help_panel=panels.THE_SWITCH)(reload)
 
 
 def diff(file: FileArgument = None, json: JsonOption = False, switch: SwitchOption = None) -> None:
