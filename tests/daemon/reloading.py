@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from vswitch.daemon import configured
 from vswitch.daemon.attaching.attachment import Attacher
 from vswitch.daemon.attaching.belongings import Belongings
 from vswitch.daemon.daemon import Daemon
@@ -24,7 +25,6 @@ from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolver import Resolver
 from vswitch.devices.memory import MemoryDevice
-from vswitch.network import config
 from vswitch.network.model import Endpoint, EndpointKind, Network
 
 
@@ -122,7 +122,7 @@ async def started(text: str, directory: Path) -> AsyncIterator[Daemon]:
     file = directory / "lab.toml"
     file.write_text(in_directory(text, directory))
     journal = Journal.open("lab", directory / "run")
-    daemon = Daemon(config.load(file), journal)
+    daemon = Daemon(configured.resumed(configured.load(file), file), journal)
     daemon.reload.file = file
     try:
         await daemon.start()

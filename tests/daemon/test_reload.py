@@ -103,6 +103,29 @@ def test_switch_that_was_brought_there_is_as_one_that_was_started_so(
     play(run, toml(before), story)
 
 
+def test_subnet_that_nobody_chose_is_the_same_after_a_restart_whatever_came_before_it(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    """Else it could become that of a network made at run time, which would have to go."""
+    held: list[dict[str, str]] = []
+
+    async def make(running: Running) -> None:
+        await running.daemon.networks.create(NetworkRequest("jobs"))
+        await running.reload("[networks.late]\n")
+        await look(running)
+
+    async def look(running: Running) -> None:
+        networks = running.daemon.inventory.networks
+        held.append({each.name: str(each.subnet) for each in networks})
+
+    play(tmp_path, "", make)
+    play(tmp_path, "[networks.late]\n[networks.more]\n", look)
+    before, after = held
+    more = after.pop("more")
+    assert after == before
+    assert more not in before.values()
+
+
 def test_links_and_roles_change_in_place(kernel: Kernel, tmp_path: Path) -> None:
     before = f"{FRONT}[endpoints.db]\nnetwork = 'front'\n[endpoints.app]\nnetwork = 'front'\n"
     serving = "[endpoints.db]\nexpose = ['5432']\nrole = 'promiscuous'\n"

@@ -18,6 +18,9 @@ interface = "eth1"
 address = "192.0.2.50/24"
 [networks.front]
 subnet = "172.18.0.0/16"
+[networks.quiet]
+subnet = "172.19.0.0/16"
+internal = true
 [endpoints.web]
 network = "front"
 publish = ["8080:80"]
@@ -33,6 +36,7 @@ def test_networks_and_endpoints_are_told_with_the_way_out() -> None:
     assert networks == {
         "bridge": ("172.17.0.0/16", "172.17.0.1", "uplink"),
         "front": ("172.18.0.0/16", "172.18.0.1", "uplink"),
+        "quiet": ("172.19.0.0/16", "172.19.0.1", None),
     }
     (web,) = told.endpoints
     assert (web.name, web.network, web.kind, web.address) == ("web", "front", "tap", "172.18.0.2")

@@ -34,14 +34,17 @@ def up(path: Path, fast_path: str | None, *, removes: bool) -> None:
     from vswitch.daemon.networks import host_subnets
     from vswitch.daemon.process.privileges import MissingCapabilitiesError
     from vswitch.daemon.process.service import serve
+    from vswitch.daemon.store import StoreError
     from vswitch.fastpath import NoSuchFastPath
 
     os.environ |= _NO_PLUGINS
     try:
-        configuration = _load(path, host_subnets())
-    except LinkError as error:
+        keep_clear = host_subnets()
+        configuration = _load(path, keep_clear)
+        require_root("vswitch up")
+        configuration = configured.resumed(configuration, path, keep_clear)
+    except (ConfigurationError, LinkError, StoreError) as error:
         raise Problem(str(error)) from error
-    require_root("vswitch up")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S"
     )

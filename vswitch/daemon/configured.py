@@ -7,8 +7,11 @@ one takes the other does not refuse.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 
+from vswitch.daemon.recordings import DIRECTORY
+from vswitch.daemon.store import FILE, Store
 from vswitch.debug.live import triggers
 from vswitch.debug.live.triggers import UnknownReasonError
 from vswitch.network import config
@@ -21,6 +24,31 @@ from vswitch.wire.values import IpNetwork
 def load(path: Path, keep_clear: Iterable[IpNetwork] = ()) -> Configuration:
     """The configuration in the file at `path`; see `parse`. Raises ConfigurationError."""
     return parse(config.read_text(path), str(path), keep_clear)
+
+
+def resumed(
+    configuration: Configuration, path: Path, keep_clear: Iterable[IpNetwork] = ()
+) -> Configuration:
+    """The same `configuration` for a switch that goes on with its state: networks that ask for no
+    subnet have the one that they had, or one that is clear of what was made at run time.
+
+    Raises ConfigurationError or StoreError.
+    """
+    file = state_file(configuration)
+    if not file.exists():
+        return configuration
+    with closing(Store(file)) as store:
+        before = store.subnets.all()
+        made = [network.subnet for network in store.networks.all().values()]
+    names = {network.name for network in configuration.networks}
+    standing = {name: subnet for name, subnet in before.items() if name in names}
+    return parse(config.read_text(path), str(path), (*keep_clear, *made), standing)
+
+
+def state_file(configuration: Configuration) -> Path:
+    """Where a switch keeps what outlives it."""
+    own = configuration.state_directory or DIRECTORY / configuration.name
+    return Path(own) / FILE
 
 
 def parse(

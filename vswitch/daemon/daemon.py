@@ -13,7 +13,6 @@ import logging
 import os
 from collections.abc import Collection
 from contextlib import ExitStack
-from pathlib import Path
 from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
@@ -27,6 +26,7 @@ from vswitch.daemon.attaching.takeover import Takeover
 from vswitch.daemon.captures import Captures
 from vswitch.daemon.carryover import Carryover
 from vswitch.daemon.collisions import Collisions
+from vswitch.daemon.configured import state_file
 from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.hostlistener import HostListeners
@@ -40,11 +40,11 @@ from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.process import rundir
 from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port
-from vswitch.daemon.recordings import DIRECTORY, Recordings
+from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.reload import Reload
 from vswitch.daemon.resolver import Resolver, host_upstreams, render_resolv_conf
 from vswitch.daemon.runtime import Runtime
-from vswitch.daemon.store import FILE, Store, StoreError
+from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import UplinkError, Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port
@@ -297,8 +297,7 @@ class Daemon:
 
     def open_store(self) -> None:
         """Open the state, in which changes are kept from now on. Raises StoreError."""
-        own = self.configuration.state_directory or DIRECTORY / self.configuration.name
-        self._store = Store(Path(own) / FILE)
+        self._store = Store(state_file(self.configuration))
         self._undo.callback(self._store.close)
         self.networks.keep_in(self._store)
         self.filters.keep_in(self._store)

@@ -246,13 +246,11 @@ class Networks:
         return self._object(self._find(reference))
 
     def note(self) -> None:
-        """Write down which the configuration's networks are, and those aside, which are as they
-        were. Raises StoreError."""
-        inside = {
-            each.name: ids.Identity(each.id, each.created)
-            for each in self._inventory.networks
-            if each.name in self._configured
-        }
+        """Write down which the configuration's networks are and where, and those aside, which are
+        as they were. Raises StoreError."""
+        configured = [each for each in self._inventory.networks if each.name in self._configured]
+        inside = {each.name: ids.Identity(each.id, each.created) for each in configured}
+        self._store.subnets.replace({each.name: each.subnet for each in configured})
         before = self._store.identities.all()
         self._aside = tuple(
             replace(each, **before[each.name]._asdict()) if each.name in before else each

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from aiohttp import web
 
 from vswitch.daemon.api import answers
@@ -11,6 +13,7 @@ from vswitch.daemon.messages import UplinkRow
 from vswitch.daemon.messages.topology import EndpointNode, NetworkNode, TopologyRow
 from vswitch.network import linking
 from vswitch.network.inventory import Inventory
+from vswitch.network.model import Network
 
 
 def routes(daemon: Daemon) -> list[web.RouteDef]:
@@ -39,7 +42,7 @@ def topology(switch: str, uplinks: tuple[UplinkRow, ...], inventory: Inventory) 
                 name=network.name,
                 subnet=str(network.subnet),
                 gateway=str(network.gateway),
-                uplink=network.uplink if network.uplink in named else None,
+                uplink=_way_out(network, named),
             )
             for network in inventory.networks
         ),
@@ -58,3 +61,10 @@ def topology(switch: str, uplinks: tuple[UplinkRow, ...], inventory: Inventory) 
             for at in endpoint.memberships
         ),
     )
+
+
+def _way_out(network: Network, uplinks: Container[str]) -> str | None:
+    """The uplink by which a network leads out, None where it leads nowhere."""
+    if network.policy.internal or network.uplink not in uplinks:
+        return None
+    return network.uplink

@@ -34,7 +34,7 @@ from vswitch.daemon.store.kept import (
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
 from vswitch.network.ids import Identity
 from vswitch.network.model import Network
-from vswitch.wire.values import MacAddress
+from vswitch.wire.values import IpNetwork, MacAddress
 
 __all__ = ["FILE", "Carried", "Shelf", "Store", "StoreError"]
 
@@ -59,6 +59,8 @@ class Store:
         """Those of the configuration, and those that were brought at run time."""
         self.identities = Shelf(self, "identity", Identity)
         """Of the configuration's networks, and of those that the switch takes no part in."""
+        self.subnets = Shelf(self, "subnet", IpNetwork)
+        """Of the configuration's networks, by their names."""
         self.macs = Shelf(self, "mac", MacAddress)
         """What else was given a MAC address of the switch's choice."""
         self.bystanders = Shelf(self, "bystander", KeptBystander)
