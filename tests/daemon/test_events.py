@@ -238,7 +238,7 @@ def test_switch_that_stops_ends_the_stream_in_order(tmp_path: Path) -> None:
         ("event=start", "event.0: Input should be "),
         ("since_seconds=-1", "since_seconds: "),
         ("since_seconds=nan", "since_seconds: "),
-        ("colour=red", "colour: Extra inputs are not permitted"),
+        ("colour=red", "colour: unknown key: allowed is type, event, name, "),
     ],
 )
 def test_wish_that_makes_no_sense_is_refused(api: Served, query: str, told: str) -> None:

@@ -98,8 +98,8 @@ def test_filter_is_asked_where_it_was_wanted_and_keeps_its_number(api: Served) -
             'filter: in_network: found "frnt": network frnt not found: did you mean "front"?',
         ),
         ({"action": "drop", "before": 7}, 404, "filter 7 not found"),
-        ({"action": "drop", "where": 1}, 400, "where: Extra inputs are not permitted"),
-        ({}, 400, "action: Field required"),
+        ({"action": "drop", "where": 1}, 400, "where: unknown key: allowed is action, source, "),
+        ({}, 400, "action: missing: it has to be said"),
     ],
 )
 def test_wish_that_means_nothing_is_refused_in_one_line(

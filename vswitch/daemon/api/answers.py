@@ -27,15 +27,21 @@ from vswitch.debug.files.bpf import FilterError
 from vswitch.impairment import ImpairmentError
 from vswitch.network.errors import ForbiddenError, InvalidRequestError, NetworkError
 from vswitch.network.mistakes import ConfigurationError
+from vswitch.network.names import did_you_mean
 
 log = logging.getLogger(__name__)
 
 Body = TypeVar("Body", bound=BaseModel)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PCAPNG = "application/x-pcapng"
 JSON_LINES = "application/x-ndjson"
 """The media types of what is streamed."""
+
+
+class NotUnderstoodError(ValueError):
+    """A request is none. The text is one line for who has sent it: where, what, what is allowed."""
 
 
 def rows(each: Sequence[BaseModel], status: int = 200) -> web.Response:
@@ -61,8 +67,22 @@ def problem(status: int, text: str) -> web.Response:
 
 
 async def body(request: web.Request, kind: type[Body]) -> Body:
-    """What the client asks for. Raises ValidationError."""
-    return kind.model_validate_json(await request.read())
+    """What the client asks for. Raises NotUnderstoodError."""
+    said = await request.read()
+    return understood(kind, lambda: kind.model_validate_json(said))
+
+
+def query(kind: type[Body], said: Mapping[str, object]) -> Body:
+    """The same of what stands behind the ? in its request."""
+    return understood(kind, lambda: kind.model_validate(said))
+
+
+def understood(kind: type[Body], read: Callable[[], Body]) -> Body:
+    """What `read` makes of a request. Raises NotUnderstoodError."""
+    try:
+        return read()
+    except ValidationError as error:
+        raise NotUnderstoodError(_in_words(error, kind)) from error
 
 
 async def stream(
@@ -109,10 +129,14 @@ async def in_one_line(request: web.Request, handler: Handler) -> web.StreamRespo
         return problem(409, str(error))
     except ConfigurationError as error:
         return problem(400, "; ".join(str(error).splitlines()))
-    except (ImpairmentError, FilterError, FilterRuleError, DescriptionError) as error:
+    except (
+        ImpairmentError,
+        FilterError,
+        FilterRuleError,
+        DescriptionError,
+        NotUnderstoodError,
+    ) as error:
         return problem(400, str(error))
-    except ValidationError as error:
-        return problem(400, _first_mistake(error))
     except web.HTTPException as error:
         return problem(error.status, f"{request.method} {request.path}: {error.reason}")
     except ConnectionResetError:
@@ -122,7 +146,20 @@ async def in_one_line(request: web.Request, handler: Handler) -> web.StreamRespo
         return problem(500, "the switch failed to do this; its log says why")
 
 
-def _first_mistake(error: ValidationError) -> str:
-    mistake = error.errors(include_url=False)[0]
+def _in_words(error: ValidationError, kind: type[BaseModel]) -> str:
+    """One mistake: a key that is not known first, as it may be why another one is missing."""
+    mistakes = error.errors(include_url=False)
+    unknown = [each for each in mistakes if each["type"] == "extra_forbidden"]
+    mistake = (unknown or mistakes)[0]
     where = ".".join(str(part) for part in mistake["loc"]) or "body"
+    match mistake["type"], mistake["loc"]:
+        case "extra_forbidden", (key,):
+            allowed = kind.model_fields
+            words = f"unknown key: allowed is {', '.join(allowed)}"
+            guess = did_you_mean(str(key), allowed)
+            return f"{where}: {words}{'; ' if guess else ''}{guess}"
+        case "extra_forbidden", _:
+            return f"{where}: unknown key"
+        case "missing", _:
+            return f"{where}: missing: it has to be said"
     return f"{where}: {mistake['msg']}"

@@ -30,7 +30,7 @@ class _Captures:
         media=answers.PCAPNG,
     )
     async def begin(self, request: web.Request) -> web.StreamResponse:
-        wish = messages.CaptureQuery.model_validate(dict(request.query))
+        wish = answers.query(messages.CaptureQuery, dict(request.query))
         captures = self._daemon.captures
         capture = await captures.begin(wish)
         try:

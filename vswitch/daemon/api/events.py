@@ -29,8 +29,9 @@ class _Events:
     )
     async def stream(self, request: web.Request) -> web.StreamResponse:
         query = request.query
-        wish = EventsQuery.model_validate(
-            {key: query.getall(key) if key in _REPEATABLE else query[key] for key in query}
+        wish = answers.query(
+            EventsQuery,
+            {key: query.getall(key) if key in _REPEATABLE else query[key] for key in query},
         )
         events = self._daemon.events
         reader = events.begin(wish)
