@@ -1,7 +1,8 @@
 """Answering the queries of one namespace, and asking servers outside.
 
 Theory of operation. What a query deserves is decided by `dataplane.responders.dns`; here its answer
-is carried.
+is carried. The same query has the same answer while names stay, so what was answered from names is
+kept octet by octet, and said again under the identifier of the next who asks.
 
 A forwarded query goes out from the daemon's own namespace, so that a server on the host's loopback
 can be asked. An endpoint may have servers of its own instead: those are asked from its namespace.
@@ -35,6 +36,9 @@ IN_FLIGHT = 128
 """Forwarded queries of one endpoint at a time. Each holds a descriptor, and an endpoint that asks
 without end must not take those of the others."""
 
+ANSWERS_KEPT = 1024
+"""Of one endpoint. Who asks in ever new spellings (0x20) makes that many at most."""
+
 DATAGRAM_BYTES = 65_535
 """The longest UDP payload, and more than any DNS message over UDP."""
 
@@ -58,11 +62,24 @@ class Answering:
         self._on_unresolved = on_unresolved
         self._forwarding: set[asyncio.Task[None]] = set()
         self._is_full = False
+        self._known = names()
+        self._answers: dict[bytes, bytes] = {}
+        """By all of a query but its identifier, the same of the answer, as long as names stay."""
 
     def answer(self, query: bytes, client: Client) -> None:
         """Answer a query, now or when a server has."""
-        match responder.answer(query, self._names()):
-            case Reply(message) | Refuse(message):
+        names = self._names()
+        if names is not self._known or len(self._answers) >= ANSWERS_KEPT:
+            self._known, self._answers = names, {}
+        kept = self._answers.get(query[2:])
+        if kept is not None:
+            self._send(query[:2] + kept, client)
+            return
+        match responder.answer(query, names):
+            case Reply(message):
+                self._answers[query[2:]] = message[2:]
+                self._send(message, client)
+            case Refuse(message):
                 self._send(message, client)
             case Forward(question):
                 self._begin_forwarding(query, question, client)

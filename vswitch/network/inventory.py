@@ -70,6 +70,8 @@ class Inventory:
         self._places = Places(self._networks.values(), self._uplinks.values(), random)
         self._admission = Admission(self._networks, self._uplinks, self._places, self._host_ports)
         self._endpoints: dict[str, Endpoint] = {}
+        self.revision = 0
+        """Another one with every change of a network or an endpoint."""
         self._before: dict[str, Endpoint] = {}
 
     @classmethod
@@ -137,6 +139,7 @@ class Inventory:
             self._places.take_mac(network.mac)
         self._places.add_network(network)
         self._networks[network.name] = network
+        self.revision += 1
         return network
 
     def free_subnet(self, size: int, keep_clear: Iterable[IpNetwork]) -> IpNetwork:
@@ -162,6 +165,7 @@ class Inventory:
         if self.is_in_use(network):
             raise self._has_endpoints(network)
         del self._networks[network.name]
+        self.revision += 1
         self._places.remove_network(network)
         return network
 
@@ -238,7 +242,7 @@ class Inventory:
         for claim in claims:
             endpoint = self._admission.complete(claim)
             if endpoint is not None:
-                self._endpoints[endpoint.name] = endpoint
+                self._put(endpoint)
         for claim in claims:
             if claim.errors:
                 self._admission.withdraw(claim)
@@ -252,6 +256,7 @@ class Inventory:
         """
         endpoint = self.endpoint(name)
         del self._endpoints[name]
+        self.revision += 1
         self._admission.withdraw(self._admission.claims[name])
         return endpoint
 
@@ -264,7 +269,7 @@ class Inventory:
             NetworkError: the first reason against it. Nothing has changed then.
         """
         endpoint = self._admission.connect(self.endpoint(name), request)
-        self._endpoints[name] = endpoint
+        self._put(endpoint)
         return endpoint
 
     def disconnect(self, name: str, network: Network) -> Endpoint:
@@ -274,7 +279,7 @@ class Inventory:
             NetworkError: the first reason against it. Nothing has changed then.
         """
         endpoint = self._admission.disconnect(self.endpoint(name), network)
-        self._endpoints[name] = endpoint
+        self._put(endpoint)
         return endpoint
 
     def publish(self, name: str, requests: Iterable[PublicationRequest]) -> tuple[Publication, ...]:
@@ -288,7 +293,7 @@ class Inventory:
             require_host(self.network(endpoint.network), request)
         made = self._host_ports.publish(wanted, name)
         publications = (*endpoint.publications, *made)
-        self._endpoints[name] = replace(endpoint, publications=publications)
+        self._put(replace(endpoint, publications=publications))
         return made
 
     def unpublish(self, name: str, publications: Iterable[Publication]) -> None:
@@ -300,7 +305,7 @@ class Inventory:
         endpoint, gone = self.endpoint(name), tuple(publications)
         self._host_ports.withdraw(gone)
         left = tuple(each for each in endpoint.publications if each not in gone)
-        self._endpoints[name] = replace(endpoint, publications=left)
+        self._put(replace(endpoint, publications=left))
 
     # What another configuration changes
 
@@ -345,6 +350,7 @@ class Inventory:
             self._places.take_mac(network.mac)
         self._places.add_network(network)
         self._networks[network.name] = network
+        self.revision += 1
 
     def displace_network(self, name: str) -> None:
         """There is one less, that nobody is on, the default one perhaps.
@@ -356,11 +362,13 @@ class Inventory:
         if self.endpoints_on(network):
             raise self._has_endpoints(network)
         del self._networks[name]
+        self.revision += 1
         self._places.remove_network(network)
 
     def change_network(self, network: Network) -> None:
         """Let a network be another one that has the same addresses."""
         self._networks[network.name] = network
+        self.revision += 1
 
     def change_endpoint(self, request: EndpointRequest) -> Endpoint:
         """Let an endpoint have the names, links and exposed ports, the role, the impairments, the
@@ -370,7 +378,7 @@ class Inventory:
             NetworkError: the first reason against it. Nothing has changed then.
         """
         changed = self._admission.change(self.endpoint(request.name), request)
-        self._endpoints[request.name] = changed
+        self._put(changed)
         return changed
 
     def reserve_name(self, name: str, network: str) -> None:
@@ -403,6 +411,10 @@ class Inventory:
     def _has_endpoints(self, network: Network) -> ForbiddenError:
         names = ", ".join(endpoint.name for endpoint in self.endpoints_on(network))
         return ForbiddenError(f"network {network.name} has active endpoints ({names})")
+
+    def _put(self, endpoint: Endpoint) -> None:
+        self._endpoints[endpoint.name] = endpoint
+        self.revision += 1
 
     def _check_external_is_no_endpoints(self, network: Network) -> None:
         address = network.translation.external

@@ -343,7 +343,7 @@ class Endpoints:
                 self._namespace_watch.add(namespace)
             attachment = await self._attacher.attach(
                 *(endpoint, domains, namespace),
-                names=lambda: naming.view(self._inventory, endpoint.name),
+                names=naming.View(self._inventory, endpoint.name),
             )
         except _FAILURES as error:
             raise AttachError(f"endpoint {endpoint.name}: {error}") from error

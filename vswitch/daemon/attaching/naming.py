@@ -20,6 +20,23 @@ if TYPE_CHECKING:
     from vswitch.dataplane.responders.dns import Host, Names
 
 
+class View:
+    """What the endpoint called `name` may ask for: the same object for as long as that is so."""
+
+    def __init__(self, inventory: Inventory, name: str) -> None:
+        self._inventory = inventory
+        self._name = name
+        self._revision = -1
+        self._names: Names
+
+    def __call__(self) -> Names:
+        """As of now."""
+        if self._revision != self._inventory.revision:
+            self._names = view(self._inventory, self._name)
+            self._revision = self._inventory.revision
+        return self._names
+
+
 def view(inventory: Inventory, name: str) -> Names:
     """What the endpoint called `name` may ask for now."""
     from vswitch.dataplane.responders.dns import Names

@@ -1,0 +1,103 @@
+"""Answers from names: octet for octet the same for as long as nobody comes or goes."""
+
+from __future__ import annotations
+
+from random import Random
+
+import dns.message
+import pytest
+
+from vswitch.daemon import answering
+from vswitch.daemon.answering import ANSWERS_KEPT, Answering
+from vswitch.daemon.attaching.naming import View
+from vswitch.daemon.resolver import Asked
+from vswitch.dataplane.responders import dns as responder
+from vswitch.network.inventory import Inventory
+from vswitch.network.model import EndpointRequest, MembershipRequest, Network
+from vswitch.wire.values import IpAddress, IpNetwork
+
+FRONT = Network("front", IpNetwork.parse("172.18.0.0/16"), IpAddress.parse("172.18.0.1"))
+BACK = Network("back", IpNetwork.parse("172.19.0.0/16"), IpAddress.parse("172.19.0.1"))
+CLIENT = ("127.0.0.1", 40_000)
+
+
+class Asking:
+    """The endpoint `app`, which asks."""
+
+    def __init__(self) -> None:
+        self.inventory = Inventory((FRONT, BACK), (), Random(1))
+        self.inventory.add_endpoint(EndpointRequest("app", "front"))
+        self.sent: list[bytes] = []
+        self.answering = Answering(
+            lambda message, _: self.sent.append(message),
+            View(self.inventory, "app"),
+            lambda: Asked(()),
+            1.0,
+            lambda: None,
+        )
+
+    def ask(self, name: str, identifier: int = 1) -> list[str]:
+        """The addresses that come back."""
+        query = dns.message.make_query(name, "A", id=identifier)
+        self.answering.answer(query.to_wire(), CLIENT)
+        reply = dns.message.from_wire(self.sent[-1])
+        assert reply.id == identifier
+        return [str(item) for rrset in reply.answer for item in rrset]
+
+
+@pytest.fixture
+def asking() -> Asking:
+    return Asking()
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The queries that were looked into."""
+    seen: list[bytes] = []
+
+    def answer(query: bytes, names: responder.Names) -> responder.Answer:
+        seen.append(query)
+        return judge(query, names)
+
+    judge = responder.answer
+    monkeypatch.setattr(answering.responder, "answer", answer)
+    return seen
+
+
+def test_same_query_is_looked_into_once_whoever_asks(asking: Asking, judged: list[bytes]) -> None:
+    assert [asking.ask("app", identifier) for identifier in (1, 2, 3)] == [["172.18.0.2"]] * 3
+    assert len({message[2:] for message in asking.sent}) == 1
+    assert len(judged) == 1
+
+
+def test_spelling_of_the_question_is_repeated_as_asked(asking: Asking) -> None:
+    for name in ("app", "APP", "aPp"):
+        asking.ask(name)
+    questions = [dns.message.from_wire(each).question[0].name.to_text() for each in asking.sent]
+    assert questions == ["app.", "APP.", "aPp."]
+
+
+def test_who_comes_and_goes_is_known_and_is_not_at_once(asking: Asking) -> None:
+    asking.inventory.add_endpoint(EndpointRequest("web", "front"))
+    assert asking.ask("web") == ["172.18.0.3"]
+    asking.inventory.remove_endpoint("web")
+    asking.inventory.add_endpoint(EndpointRequest("db", "front"))
+    asking.inventory.add_endpoint(EndpointRequest("web", "front"))
+    assert asking.ask("web") == ["172.18.0.4"]
+    asking.inventory.add_endpoint(EndpointRequest("cache", "back"))
+    asking.inventory.connect("app", MembershipRequest("back"))
+    assert asking.ask("cache") == ["172.19.0.2"]
+
+
+def test_ever_new_spellings_take_no_more_room_than_is_there(
+    asking: Asking, judged: list[bytes]
+) -> None:
+    for number in range(ANSWERS_KEPT + 1):
+        asking.answering.answer(
+            dns.message.make_query("app", "A", id=1, payload=512 + number).to_wire(), CLIENT
+        )
+    asking.ask("app")
+    before = len(judged)
+    asking.ask("app")
+    assert (len(asking.sent), len(judged)) == (ANSWERS_KEPT + 3, before)
+    assert len(asking.answering._answers) <= ANSWERS_KEPT
