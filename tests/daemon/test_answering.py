@@ -18,7 +18,6 @@ from vswitch.wire.values import IpAddress, IpNetwork
 
 FRONT = Network("front", IpNetwork.parse("172.18.0.0/16"), IpAddress.parse("172.18.0.1"))
 BACK = Network("back", IpNetwork.parse("172.19.0.0/16"), IpAddress.parse("172.19.0.1"))
-CLIENT = ("127.0.0.1", 40_000)
 
 
 class Asking:
@@ -29,7 +28,6 @@ class Asking:
         self.inventory.add_endpoint(EndpointRequest("app", "front"))
         self.sent: list[bytes] = []
         self.answering = Answering(
-            lambda message, _: self.sent.append(message),
             View(self.inventory, "app"),
             lambda: Asked(()),
             1.0,
@@ -39,7 +37,7 @@ class Asking:
     def ask(self, name: str, identifier: int = 1) -> list[str]:
         """The addresses that come back."""
         query = dns.message.make_query(name, "A", id=identifier)
-        self.answering.answer(query.to_wire(), CLIENT)
+        self.answering.answer(query.to_wire(), self.sent.append)
         reply = dns.message.from_wire(self.sent[-1])
         assert reply.id == identifier
         return [str(item) for rrset in reply.answer for item in rrset]
@@ -55,9 +53,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The queries that were looked into."""
     seen: list[bytes] = []
 
-    def answer(query: bytes, names: responder.Names) -> responder.Answer:
+    def answer(query: bytes, names: responder.Names, *, by_stream: bool) -> responder.Answer:
         seen.append(query)
-        return judge(query, names)
+        return judge(query, names, by_stream=by_stream)
 
     judge = responder.answer
     monkeypatch.setattr(answering.responder, "answer", answer)
@@ -94,7 +92,8 @@ def test_ever_new_spellings_take_no_more_room_than_is_there(
 ) -> None:
     for number in range(ANSWERS_KEPT + 1):
         asking.answering.answer(
-            dns.message.make_query("app", "A", id=1, payload=512 + number).to_wire(), CLIENT
+            dns.message.make_query("app", "A", id=1, payload=512 + number).to_wire(),
+            asking.sent.append,
         )
     asking.ask("app")
     before = len(judged)

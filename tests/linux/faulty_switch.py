@@ -66,7 +66,7 @@ if __name__ == "__main__":
     steps.refuse(tap, "make_for_another", OpenError)
     steps.refuse(TapDevice, "open", OpenError, static=True)
     steps.refuse(PacketDevice, "open", OpenError, static=True)
-    steps.refuse(resolver, "_listening_socket", _not_permitted)
+    steps.refuse(resolver, "_listening_sockets", _not_permitted)
     steps.refuse(belongings, "install_resolv_conf", _not_permitted)
     steps.refuse(TapDevice, "set_persistent", _not_permitted)
     steps.refuse(Exposure, "reserve", PortTakenError)

@@ -76,6 +76,7 @@ class Server:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((str(LOOPBACK), 0))
         self.upstream: Upstream = (LOOPBACK, self._socket.getsockname()[1])
+        self._stream = socket.create_server((str(LOOPBACK), self.upstream[1]))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -84,6 +85,18 @@ class Server:
             stopper.sendto(b"", (str(LOOPBACK), self.upstream[1]))
         self._thread.join(PATIENCE)
         self._socket.close()
+        self._stream.close()
+
+    def serve_one_stream(self, reply: Callable[[dns.message.Message], dns.message.Message]) -> None:
+        """Answer one query by TCP, in a thread."""
+
+        def serve() -> None:
+            connection, _ = self._stream.accept()
+            with connection:
+                query, _ = dns.query.receive_tcp(connection)
+                dns.query.send_tcp(connection, reply(query))
+
+        threading.Thread(target=serve, daemon=True).start()
 
     def _serve(self) -> None:
         while True:
@@ -125,12 +138,15 @@ def is_silent(query: dns.message.Message) -> list[dns.message.Message]:
     return []
 
 
-async def ask(inside: Namespace, name: str, identifier: int | None = None) -> dns.message.Message:
+async def ask(
+    inside: Namespace, name: str, identifier: int | None = None, *, by_stream: bool = False
+) -> dns.message.Message:
     """Ask as a program in the namespace does. dnspython checks identifier, question and source."""
     query = dns.message.make_query(name, "A", id=identifier)
 
     def in_there() -> dns.message.Message:
-        return dns.query.udp(query, "127.0.0.11", timeout=PATIENCE)
+        way = dns.query.tcp if by_stream else dns.query.udp
+        return way(query, "127.0.0.11", timeout=PATIENCE)
 
     return await asyncio.to_thread(netns.run, in_there, inside)
 
@@ -147,6 +163,44 @@ def sockets_open() -> int:
         except FileNotFoundError:
             continue
     return sum(target.startswith("socket:") for target in targets)
+
+
+def test_long_answer_is_cut_in_a_datagram_and_whole_by_tcp(run: Run, inside: Namespace) -> None:
+    crowd = [IpAddress.parse(f"172.18.1.{number}") for number in range(1, 201)]
+    pool = Names([Host(("pool",), "front", tuple(crowd))])
+
+    async def main() -> None:
+        resolver = Resolver([])
+        await resolver.attach(inside, lambda: pool)
+        cut = await ask(inside, "pool")
+        assert cut.flags & dns.flags.TC
+        assert len(addresses(cut)) < len(crowd)
+        whole = await ask(inside, "pool", by_stream=True)
+        assert addresses(whole) == [str(each) for each in crowd]
+        await resolver.close()
+
+    run(main)
+
+
+def test_server_that_cuts_its_answer_is_asked_again_by_tcp_for_who_came_by_tcp(
+    run: Run, inside: Namespace
+) -> None:
+    def cuts(query: dns.message.Message) -> list[dns.message.Message]:
+        reply = dns.message.make_response(query)
+        reply.flags |= dns.flags.TC
+        return [reply]
+
+    async def main() -> None:
+        with serving(cuts) as server:
+            server.serve_one_stream(lambda query: knows(query)[0])
+            resolver = Resolver([server.upstream])
+            await resolver.attach(inside, lambda: WEB)
+            assert (await ask(inside, "example.org")).flags & dns.flags.TC
+            whole = await ask(inside, "example.org", by_stream=True)
+            assert addresses(whole) == ["203.0.113.7"]
+            await resolver.close()
+
+    run(main)
 
 
 def test_endpoint_is_answered_inside_from_the_names_of_the_moment(

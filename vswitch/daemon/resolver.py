@@ -1,12 +1,13 @@
 """Listening at 127.0.0.11:53 inside the endpoints' namespaces, and what an endpoint finds there.
 
-Theory of operation. For each namespace one UDP socket is made and bound inside it and served by
-the event loop outside: a socket stays in the namespace where it was made. What becomes of a query
-is `answering`'s business. That needs dnspython, which takes as long to load as several endpoints to
-attach, so it is loaded when a switch is up, or with the first query.
+Theory of operation. For each namespace a socket of UDP and one of TCP (`conversations`) are made
+and bound inside it and served by the event loop outside: a socket stays in the namespace where it
+was made. What becomes of a query is `answering`'s business. That needs dnspython, which takes as
+long to load as several endpoints to attach, so it is loaded when a switch is up, or with the first
+query.
 
-The listening socket keeps its namespace alive, so it has to be closed for the namespace to end:
-`detach` does that and returns when it is done.
+The listening sockets keep their namespace alive, so they have to be closed for it to end: `detach`
+does that and returns when it is done.
 
 `install_resolv_conf` makes `ip netns exec NAME` use this resolver: it binds the files under
 /etc/netns/NAME over those of /etc. A file that somebody put there is never replaced.
@@ -17,9 +18,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
+from vswitch.daemon.conversations import Conversations
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.journal import NOBODY, Journal, Written
 from vswitch.daemon.kernel.made import Undone
@@ -88,7 +91,7 @@ class Resolver:
         ResolverError, as where another program has the port in there.
         """
         try:
-            listening = netns.run(_listening_socket, namespace)
+            by_datagram, by_stream = netns.run(_listening_sockets, namespace)
         except NamespaceError as error:
             raise ResolverError(str(error)) from error
         except OSError as error:
@@ -100,12 +103,14 @@ class Resolver:
         def asked() -> Asked:
             return own if own_servers else self._upstream
 
-        listener = _Listener(lambda transport: self._answering(transport, names, asked))
+        listener = _Listener(lambda: self._answering(names, asked))
         try:
             loop = asyncio.get_running_loop()
-            await loop.create_datagram_endpoint(lambda: listener, sock=listening)
+            await loop.create_datagram_endpoint(lambda: listener, sock=by_datagram)
+            await listener.conversations.begin(by_stream)
         except BaseException:
-            listening.close()
+            by_datagram.close()
+            by_stream.close()
             raise
         self._listeners[namespace] = listener
 
@@ -124,26 +129,23 @@ class Resolver:
         for namespace in tuple(self._listeners):
             await self.detach(namespace)
 
-    def _answering(
-        self,
-        transport: asyncio.DatagramTransport,
-        names: Callable[[], Names],
-        asked: Callable[[], Asked],
-    ) -> Answering:
+    def _answering(self, names: Callable[[], Names], asked: Callable[[], Asked]) -> Answering:
         from vswitch.daemon.answering import Answering
 
-        return Answering(transport.sendto, names, asked, self._timeout, self._count_unresolved)
+        return Answering(names, asked, self._timeout, self._count_unresolved)
 
     def _count_unresolved(self) -> None:
         self.unresolved += 1
 
 
 class _Listener(asyncio.DatagramProtocol):
-    """One namespace's socket."""
+    """One namespace's sockets, of which this hears the one of UDP."""
 
-    def __init__(self, begin: Callable[[asyncio.DatagramTransport], Answering]) -> None:
+    def __init__(self, begin: Callable[[], Answering]) -> None:
         self._begin = begin
         self._answering: Answering | None = None
+        self.conversations = Conversations(self._who_answers)
+        """Those who come by TCP."""
         self._closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -153,11 +155,15 @@ class _Listener(asyncio.DatagramProtocol):
         self._closed.set_result(None)
 
     def datagram_received(self, data: bytes, client: Client) -> None:
+        self._who_answers().answer(data, lambda message: self._transport.sendto(message, client))
+
+    def _who_answers(self) -> Answering:
         if self._answering is None:
-            self._answering = self._begin(self._transport)
-        self._answering.answer(data, client)
+            self._answering = self._begin()
+        return self._answering
 
     async def close(self) -> None:
+        await self.conversations.close()
         if self._answering is not None:
             await self._answering.close()
         self._transport.abort()
@@ -217,11 +223,16 @@ def remove_resolv_conf(name: str, journal: Journal, directory: Path = ETC_NETNS)
     return journal.remove_file(directory / name / "resolv.conf")
 
 
-def _listening_socket() -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    try:
-        listening.bind((ADDRESS, PORT))
-    except BaseException:
-        listening.close()
-        raise
-    return listening
+def _listening_sockets() -> tuple[socket.socket, socket.socket]:
+    """One of UDP and one of TCP."""
+    with ExitStack() as undo:
+        by_datagram, by_stream = (
+            undo.enter_context(socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK))
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+        )
+        by_stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for each in (by_datagram, by_stream):
+            each.bind((ADDRESS, PORT))
+        by_stream.listen()
+        undo.pop_all()
+        return by_datagram, by_stream

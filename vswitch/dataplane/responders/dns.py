@@ -52,8 +52,14 @@ CODES = 3
 IS_RESPONSE = 0x80
 """QR in the octet at FLAGS."""
 
+IS_TRUNCATED = 0x02
+"""TC in the same octet."""
+
 SMALLEST_LIMIT = 512
 """Octets that every client takes in a datagram (RFC 1035, 2.3.4)."""
+
+LONGEST = 65_535
+"""Octets of a message by TCP (RFC 1035, 4.2.2)."""
 
 OUR_PAYLOAD = 1232
 """Octets that we take in a datagram, told in the OPT record: what fits any path's MTU."""
@@ -151,8 +157,9 @@ class Judgement(Enum):
     """It answers something else, or is forged: the reply may still come."""
 
 
-def answer(query: bytes, names: Names) -> Answer:
-    """What becomes of a query that came in a datagram. Never raises for what is in `query`."""
+def answer(query: bytes, names: Names, *, by_stream: bool = False) -> Answer:
+    """What becomes of a query that came in a datagram, or `by_stream`, where an answer may be as
+    long as there are any. Never raises for what is in `query`."""
     if len(query) < HEADER_LENGTH:
         return Silence.TOO_SHORT
     if query[FLAGS] & IS_RESPONSE:
@@ -166,11 +173,12 @@ def answer(query: bytes, names: Names) -> Answer:
     if len(message.question) != 1:
         return Refuse(error(query, dns.rcode.FORMERR))
     if message.edns > 0:
-        return Refuse(_respond(message, [], dns.rcode.BADVERS))
+        return Refuse(_respond(message, [], dns.rcode.BADVERS, SMALLEST_LIMIT))
     records = _records(message.question[0], names)
     if records is None:
         return Forward(_question_section(query))
-    return Reply(_respond(message, records, dns.rcode.NOERROR))
+    limit = LONGEST if by_stream else max(SMALLEST_LIMIT, message.payload)
+    return Reply(_respond(message, records, dns.rcode.NOERROR, limit))
 
 
 def error(query: bytes, code: dns.rcode.Rcode) -> bytes:
@@ -181,6 +189,11 @@ def error(query: bytes, code: dns.rcode.Rcode) -> bytes:
     response.flags |= dns.flags.QR | dns.flags.RA
     response.set_rcode(code)
     return response.to_wire()
+
+
+def is_truncated(reply: bytes) -> bool:
+    """Whether there is more than a reply says, which is to be asked for by TCP: TC is set."""
+    return bool(reply[FLAGS] & IS_TRUNCATED)
 
 
 def judge(reply: bytes, identifier: bytes, question: bytes) -> Judgement:
@@ -224,9 +237,9 @@ def _records(question: dns.rrset.RRset, names: Names) -> list[dns.rrset.RRset] |
 
 
 def _respond(
-    query: dns.message.Message, records: list[dns.rrset.RRset], code: dns.rcode.Rcode
+    query: dns.message.Message, records: list[dns.rrset.RRset], code: dns.rcode.Rcode, limit: int
 ) -> bytes:
-    """The answer, cut and marked with TC where the client would not take all of it.
+    """The answer, cut and marked with TC where it would be longer than `limit` octets.
 
     Addresses keep their order: dnspython would shuffle them, and the same query would be answered
     with other octets each time.
@@ -234,7 +247,6 @@ def _respond(
     response = dns.message.make_response(query, recursion_available=True, our_payload=OUR_PAYLOAD)
     response.set_rcode(code)
     response.answer.extend(records)
-    limit = max(SMALLEST_LIMIT, query.payload)
     return response.to_wire(max_size=limit, prefer_truncation=True, want_shuffle=False)
 
 

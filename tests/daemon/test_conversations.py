@@ -1,0 +1,143 @@
+"""Queries by TCP: one or many of a client, slow clients, silent ones, and too many."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, cast
+
+import pytest
+import uvloop
+
+from vswitch.daemon import conversations
+from vswitch.daemon.conversations import MOST_CLIENTS, Conversations
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from vswitch.daemon.answering import Answering
+
+PATIENCE = 10.0
+
+Place = tuple[str, int]
+Story = Callable[[Place], Awaitable[None]]
+
+
+class Echo:
+    """Answers each query with itself; `later` is answered when there is another one."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[bytes], None]] = []
+
+    def answer(self, query: bytes, reply: Callable[[bytes], None], *, by_stream: bool) -> None:
+        assert by_stream
+        if query == b"later":
+            self.waiting.append(reply)
+            return
+        if query == b"nothing":
+            return
+        reply(query)
+        for each in self.waiting:
+            each(b"at last")
+        self.waiting.clear()
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def play(request: pytest.FixtureRequest) -> Callable[[Story], None]:
+    async def run(story: Story) -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        hearing = Conversations(lambda: cast("Answering", echo))
+        echo = Echo()
+        await hearing.begin(listening)
+        async with asyncio.timeout(PATIENCE):
+            await story(listening.getsockname())
+            await hearing.close()
+
+    def play(story: Story) -> None:
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(cast("Coroutine[None, None, None]", run(story)))
+
+    return play
+
+
+@asynccontextmanager
+async def client(
+    place: Place,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection(*place)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+def framed(*messages: bytes) -> bytes:
+    return b"".join(len(each).to_bytes(2, "big") + each for each in messages)
+
+
+def test_queries_of_one_connection_are_answered_as_they_can_be(
+    play: Callable[[Story], None],
+) -> None:
+    async def story(place: Place) -> None:
+        async with client(place) as (reader, writer):
+            writer.write(framed(b"later", b"one"))
+            expected = framed(b"one", b"at last")
+            assert await reader.readexactly(len(expected)) == expected
+            writer.write(framed(b"x" * 65_535))
+            assert await reader.readexactly(65_537) == framed(b"x" * 65_535)
+
+    play(story)
+
+
+def test_who_asks_no_more_is_answered_and_left(play: Callable[[Story], None]) -> None:
+    async def story(place: Place) -> None:
+        async with client(place) as (reader, writer), client(place) as (_, other):
+            writer.write(framed(b"later"))
+            writer.write_eof()
+            await asyncio.sleep(0.05)
+            other.write(framed(b"one"))
+            assert await reader.read() == framed(b"at last")
+
+    play(story)
+
+
+@pytest.mark.parametrize("said", [b"", b"\0", framed(b"query")[:-1], framed(b"nothing")])
+def test_who_says_no_whole_query_for_a_while_is_left(
+    play: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(conversations, "IDLE_SECONDS", 0.1)
+
+    async def story(place: Place) -> None:
+        async with client(place) as (reader, writer):
+            writer.write(said)
+            assert await reader.read() == b""
+
+    play(story)
+
+
+def test_one_client_too_many_is_left_and_those_before_are_heard(
+    play: Callable[[Story], None],
+) -> None:
+    async def story(place: Place) -> None:
+        async with client(place) as (first, ask):
+            others = [await asyncio.open_connection(*place) for _ in range(MOST_CLIENTS)]
+            ask.write(framed(b"one"))
+            assert await first.readexactly(5) == framed(b"one")
+            last, _ = others[-1]
+            with suppress(ConnectionError):
+                assert await last.read() == b""
+            for _, writer in others:
+                writer.transport.abort()
+
+    play(story)
+
+
+def test_who_is_heard_is_left_at_the_end(play: Callable[[Story], None]) -> None:
+    async def story(place: Place) -> None:
+        _, writer = await asyncio.open_connection(*place)
+        writer.write(framed(b"later"))
+        await asyncio.sleep(0.05)
+
+    play(story)

@@ -1,0 +1,109 @@
+"""Queries that come by TCP: conversations of one query or many (RFC 1035, 4.2.2; RFC 7766).
+
+Theory of operation. A message has its length in front. A client may ask on without waiting, and an
+answer comes when it is there, in whichever order (RFC 7766, 6.2.1.1). Who says nothing for a while,
+or not all of a query, is left; who does not read what it is told is asked for no more until it has.
+Of one namespace so many clients at a time are heard, and further ones are left at once.
+
+What a query deserves is `answering`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vswitch.daemon.answering import Answering
+
+IDLE_SECONDS = 10.0
+"""RFC 7766, 6.2.3: of the order of a few seconds."""
+
+MOST_CLIENTS = 64
+"""Of one namespace at a time."""
+
+_LENGTH = 2
+"""Octets in front of a message."""
+
+
+class Conversations:
+    """Those of one namespace. Belongs to one event loop."""
+
+    def __init__(self, answering: Callable[[], Answering]) -> None:
+        self._answering = answering
+        self._going_on: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
+        self._server: asyncio.Server
+
+    async def begin(self, listening: socket.socket) -> None:
+        """Hear who connects to a socket that listens, and close that in the end."""
+        self._server = await asyncio.start_server(self._meet, sock=listening)
+
+    async def close(self) -> None:
+        """Hear nobody any more, and leave whom there is."""
+        self._server.close()
+        for writer in self._going_on.values():
+            writer.transport.abort()
+        tasks = [task for task in self._going_on if task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._going_on) >= MOST_CLIENTS:
+            writer.transport.abort()
+            return
+        task = asyncio.current_task()
+        self._going_on[task] = writer
+        try:
+            await self._converse(reader, writer)
+        finally:
+            del self._going_on[task]
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        owed = _Owed(writer)
+        try:
+            while True:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await writer.drain()
+                    length = int.from_bytes(await reader.readexactly(_LENGTH), "big")
+                    query = await reader.readexactly(length)
+                owed.begin()
+                self._answering().answer(query, owed.pay, by_stream=True)
+        except asyncio.IncompleteReadError:
+            if not writer.is_closing():  # it asks no more, and waits for what it has asked
+                await owed.settled()
+        except (TimeoutError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+class _Owed:
+    """Answers that a client waits for."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def begin(self) -> None:
+        """One more. Where there is nothing to say, none comes."""
+        self._count += 1
+        self._none.clear()
+
+    def pay(self, message: bytes) -> None:
+        """One less."""
+        if not self._writer.is_closing():
+            self._writer.write(len(message).to_bytes(_LENGTH, "big") + message)
+        self._count -= 1
+        if not self._count:
+            self._none.set()
+
+    async def settled(self) -> None:
+        """Wait for all, but not for ever."""
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._none.wait()
+        except TimeoutError:
+            return
