@@ -78,23 +78,25 @@ class Answering:
         self._forwarding: set[asyncio.Task[None]] = set()
         self._is_full = False
         self._known = names()
-        self._answers: dict[tuple[bool, bytes], bytes] = {}
+        self._kept: dict[bytes, bytes] = {}
         """By all of a query but its identifier, the same of the answer, as long as names stay."""
+
+    def kept(self, query: bytes) -> bytes | None:
+        """The answer to a query that came in a datagram, where it was given before and is so
+        still."""
+        names = self._names()
+        if names is not self._known or len(self._kept) >= ANSWERS_KEPT:
+            self._known, self._kept = names, {}
+        answer = self._kept.get(query[2:])
+        return None if answer is None else query[:2] + answer
 
     def answer(self, query: bytes, reply: Say, *, by_stream: bool = False) -> None:
         """Answer a query by a call of `reply`, now or when a server has; without one where nothing
         is to be said."""
-        names = self._names()
-        if names is not self._known or len(self._answers) >= ANSWERS_KEPT:
-            self._known, self._answers = names, {}
-        key = by_stream, query[2:]
-        kept = self._answers.get(key)
-        if kept is not None:
-            reply(query[:2] + kept)
-            return
-        match responder.answer(query, names, by_stream=by_stream):
+        match responder.answer(query, self._names(), by_stream=by_stream):
             case Reply(message):
-                self._answers[key] = message[2:]
+                if not by_stream:
+                    self._kept[query[2:]] = message[2:]
                 reply(message)
             case Refuse(message):
                 reply(message)

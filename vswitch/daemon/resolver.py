@@ -18,9 +18,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from vswitch.daemon.conversations import Conversations
 from vswitch.daemon.kernel import netns
@@ -41,6 +42,12 @@ PORT = 53
 
 SERVER_TIMEOUT_SECONDS = 4.0
 """Docker's, for each server: a little less than the 5 s after which the C library asks again."""
+
+QUERIES_AT_ONCE = 64
+"""Of one namespace, before another one's turn: some milliseconds."""
+
+LONGEST_QUERY = 4096
+"""Octets. A query is a name and an OPT record."""
 
 SERVERS_ASKED = 3
 """Docker's and the C library's (MAXNS): a client has given up before a fourth could answer."""
@@ -103,16 +110,10 @@ class Resolver:
         def asked() -> Asked:
             return own if own_servers else self._upstream
 
-        listener = _Listener(lambda: self._answering(names, asked))
-        try:
-            loop = asyncio.get_running_loop()
-            await loop.create_datagram_endpoint(lambda: listener, sock=by_datagram)
-            await listener.conversations.begin(by_stream)
-        except BaseException:
-            by_datagram.close()
-            by_stream.close()
-            raise
-        self._listeners[namespace] = listener
+        self._listeners[namespace] = listener = _Listener(
+            by_datagram, lambda: self._answering(names, asked)
+        )
+        await listener.conversations.begin(by_stream)
 
     def ask(self, upstreams: Sequence[Upstream]) -> None:
         """Ask these servers from now on, for all who have none of their own."""
@@ -138,24 +139,39 @@ class Resolver:
         self.unresolved += 1
 
 
-class _Listener(asyncio.DatagramProtocol):
-    """One namespace's sockets, of which this hears the one of UDP."""
+class _Listener:
+    """One namespace's sockets.
 
-    def __init__(self, begin: Callable[[], Answering]) -> None:
+    That of UDP is read as long as there is something, but not for so long that others wait: most of
+    what a query takes is the way to the socket and back.
+    """
+
+    def __init__(self, by_datagram: socket.socket, begin: Callable[[], Answering]) -> None:
+        self._by_datagram = by_datagram
         self._begin = begin
         self._answering: Answering | None = None
         self.conversations = Conversations(self._who_answers)
         """Those who come by TCP."""
-        self._closed = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().add_reader(by_datagram, self._hear)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
+    def _hear(self) -> None:
+        listening, answering = self._by_datagram, self._who_answers()
+        for _ in range(QUERIES_AT_ONCE):
+            try:
+                query, client = listening.recvfrom(LONGEST_QUERY)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error about somebody whom we have told something
+                continue
+            kept = answering.kept(query)
+            if kept is not None:
+                self._say(client, kept)
+            else:
+                answering.answer(query, partial(self._say, client))
 
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._closed.set_result(None)
-
-    def datagram_received(self, data: bytes, client: Client) -> None:
-        self._who_answers().answer(data, lambda message: self._transport.sendto(message, client))
+    def _say(self, client: Client, message: bytes) -> None:
+        with suppress(OSError):  # no room, or nobody there: it asks again
+            self._by_datagram.sendto(message, client)
 
     def _who_answers(self) -> Answering:
         if self._answering is None:
@@ -163,11 +179,11 @@ class _Listener(asyncio.DatagramProtocol):
         return self._answering
 
     async def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._by_datagram)
         await self.conversations.close()
         if self._answering is not None:
             await self._answering.close()
-        self._transport.abort()
-        await self._closed
+        self._by_datagram.close()
 
 
 def host_upstreams(resolv_conf: str) -> tuple[Upstream, ...]:
