@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.daemon.reloading import Wire
 from vswitch import assembly
 from vswitch.daemon.events import Events, Reader
 from vswitch.daemon.exposure import PortTakenError
@@ -66,23 +67,6 @@ def host(address: IpAddress = FIRST, gateway: IpAddress | None = GATEWAY) -> Hos
     return HostLink("up0", 7, IpInterface(address, SUBNET), STATION, MTU, gateway)
 
 
-class Line(MemoryDevice):
-    """A device that an event loop can watch, and that never has anything."""
-
-    def __init__(self) -> None:
-        super().__init__("line")
-        self._ends = os.pipe()
-
-    def fileno(self) -> int:
-        return self._ends[0]
-
-    def close(self) -> None:
-        super().close()
-        for end in self._ends:
-            with suppress(OSError):
-                os.close(end)
-
-
 class Kernel:
     """What the host has, and what was asked of the kernel about it."""
 
@@ -93,7 +77,7 @@ class Kernel:
         self.guarding: list[IpAddress] = []
         """What is guarded at the moment. There is never more than one."""
         self.guards_made = 0
-        self.line = Line()
+        self.line = Wire("line")
         self._events = os.pipe()
 
     def watch(self, interface: str) -> SimpleNamespace:
@@ -325,7 +309,7 @@ def test_address_of_a_subnet_that_is_there_already_is_not_used(
 
     async def story(world: World) -> None:
         world.open(SHARED)
-        world.kernel.line = Line()
+        world.kernel.line = Wire("line")
         world.open(OWN)
         await world.kernel.tell(inside)
         assert world.row().address == "none"
@@ -353,7 +337,7 @@ def test_learnt_subnet_is_told_to_who_places_networks_for_as_long_as_it_is_there
 ) -> None:
     async def story(world: World) -> None:
         world.open(SHARED)
-        world.kernel.line = Line()
+        world.kernel.line = Wire("line")
         world.open(OWN)
         assert list(world.uplinks.learnt_subnets()) == [(SUBNET, "of the uplink")]
         await world.kernel.tell(None)
@@ -632,7 +616,7 @@ def test_mapping_is_made_again_where_an_uplink_comes_again_with_the_same_address
         assert world.mapped(address) is not None
         world.uplinks.remove("uplink")
         assert world.mapped(address) is None
-        world.kernel.line = Line()
+        world.kernel.line = Wire("line")
         number = world.uplinks.open(BY_DHCP)
         world.switch.changes.set_uplink(world.inside, number)
         world.switch.tables.news.append((number, Bound(lease())))

@@ -20,6 +20,7 @@ import pytest
 import uvloop
 
 from vswitch.daemon.answering import IN_FLIGHT
+from vswitch.daemon.conversations import Conversations
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.kernel.netns import Namespace
@@ -199,6 +200,25 @@ def test_server_that_cuts_its_answer_is_asked_again_by_tcp_for_who_came_by_tcp(
             whole = await ask(inside, "example.org", by_stream=True)
             assert addresses(whole) == ["203.0.113.7"]
             await resolver.close()
+
+    run(main)
+
+
+def test_listening_that_fails_halfway_leaves_no_socket(
+    run: Run, inside: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise OSError("no more")
+
+    monkeypatch.setattr(Conversations, "begin", refuse)
+
+    async def main() -> None:
+        resolver = Resolver([])
+        before = sockets_open()
+        with pytest.raises(OSError, match="no more"):
+            await resolver.attach(inside, lambda: WEB)
+        assert sockets_open() == before
+        await resolver.close()
 
     run(main)
 

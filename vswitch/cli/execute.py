@@ -34,9 +34,8 @@ def execute(name: str, command: list[str], switch: str | None) -> NoReturn:
     try:
         os.execvp(command[0], command)
     except OSError as error:
-        status = Exit.NOT_FOUND if isinstance(error, FileNotFoundError) else Exit.NOT_EXECUTABLE
         print(f"vswitch: {command[0]}: {error.strerror}", file=sys.stderr)
-        sys.exit(status)
+        sys.exit(Exit.of_refused_exec(error))
 
 
 def _enter(endpoint: EndpointRow) -> None:

@@ -27,6 +27,11 @@ class Exit(IntEnum):
     SIGNALLED = 128
     """And the number of the signal that ended the command."""
 
+    @classmethod
+    def of_refused_exec(cls, error: OSError) -> Exit:
+        """How `run` and `exec` end where the command can not be begun."""
+        return cls.NOT_FOUND if isinstance(error, FileNotFoundError) else cls.NOT_EXECUTABLE
+
 
 IN_WORDS = (
     f"Exit status: {Exit.DONE:d} done; {Exit.FAILED:d} it could not be done, and stderr says why; "

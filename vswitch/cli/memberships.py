@@ -55,7 +55,7 @@ def parse(text: str) -> MembershipBody:
             case "mac-address":
                 said["mac"] = value
             case "gw-priority":
-                said["gateway_priority"] = priority(value)
+                said["gateway_priority"] = _priority(value)
             case _:
                 raise Problem(f"invalid field {word} in --network {text}: allowed is {_ALLOWED}")
     if "network" not in said:
@@ -63,7 +63,7 @@ def parse(text: str) -> MembershipBody:
     return MembershipBody(**said, aliases=tuple(aliases))
 
 
-def priority(text: str) -> int:
+def _priority(text: str) -> int:
     """A gateway priority. Raises Problem."""
     try:
         return int(text)

@@ -151,8 +151,7 @@ def _become(
     try:
         os.execvp(command[0], command)
     except OSError as error:
-        status = Exit.NOT_FOUND if isinstance(error, FileNotFoundError) else Exit.NOT_EXECUTABLE
-        _fail(pipes, status, f"{command[0]}: {error.strerror}")
+        _fail(pipes, Exit.of_refused_exec(error), f"{command[0]}: {error.strerror}")
 
 
 def _prepare(

@@ -33,8 +33,9 @@ class Conversations:
 
     def __init__(self, answering: Callable[[], Answering]) -> None:
         self._answering = answering
-        self._going_on: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
-        self._server: asyncio.Server
+        self._going_on: dict[asyncio.StreamWriter, asyncio.Event] = {}
+        """By those who are told something: set when that is over."""
+        self._server: asyncio.Server | None = None
 
     async def begin(self, listening: socket.socket) -> None:
         """Hear who connects to a socket that listens, and close that in the end."""
@@ -42,22 +43,23 @@ class Conversations:
 
     async def close(self) -> None:
         """Hear nobody any more, and leave whom there is."""
-        self._server.close()
-        for writer in self._going_on.values():
+        if self._server is not None:
+            self._server.close()
+        for writer in self._going_on:
             writer.transport.abort()
-        tasks = [task for task in self._going_on if task is not None]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for over in list(self._going_on.values()):
+            await over.wait()
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._going_on) >= MOST_CLIENTS:
             writer.transport.abort()
             return
-        task = asyncio.current_task()
-        self._going_on[task] = writer
+        self._going_on[writer] = over = asyncio.Event()
         try:
             await self._converse(reader, writer)
         finally:
-            del self._going_on[task]
+            del self._going_on[writer]
+            over.set()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         owed = _Owed(writer)

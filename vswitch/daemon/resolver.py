@@ -110,10 +110,14 @@ class Resolver:
         def asked() -> Asked:
             return own if own_servers else self._upstream
 
-        self._listeners[namespace] = listener = _Listener(
-            by_datagram, lambda: self._answering(names, asked)
-        )
-        await listener.conversations.begin(by_stream)
+        listener = _Listener(by_datagram, lambda: self._answering(names, asked))
+        try:
+            await listener.conversations.begin(by_stream)
+        except BaseException:
+            by_stream.close()
+            await listener.close()
+            raise
+        self._listeners[namespace] = listener
 
     def ask(self, upstreams: Sequence[Upstream]) -> None:
         """Ask these servers from now on, for all who have none of their own."""

@@ -46,8 +46,7 @@ def unshare_network() -> None:
     NamespaceError.
     """
     try:
-        call("unshare", CLONE_NEWNET | CLONE_NEWNS)
-        mount(None, Path("/"), MS_REC | MS_SLAVE)
+        _unshare_mounts_and(CLONE_NEWNET)
     except OSError as error:
         raise NamespaceError(f"cannot make a namespace: {error.strerror}") from error
 
@@ -79,8 +78,7 @@ def enter_network(place: Path) -> None:
     try:
         with place.open("rb") as namespace:
             call("setns", namespace.fileno(), CLONE_NEWNET)
-        call("unshare", CLONE_NEWNS)
-        mount(None, Path("/"), MS_REC | MS_SLAVE)
+        _unshare_mounts_and(0)
     except OSError as error:
         raise NamespaceError(f"cannot enter {place}: {error.strerror}") from error
 
@@ -115,3 +113,9 @@ def overlay_file(text: str, target: Path = RESOLV_CONF) -> None:
             source.unlink()
     except OSError as error:
         raise NamespaceError(f"cannot lay a file over {target}: {error.strerror}") from error
+
+
+def _unshare_mounts_and(others: int) -> None:
+    """Raises OSError."""
+    call("unshare", CLONE_NEWNS | others)
+    mount(None, Path("/"), MS_REC | MS_SLAVE)
