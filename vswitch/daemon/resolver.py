@@ -211,7 +211,7 @@ def render_resolv_conf(host: str) -> str:
 
     Its search list is kept, and so is `ndots` where it is set. `ndots:0` is Docker's default: a
     name without a dot is asked for as it is. The host's other options were chosen for its own
-    servers (`use-vc` would ask for TCP) and go.
+    servers and go.
     """
     search: list[str] = []
     ndots = "ndots:0"

@@ -11,7 +11,7 @@ A rule is no different: when what a user says about who may talk to whom changes
 asked about anew before another frame of it passes (`revalidation`), as is each flow within a
 network (`bridged`), and exactly those end that may not be any more.
 
-Every change takes the time at which it happens, as a port that is given up rests from then on.
+A change that can give up a port takes the time at which it happens, as that rests from then on.
 """
 
 from __future__ import annotations

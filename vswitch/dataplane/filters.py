@@ -2,9 +2,10 @@
 
 Theory of operation. A `Flow` is what a rule can see: where it comes from and goes to, with the
 sender's own address and the one that it leads to behind whatever is translated. The chain is asked
-when a flow is decided about, and never again while it lives: what it said stands in the connection,
-or among the flows that are `bridged`. So a chain of a thousand rules costs the first frame of a
-flow and no other, and an empty one costs a branch. The answers to a flow belong to it.
+when a flow is decided about, and again only when rules have changed (`revalidation`): that it may
+pass stands in the connection, or among the flows that are `bridged`. So a chain of a thousand rules
+costs the first frame of a flow and no other, and an empty one costs a branch. The answers to a flow
+belong to it.
 
 What each rule has matched is counted in flows; a frame of a flow that is refused begins it anew
 each time. What is to be logged waits here, bounded, for whoever runs the switch.

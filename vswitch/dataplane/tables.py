@@ -70,7 +70,7 @@ class Tables:
         self.precedents = PrecedentTable()
         self.filters = FilterChain()
         self.bridged = BridgedFlows()
-        """Those that filters have let through within a network."""
+        """Those that policy has let pass within a network."""
         self.forwards = True
         """Whether anything passes between networks, and between them and the outside."""
         self.revision = 0

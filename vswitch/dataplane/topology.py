@@ -102,7 +102,7 @@ class Network:
     child."""
     bridges_freely: bool = field(kw_only=True, default=True)
     """Whether nothing but stations decides what is bridged here: no policy, no port's, no filter.
-    `Changes` keeps it true to these."""
+    `Tables.settle_bridging` keeps it true to these."""
     host: HostPort | None = field(kw_only=True, default=None)
     """Where the host is, which has the gateway's address: what no table claims there is its own."""
 

@@ -156,7 +156,7 @@ def _filters(before: Configuration, after: Configuration) -> Iterator[Change]:
 
 
 def _uplinks(before: Configuration, after: Configuration) -> Iterator[Change]:
-    mine, theirs = _by_name(before.uplinks), _by_name(after.uplinks)
+    mine, theirs = by_name(before.uplinks), by_name(after.uplinks)
     for name in mine.keys() - theirs.keys():
         yield Change(Sign.REMOVED, What.UPLINK, name)
     for name, uplink in theirs.items():
@@ -170,7 +170,7 @@ def _uplinks(before: Configuration, after: Configuration) -> Iterator[Change]:
 
 
 def _networks(before: Configuration, after: Configuration) -> Iterator[Change]:
-    mine, theirs = _by_name(before.networks), _by_name(after.networks)
+    mine, theirs = by_name(before.networks), by_name(after.networks)
     for name in mine:
         if name not in theirs:
             yield Change(Sign.REMOVED, What.NETWORK, name)
@@ -186,13 +186,13 @@ def _networks(before: Configuration, after: Configuration) -> Iterator[Change]:
                 each.name
                 for each in before.endpoints
                 if any(at.network == name for at in each.memberships)
-                and each.name in _by_name(after.endpoints)
+                and each.name in by_name(after.endpoints)
             )
             yield Change(Sign.CHANGED, What.NETWORK, name, details, Way.ANEW, along)
 
 
 def _endpoints(before: Configuration, after: Configuration) -> Iterator[Change]:
-    mine, theirs = _by_name(before.endpoints), _by_name(after.endpoints)
+    mine, theirs = by_name(before.endpoints), by_name(after.endpoints)
     for name in mine:
         if name not in theirs:
             yield Change(Sign.REMOVED, What.ENDPOINT, name)
@@ -247,7 +247,8 @@ def _keys(details: Iterable[Detail]) -> set[str]:
     return {each.key for each in details}
 
 
-def _by_name(things: Iterable[T]) -> dict[str, T]:
+def by_name(things: Iterable[T]) -> dict[str, T]:
+    """Things that have names, by these."""
     named: Iterable[Any] = things
     return {each.name: each for each in named}
 

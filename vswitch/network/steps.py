@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
-from vswitch.network.difference import Change, Sign, Way, What
+from vswitch.network.difference import Change, Sign, Way, What, by_name
 from vswitch.network.model import DEFAULT_UPLINK, Configuration, EndpointRequest, Network, Uplink
 
 T = TypeVar("T")
@@ -213,7 +213,7 @@ class _Fates:
 
 
 def _plan(before: Configuration, after: Configuration, fates: _Fates) -> Iterator[Step]:
-    networks, changed = _by_name(before.networks), list(_changed(before, after, fates))
+    networks, changed = by_name(before.networks), list(_changed(before, after, fates))
     for endpoint in before.endpoints:
         if (What.ENDPOINT, endpoint.name) in fates.goes:
             yield RemoveEndpoint(endpoint, (What.ENDPOINT, endpoint.name) in fates.comes)
@@ -252,7 +252,7 @@ def _changed(
     """Each endpoint that stays and is changed: as it was, in between, and as it is to be. What it
     has of the addresses of an uplink goes with that, and comes with it."""
     uplinks = {each.name: each.uplink for each in after.networks}
-    endpoints = _by_name(before.endpoints)
+    endpoints = by_name(before.endpoints)
     for later in after.endpoints:
         thing, earlier = (What.ENDPOINT, later.name), endpoints.get(later.name)
         if earlier is None or thing in fates.goes:
@@ -282,15 +282,10 @@ def _is_further(uplink: Uplink) -> bool:
     return uplink.name != DEFAULT_UPLINK
 
 
-def _by_name(things: Iterable[T]) -> dict[str, T]:
-    named: Iterable[Any] = things
-    return {each.name: each for each in named}
-
-
 def _without(things: Iterable[T], name: str) -> tuple[T, ...]:
-    return tuple(each for key, each in _by_name(things).items() if key != name)
+    return tuple(each for key, each in by_name(things).items() if key != name)
 
 
 def _with(things: Iterable[T], thing: T) -> tuple[T, ...]:
     one: Any = thing
-    return tuple((_by_name(things) | {one.name: thing}).values())
+    return tuple((by_name(things) | {one.name: thing}).values())

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 from collections.abc import Mapping
 from enum import IntEnum
+
+from vswitch.daemon.kernel.syscalls import call
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +91,9 @@ def reduce() -> None:
     require(permitted)
     if Capability.SETPCAP in permitted:  # who gave no right to narrow the set has narrowed it
         _narrow_bounding_set()
-    _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     _permit(permitted & KEPT.keys())
-    _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def require(permitted: frozenset[int]) -> None:
@@ -110,7 +111,7 @@ def require(permitted: frozenset[int]) -> None:
 
 def _permitted() -> frozenset[int]:
     halves = (_Half * 2)()
-    _call("capget", ctypes.byref(_Header(_VERSION_3, 0)), halves)
+    call("capget", ctypes.byref(_Header(_VERSION_3, 0)), halves)
     together = halves[0].permitted | halves[1].permitted << 32
     return frozenset(number for number in range(64) if together >> number & 1)
 
@@ -120,7 +121,7 @@ def _narrow_bounding_set() -> None:
     number = 0
     while _LIBC.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) >= 0:
         if number not in KEPT:
-            _call("prctl", _PR_CAPBSET_DROP, number, 0, 0, 0)
+            call("prctl", _PR_CAPBSET_DROP, number, 0, 0, 0)
         number += 1
 
 
@@ -128,11 +129,4 @@ def _permit(capabilities: frozenset[int]) -> None:
     """Let these, all below 32, be permitted and effective, and none inheritable."""
     bits = sum(1 << each for each in capabilities)
     halves = (_Half * 2)(_Half(bits, bits, 0), _Half(0, 0, 0))
-    _call("capset", ctypes.byref(_Header(_VERSION_3, 0)), halves)
-
-
-def _call(function: str, *arguments: object) -> None:
-    """A libc function whose -1 is an OSError."""
-    if getattr(_LIBC, function)(*arguments) < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    call("capset", ctypes.byref(_Header(_VERSION_3, 0)), halves)

@@ -1,7 +1,7 @@
 """Where running switches are found: one directory each, with the control socket in it.
 
-The output of commands that run in the background is there too, for as long as the switch runs;
-`logs` keeps it from growing.
+The output of commands that run in the background is there too; that of those who live on stays when
+the switch stops. `logs` keeps it from growing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`vswitch up` as a process: lock, doors, start, serve until told to stop, take down what was made.
+"""`vswitch up` as a process: lock, doors, start, serve until told to stop, end in an orderly way.
 
 Theory of operation. Frames come first: the switch is up when its endpoints are attached and its
 control socket takes requests. What answers them, and the queries of endpoints (`answering`), takes

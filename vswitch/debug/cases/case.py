@@ -32,7 +32,7 @@ from vswitch.devices.base import Sent
 from vswitch.network import config, shaping
 from vswitch.network.config import ConfigurationError
 from vswitch.network.errors import KeyPath
-from vswitch.network.fields import LARGEST_MTU, SMALLEST_MTU, NotAllowedError
+from vswitch.network.fields import LARGEST_MTU, SMALLEST_MTU, NotAllowedError, string
 from vswitch.network.mistakes import Mistake, lines
 from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress
 from vswitch.network.names import did_you_mean
@@ -206,12 +206,6 @@ def _mtu(value: object) -> int:
     return _integer(value)
 
 
-def _string(value: object) -> str:
-    if not isinstance(value, str):
-        raise NotAllowedError
-    return value
-
-
 def _offload(value: object) -> Offloads:
     if not isinstance(value, str) or value not in OFFLOADS:
         raise NotAllowedError
@@ -251,7 +245,7 @@ class _ClockTable(Table):
 class _PortTable(Table):
     """`[ports.NAME]`."""
 
-    interface: Annotated[str | None, PlainValidator(_string)] = Field(
+    interface: Annotated[str | None, PlainValidator(string)] = Field(
         default=None, description=f"the name of an interface of {INPUT}"
     )
     offloads: list[Annotated[Offloads, PlainValidator(_offload)]] = Field(
