@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.daemon.test_uplinks import Line
+from tests.daemon.reloading import Wire
 from vswitch import assembly
 from vswitch.daemon.hostports import HostPorts
 from vswitch.daemon.kernel.links import EndpointLink, LinkError
@@ -42,10 +42,10 @@ class World:
         if self.refuses == "find":
             raise LinkError("no")
 
-    def _open(self, _: str) -> Line:
+    def _open(self, _: str) -> Wire:
         if self.refuses == "open":
             raise OpenError("no")
-        return Line()
+        return Wire("line")
 
     def _equip(self, link: EndpointLink) -> None:
         if self.refuses == "equip":

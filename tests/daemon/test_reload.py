@@ -17,6 +17,7 @@ from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.messages.filters import FilterBody
 from vswitch.daemon.reload import ReloadError, Source
+from vswitch.daemon.store import Shelf, StoreError
 from vswitch.network import publish
 from vswitch.network.mistakes import ConfigurationError
 from vswitch.network.model import EndpointRequest, NetworkRequest
@@ -225,6 +226,70 @@ async def attach(running: Running, name: str, **wish: object) -> None:
     request = EndpointRequest(name, "front", **wish)  # type: ignore[arg-type]
     netns.create(name)
     await running.daemon.endpoints.add(request, Namespace.named(name))
+
+
+def test_endpoint_that_is_down_keeps_what_it_publishes_over_a_reload(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    text = f'{UPLINK}{FRONT}{WEB}publish = ["8080:80"]\n'
+
+    async def go(running: Running) -> None:
+        await running.daemon.endpoints.detach("web", "its namespace is gone")
+        await running.reload(text)
+
+    async def look(running: Running) -> None:
+        (web,) = running.daemon.inventory.endpoints
+        assert [str(each) for each in web.publications] == ["0.0.0.0:8080->80/tcp"]
+
+    play(tmp_path, text, go)
+    play(tmp_path, text, look)
+
+
+def test_endpoint_made_at_run_time_in_the_place_of_one_that_went_is_left_alone(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    async def story(running: Running) -> None:
+        await running.daemon.endpoints.detach("web", "removed")
+        await attach(running, "web")
+        for text in (f"{FRONT}{WEB}aliases = ['www']\n", FRONT):
+            assert await running.reload(text) != []
+            assert list(running.daemon.endpoints.attached) == ["web"]
+
+    play(tmp_path, FRONT + WEB, story)
+
+
+def test_endpoint_that_can_not_be_written_down_is_not_there(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    async def story(running: Running) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Shelf, "put", refuse)
+            with pytest.raises(ReloadError, match="the disk is full"):
+                await running.reload(FRONT + WEB)
+        assert running.daemon.inventory.endpoints == ()
+        assert not running.daemon.endpoints.attached
+        await running.reload(FRONT + WEB)
+        assert list(running.daemon.endpoints.attached) == ["web"]
+
+    play(tmp_path, FRONT, story)
+
+
+def test_switch_that_is_to_leave_nothing_ends_where_the_state_can_not_be_written(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    async def story(running: Running) -> None:
+        await attach(running, "job")
+        running.daemon.removes = True
+        monkeypatch.setattr(Shelf, "remove", refuse)
+
+    play(tmp_path, FRONT, story)
+    assert kernel.homes == {"job"}
 
 
 # As far as it goes

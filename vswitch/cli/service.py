@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-_UNITS = resources.files("vswitch.daemon.process") / "units"
 
 _SOMEWHERE = "/usr/bin/vswitch"
 """The path of the command in the units as they are shipped."""
@@ -27,6 +24,9 @@ def service(
 
     Example:  [bold]systemctl enable --now vswitch@lab[/bold]
     """
-    unit = _UNITS / ("vswitch@.socket" if socket else "vswitch@.service")
+    from importlib import resources
+
+    units = resources.files("vswitch.daemon.process") / "units"
+    unit = units / ("vswitch@.socket" if socket else "vswitch@.service")
     here = Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute()
     print(unit.read_text().replace(_SOMEWHERE, str(here)), end="")

@@ -142,7 +142,7 @@ class Alterations:
         if not comes_again:
             await endpoints.drop(name, "the configuration has it no longer")
             return
-        aside = self._aside[name] = Aside(was_there=name in endpoints.attached)
+        aside = self._aside[name] = Aside(was_there=endpoints.is_configured(name))
         if aside.was_there:
             present = self._parts.inventory.endpoint(name)
             aside.further = Further.of(present, endpoint)
@@ -155,8 +155,8 @@ class Alterations:
         aside = self._aside.pop(endpoint.name, Aside(was_there=False))
         if endpoint.name not in self._admitted:
             return
-        await self._parts.endpoints.bring(endpoint, aside.home)
         self._admitted.remove(endpoint.name)
+        await self._parts.endpoints.bring(endpoint, aside.home)
 
     def _admit_all(self) -> None:
         wanted = [
@@ -174,7 +174,7 @@ class Alterations:
     async def _change_endpoint(self, before: EndpointRequest, after: EndpointRequest) -> None:
         """What it has in both stays as it is; one that has gone by itself is left alone."""
         name, endpoints = after.name, self._parts.endpoints
-        if name not in endpoints.attached:
+        if not endpoints.is_configured(name):
             return
         present = self._parts.inventory.endpoint(name)
         own = candidate.own_publications(present, before)

@@ -331,7 +331,6 @@ class Daemon:
             except AttachError as error:
                 if kept.home is None:
                     raise
-                self.inventory.remove_endpoint(endpoint.name)
                 takeover.forget(endpoint.name, str(error))
         self.endpoints.note()
         self._sweep(spare={NOBODY, *self.endpoints.attached})

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from vswitch import assembly
 from vswitch.daemon.attaching.linked import LinkedEndpoints
@@ -142,14 +142,13 @@ class Publishing:
         ]
         self._published.keep(endpoint.name, fresh, self._runtime.now(), is_added=False)
 
-    def note(self, endpoints: Iterable[Endpoint]) -> None:
-        """Write down what these publish, and nobody else. Raises StoreError."""
-        names = set()
+    def note(self, endpoints: Iterable[Endpoint], kept: Collection[str]) -> None:
+        """Write down what these publish, and of others what is written of those who are `kept`, by
+        their names, and nothing else. Raises StoreError."""
         for endpoint in endpoints:
-            names.add(endpoint.name)
             self.keep(endpoint)
         for name in self._published.endpoints:
-            if name not in names:
+            if name not in kept:
                 self._published.settle(name, ())
 
     def forget(self, name: str) -> None:

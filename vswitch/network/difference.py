@@ -170,6 +170,7 @@ def _uplinks(before: Configuration, after: Configuration) -> Iterator[Change]:
 
 
 def _networks(before: Configuration, after: Configuration) -> Iterator[Change]:
+    staying = by_name(after.endpoints)
     mine, theirs = by_name(before.networks), by_name(after.networks)
     for name in mine:
         if name not in theirs:
@@ -185,8 +186,7 @@ def _networks(before: Configuration, after: Configuration) -> Iterator[Change]:
             along = tuple(
                 each.name
                 for each in before.endpoints
-                if any(at.network == name for at in each.memberships)
-                and each.name in by_name(after.endpoints)
+                if any(at.network == name for at in each.memberships) and each.name in staying
             )
             yield Change(Sign.CHANGED, What.NETWORK, name, details, Way.ANEW, along)
 

@@ -107,10 +107,10 @@ class Bystanders:
 
     def close(self, *, forget: bool) -> None:
         """Let go of all. The next daemon finds those who are there still, unless it is to `forget`
-        them. Raises StoreError."""
+        them."""
         for bystander in self.present:
             if forget:
-                self.remove(bystander.name, "the switch stops, and removes it")
+                self._end(bystander.name, "the switch stops, and removes it")
             else:
                 self._forget(bystander)
 
@@ -127,13 +127,13 @@ class Bystanders:
 
     def _watch(self, bystander: Bystander) -> None:
         name, pid = bystander.name, bystander.process.pid
-        bystander.process.watch(lambda: self._end(name))
+        bystander.process.watch(lambda: self._end(name, "its process has ended"))
         log.info("%s runs on network %s, in process %d", name, bystander.network.value, pid)
         self._tell_of(bystander, Event.ATTACH, pid=pid)
 
-    def _end(self, name: str) -> None:
+    def _end(self, name: str, why: str) -> None:
         try:
-            self.remove(name, "its process has ended")
+            self.remove(name, why)
         except StoreError as error:
             log.error("%s: %s", name, error)
 

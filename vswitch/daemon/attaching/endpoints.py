@@ -21,7 +21,6 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vswitch.daemon import publishing
 from vswitch.daemon.attaching import naming
@@ -47,9 +46,6 @@ from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint, EndpointRequest, Membership, MembershipRequest, Network
 from vswitch.network.unswitched import require_of_ours
 from vswitch.wire.values import IpInterface
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
@@ -124,11 +120,7 @@ class Endpoints:
         require_of_ours(*(each.network for each in request.also))
         linking.require(request, self._inventory)
         endpoint = self._inventory.add_endpoint(request)
-        try:
-            await self._bring_up(endpoint, namespace)
-        except AttachError:
-            self._inventory.remove_endpoint(endpoint.name)
-            raise
+        await self._bring_up(endpoint, namespace)
         home = _home(self._attachments[endpoint.name], namespace)
         try:
             self._keep(KeptEndpoint(request, endpoint, home))
@@ -161,7 +153,11 @@ class Endpoints:
             await home.aclose()
             raise
         home.pop_all()
-        self._keep(KeptEndpoint(request, endpoint, home=None))
+        try:
+            self._keep(KeptEndpoint(request, endpoint, home=None))
+        except StoreError:
+            await self._take_down(endpoint.name, "it can not be written down")
+            raise
 
     def note_change(self, request: EndpointRequest) -> None:
         """The configuration asks for something else of an endpoint, which is so by now. Raises
@@ -172,7 +168,9 @@ class Endpoints:
         """Write down who is there, and what they publish, and nobody else. Raises StoreError."""
         with self._store.change():
             self._store.endpoints.replace(self._kept)
-            self._publishing.note(self._inventory.endpoints)
+            self._publishing.note(
+                [each for each in self._inventory.endpoints if each.name in self._kept], self._kept
+            )
 
     @property
     def attached(self) -> Mapping[str, Attachment]:
@@ -198,12 +196,20 @@ class Endpoints:
             await self._take_down(name, why)
 
     async def drop(self, name: str, why: str) -> None:
-        """Take one of the configuration's down that this has no longer. Raises StoreError."""
+        """Take one of the configuration's down that this has no longer; one that was brought under
+        its name since is left alone. Raises StoreError."""
+        if name in self._attachments and not self.is_configured(name):
+            return
         self._kept.pop(name, None)
         with self._store.change():
             self._store.endpoints.remove(name)
             self._publishing.forget(name)
         await self._take_down(name, why)
+
+    def is_configured(self, name: str) -> bool:
+        """Whether the one of that name is attached, and the configuration's."""
+        kept = self._kept.get(name)
+        return name in self._attachments and kept is not None and kept.home is None
 
     async def set_aside(self, name: str, why: str) -> AsyncExitStack:
         """Take down one of the configuration's that comes again. The answer keeps the namespace,
@@ -240,7 +246,7 @@ class Endpoints:
         """Let an endpoint be on one more network, by one more interface in its namespace.
 
         Which of its networks leads out may change by that. Raises NetworkError or AttachError, and
-        then nothing has changed.
+        then nothing has changed; or StoreError, and then it has, but not for the next start.
         """
         attachment = self.attachment(name)
         async with attachment.changing:
@@ -262,7 +268,8 @@ class Endpoints:
         return endpoint
 
     async def disconnect(self, name: str, network: Network, why: str) -> Endpoint:
-        """Let an endpoint be on a network no longer. Raises NetworkError or AttachError."""
+        """Let an endpoint be on a network no longer. Raises NetworkError, AttachError or
+        StoreError."""
         attachment = self.attachment(name)
         async with attachment.changing:
             before = self._inventory.endpoint(name)
@@ -310,7 +317,7 @@ class Endpoints:
                 await attachment.let_live()
                 log.info("endpoint %s lives on, for the next start to take over", name)
             elif staying is Staying.NOTHING:
-                await self.detach(name, "the switch stops, and removes it")
+                await self._detach_by_itself(name, "the switch stops, and removes it")
             else:
                 await self._take_down(name, "the switch stops")
         self._undo.close()
@@ -336,7 +343,7 @@ class Endpoints:
         )
 
     async def _bring_up(self, endpoint: Endpoint, namespace: Namespace | None) -> None:
-        """Make real what the inventory has. Raises AttachError; the inventory has it even then."""
+        """Make real what the inventory has, which has it no more where this raises AttachError."""
         domains = {each.network: self._domain(each.network) for each in endpoint.memberships}
         try:
             if namespace is not None and namespace.pid is None:
@@ -346,6 +353,7 @@ class Endpoints:
                 names=naming.View(self._inventory, endpoint.name),
             )
         except _FAILURES as error:
+            self._inventory.remove_endpoint(endpoint.name)
             raise AttachError(f"endpoint {endpoint.name}: {error}") from error
         self._attachments[endpoint.name] = attachment
         published = "".join(f", {publication}" for publication in endpoint.publications)
