@@ -75,7 +75,7 @@ class Daemon:
         """
         random = Random(_ENTROPY.getrandbits(128))
         host_resolv_conf = _read_host_resolv_conf()
-        upstreams = configuration.dns.upstreams or host_upstreams(host_resolv_conf)
+        of_host = host_upstreams(host_resolv_conf)
         self.configuration = configuration
         self.inventory = Inventory(
             identified(configuration.networks, random),
@@ -89,7 +89,7 @@ class Daemon:
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
         self.resolv_conf = render_resolv_conf(host_resolv_conf)
         self._journal = journal
-        self._resolver = Resolver(upstreams)
+        self._resolver = Resolver(configuration.dns.upstreams or of_host)
         self._uplinks = Uplinks(
             self.switch, self.runtime, self.inventory, journal, random, self.events
         )
@@ -142,7 +142,7 @@ class Daemon:
             resolver=self._resolver,
             outside=self._outside,
             random=random,
-            host_upstreams=host_upstreams(host_resolv_conf),
+            host_upstreams=of_host,
             record=self._record_anew,
         )
         self.reload = Reload(configuration, parts, self._note_choices)

@@ -62,23 +62,10 @@ class HostListeners:
             self.end(endpoint.name)
 
     def begin(self, endpoint: Endpoint, network: int) -> None:
-        """Listen from now on for what an endpoint publishes. Raises PortTakenError."""
-        self._listen(endpoint, network)
-
-    def end(self, name: str) -> None:
-        """Listen no longer for what the endpoint called `name` publishes, if anybody does."""
-        for closing in self._open.pop(name, {}).values():
-            closing.close()
-
-    def follow(self, endpoint: Endpoint, network: int) -> None:
-        """Listen for what an endpoint publishes now, where it is listened for at all.
+        """Listen from now on for what an endpoint publishes, and for nothing else of it.
 
         Raises PortTakenError, and then everything is as it was.
         """
-        if endpoint.name in self._open:
-            self._listen(endpoint, network)
-
-    def _listen(self, endpoint: Endpoint, network: int) -> None:
         before = self._open.get(endpoint.name, {})
         wanted = assembly.publications(endpoint, network)
         with ExitStack() as undo:
@@ -92,6 +79,19 @@ class HostListeners:
             before[published].close()
         kept = {each: before[each] for each in wanted if each in before}
         self._open[endpoint.name] = kept | fresh
+
+    def end(self, name: str) -> None:
+        """Listen no longer for what the endpoint called `name` publishes, if anybody does."""
+        for closing in self._open.pop(name, {}).values():
+            closing.close()
+
+    def follow(self, endpoint: Endpoint, network: int) -> None:
+        """Listen for what an endpoint publishes now, where it is listened for at all.
+
+        Raises PortTakenError, and then everything is as it was.
+        """
+        if endpoint.name in self._open:
+            self.begin(endpoint, network)
 
     def _listening_for(self, published: Publication) -> ExitStack:
         """Raises PortTakenError."""

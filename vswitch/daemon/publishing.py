@@ -2,7 +2,7 @@
 
 Theory of operation. A publication exists three times: in the inventory, which knows whose host
 ports are whose; as sockets of the host's, which serve the host where it is on the network
-(`hostlistener`), and else are holds where it has the address, too (`uplinks`); and in the
+(`hostlistener`), and else are holds where it has the address, too (`exposure`); and in the
 dataplane, which lets clients in.
 `publish` makes all of these or none, in this order, so that nobody is let in by a port that
 somebody else has. What comes to its end by itself (its time is over, its one

@@ -2,8 +2,8 @@
 
 A *request* says what a user wrote, with gaps where the user left the choice to the switch. A
 `Network`, an `Endpoint` and a `Publication` have no gaps: every address, MAC address and host port
-is chosen. Nothing here decides or checks anything; `networks`, `inventory` and `publish` turn the
-one into the other.
+is chosen. Nothing here decides or checks anything; `networks`, `inventory` and `hostports` turn the
+one into the other. Ports, published and mapped, are in `ports`.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Places:
         del self._addresses[network.name, address]
 
     def take_mac(self, mac: MacAddress, holder: str = "") -> None:
-        """Let `holder` have this very MAC address; without one it is for a gateway to be.
+        """Let `holder` have this very MAC address; without one it is for the switch itself.
 
         Raises:
             NetworkError: it is in use, and by whom.
