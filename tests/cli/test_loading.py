@@ -76,5 +76,10 @@ def test_switch_is_up_before_it_loads_what_answers_requests_and_queries() -> Non
     modules, said = loaded(SWITCH)
     assert said == ""
     assert {"pyroute2.iproute.linux", "vswitch.daemon.attaching.attachment"} <= modules
-    unused = HTTP_SERVER | DRAWING | REST_OF_PYROUTE2 | {"dns", "scapy", "vswitch.daemon.answering"}
+    unused = (
+        HTTP_SERVER
+        | DRAWING
+        | REST_OF_PYROUTE2
+        | {"dns", "scapy", "vswitch.daemon.resolving.answering"}
+    )
     assert modules & unused == set()

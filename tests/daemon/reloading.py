@@ -23,7 +23,7 @@ from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolver import Resolver
+from vswitch.daemon.resolving.listeners import Resolver
 from vswitch.devices.memory import MemoryDevice
 from vswitch.network.model import Endpoint, EndpointKind, Network
 

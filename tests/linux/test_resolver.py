@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,19 +20,16 @@ import dns.rrset
 import pytest
 import uvloop
 
-from vswitch.daemon.answering import IN_FLIGHT
-from vswitch.daemon.conversations import Conversations
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolver import (
-    Resolver,
-    ResolverError,
-    Upstream,
-    install_resolv_conf,
-    render_resolv_conf,
-)
-from vswitch.dataplane.responders.dns import Host, Names
+from vswitch.daemon.resolving import resolvconf
+from vswitch.daemon.resolving.answering import IN_FLIGHT
+from vswitch.daemon.resolving.conversations import Conversations
+from vswitch.daemon.resolving.listeners import Resolver, ResolverError
+from vswitch.dataplane.responders.dns.names import Host, Names
+from vswitch.dataplane.responders.dns.party import Party, Route
+from vswitch.naming import Server
 from vswitch.wire.values import IpAddress
 
 if TYPE_CHECKING:
@@ -68,7 +66,12 @@ def inside(namespaces: Namespaces) -> Namespace:
     return Namespace.named(namespaces.create())
 
 
-class Server:
+def party(names: Callable[[], Names], *servers: Server) -> Party:
+    """Who asks, and whom it asks outside."""
+    return Party("app", names, lambda _: Route(servers))
+
+
+class Serving:
     """A DNS server on the daemon's side; `heard` is what came, and from which port."""
 
     def __init__(self, behaviour: Behaviour) -> None:
@@ -76,14 +79,14 @@ class Server:
         self._behaviour = behaviour
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((str(LOOPBACK), 0))
-        self.upstream: Upstream = (LOOPBACK, self._socket.getsockname()[1])
-        self._stream = socket.create_server((str(LOOPBACK), self.upstream[1]))
+        self.upstream = Server(LOOPBACK, self._socket.getsockname()[1])
+        self._stream = socket.create_server((str(LOOPBACK), self.upstream.port))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopper:
-            stopper.sendto(b"", (str(LOOPBACK), self.upstream[1]))
+            stopper.sendto(b"", (str(LOOPBACK), self.upstream.port))
         self._thread.join(PATIENCE)
         self._socket.close()
         self._stream.close()
@@ -111,8 +114,8 @@ class Server:
 
 
 @contextmanager
-def serving(behaviour: Behaviour) -> Iterator[Server]:
-    with closing(Server(behaviour)) as server:
+def serving(behaviour: Behaviour) -> Iterator[Serving]:
+    with closing(Serving(behaviour)) as server:
         yield server
 
 
@@ -171,8 +174,8 @@ def test_long_answer_is_cut_in_a_datagram_and_whole_by_tcp(run: Run, inside: Nam
     pool = Names([Host(("pool",), "front", tuple(crowd))])
 
     async def main() -> None:
-        resolver = Resolver([])
-        await resolver.attach(inside, lambda: pool)
+        resolver = Resolver(time.monotonic_ns)
+        await resolver.attach(inside, party(lambda: pool))
         cut = await ask(inside, "pool")
         assert cut.flags & dns.flags.TC
         assert len(addresses(cut)) < len(crowd)
@@ -183,9 +186,7 @@ def test_long_answer_is_cut_in_a_datagram_and_whole_by_tcp(run: Run, inside: Nam
     run(main)
 
 
-def test_server_that_cuts_its_answer_is_asked_again_by_tcp_for_who_came_by_tcp(
-    run: Run, inside: Namespace
-) -> None:
+def test_server_that_cuts_its_answer_is_asked_again_by_tcp(run: Run, inside: Namespace) -> None:
     def cuts(query: dns.message.Message) -> list[dns.message.Message]:
         reply = dns.message.make_response(query)
         reply.flags |= dns.flags.TC
@@ -194,10 +195,9 @@ def test_server_that_cuts_its_answer_is_asked_again_by_tcp_for_who_came_by_tcp(
     async def main() -> None:
         with serving(cuts) as server:
             server.serve_one_stream(lambda query: knows(query)[0])
-            resolver = Resolver([server.upstream])
-            await resolver.attach(inside, lambda: WEB)
-            assert (await ask(inside, "example.org")).flags & dns.flags.TC
-            whole = await ask(inside, "example.org", by_stream=True)
+            resolver = Resolver(time.monotonic_ns)
+            await resolver.attach(inside, party(lambda: WEB, server.upstream))
+            whole = await ask(inside, "example.org")
             assert addresses(whole) == ["203.0.113.7"]
             await resolver.close()
 
@@ -213,10 +213,10 @@ def test_listening_that_fails_halfway_leaves_no_socket(
     monkeypatch.setattr(Conversations, "begin", refuse)
 
     async def main() -> None:
-        resolver = Resolver([])
+        resolver = Resolver(time.monotonic_ns)
         before = sockets_open()
         with pytest.raises(OSError, match="no more"):
-            await resolver.attach(inside, lambda: WEB)
+            await resolver.attach(inside, party(lambda: WEB))
         assert sockets_open() == before
         await resolver.close()
 
@@ -228,8 +228,8 @@ def test_endpoint_is_answered_inside_from_the_names_of_the_moment(
 ) -> None:
     async def main() -> None:
         views = [WEB]
-        resolver = Resolver([])
-        await resolver.attach(inside, lambda: views[0])
+        resolver = Resolver(time.monotonic_ns)
+        await resolver.attach(inside, party(lambda: views[0]))
         assert addresses(await ask(inside, "WEB")) == ["172.18.0.2"]
         views[0] = Names([Host(("web",), "front", (IpAddress.parse("172.18.0.9"),))])
         assert addresses(await ask(inside, "web")) == ["172.18.0.9"]
@@ -241,8 +241,8 @@ def test_endpoint_is_answered_inside_from_the_names_of_the_moment(
 def test_unknown_name_is_asked_outside(run: Run, inside: Namespace) -> None:
     async def main() -> None:
         with serving(knows) as server:
-            resolver = Resolver([server.upstream])
-            await resolver.attach(inside, lambda: WEB)
+            resolver = Resolver(time.monotonic_ns)
+            await resolver.attach(inside, party(lambda: WEB, server.upstream))
             assert addresses(await ask(inside, "example.org")) == ["203.0.113.7"]
             assert addresses(await ask(inside, "web")) == ["172.18.0.2"]
             assert [str(query.question[0].name) for query, _ in server.heard] == ["example.org."]
@@ -254,8 +254,8 @@ def test_unknown_name_is_asked_outside(run: Run, inside: Namespace) -> None:
 def test_each_query_goes_out_with_a_fresh_identifier_and_port(run: Run, inside: Namespace) -> None:
     async def main() -> None:
         with serving(knows) as server:
-            resolver = Resolver([server.upstream])
-            await resolver.attach(inside, lambda: WEB)
+            resolver = Resolver(time.monotonic_ns)
+            await resolver.attach(inside, party(lambda: WEB, server.upstream))
             for _ in range(8):
                 await ask(inside, "example.org", identifier=7)
             assert len({query.id for query, _ in server.heard}) > 1
@@ -275,8 +275,8 @@ def test_next_server_is_asked_where_one_cannot_say(
         with serving(first or is_silent) as unable, serving(knows) as able:
             if first is None:
                 unable.close()
-            resolver = Resolver([unable.upstream, able.upstream], timeout=0.2)
-            await resolver.attach(inside, lambda: WEB)
+            resolver = Resolver(time.monotonic_ns, timeout=0.2)
+            await resolver.attach(inside, party(lambda: WEB, unable.upstream, able.upstream))
             assert addresses(await ask(inside, "example.org")) == ["203.0.113.7"]
             await resolver.close()
 
@@ -286,8 +286,8 @@ def test_next_server_is_asked_where_one_cannot_say(
 def test_name_that_does_not_exist_is_a_final_answer(run: Run, inside: Namespace) -> None:
     async def main() -> None:
         with serving(denies) as first, serving(knows) as second:
-            resolver = Resolver([first.upstream, second.upstream])
-            await resolver.attach(inside, lambda: WEB)
+            resolver = Resolver(time.monotonic_ns)
+            await resolver.attach(inside, party(lambda: WEB, first.upstream, second.upstream))
             assert (await ask(inside, "example.org")).rcode() == dns.rcode.NXDOMAIN
             assert second.heard == []
             await resolver.close()
@@ -299,8 +299,8 @@ def test_name_that_does_not_exist_is_a_final_answer(run: Run, inside: Namespace)
 def test_client_is_told_when_no_server_can_say(servers: int, run: Run, inside: Namespace) -> None:
     async def main() -> None:
         with serving(fails) as server:
-            resolver = Resolver([server.upstream] * servers)
-            await resolver.attach(inside, lambda: WEB)
+            resolver = Resolver(time.monotonic_ns)
+            await resolver.attach(inside, party(lambda: WEB, *[server.upstream] * servers))
             assert (await ask(inside, "example.org")).rcode() == dns.rcode.SERVFAIL
             assert len(server.heard) == servers
             await resolver.close()
@@ -320,8 +320,8 @@ def test_forged_replies_are_passed_over(run: Run, inside: Namespace) -> None:
 
     async def main() -> None:
         with serving(forges) as server:
-            resolver = Resolver([server.upstream])
-            await resolver.attach(inside, lambda: WEB)
+            resolver = Resolver(time.monotonic_ns)
+            await resolver.attach(inside, party(lambda: WEB, server.upstream))
             assert addresses(await ask(inside, "example.org")) == ["203.0.113.7"]
             await resolver.close()
 
@@ -335,8 +335,8 @@ def test_garbage_does_not_stop_the_answers(run: Run, inside: Namespace) -> None:
                 thrower.sendto(garbage, ("127.0.0.11", 53))
 
     async def main() -> None:
-        resolver = Resolver([])
-        await resolver.attach(inside, lambda: WEB)
+        resolver = Resolver(time.monotonic_ns)
+        await resolver.attach(inside, party(lambda: WEB))
         await asyncio.to_thread(netns.run, throw_garbage, inside)
         assert addresses(await ask(inside, "web")) == ["172.18.0.2"]
         await resolver.close()
@@ -359,8 +359,8 @@ def test_endpoint_that_asks_without_end_is_refused_and_let_go(run: Run, inside: 
     async def main() -> None:
         with serving(is_silent) as server:
             before = sockets_open()
-            resolver = Resolver([server.upstream], timeout=PATIENCE)
-            await resolver.attach(inside, lambda: WEB)
+            resolver = Resolver(time.monotonic_ns, timeout=PATIENCE)
+            await resolver.attach(inside, party(lambda: WEB, server.upstream))
             assert await asyncio.to_thread(netns.run, flood, inside) == [dns.rcode.REFUSED] * excess
             assert addresses(await ask(inside, "web")) == ["172.18.0.2"]
             await resolver.detach(inside)
@@ -371,18 +371,18 @@ def test_endpoint_that_asks_without_end_is_refused_and_let_go(run: Run, inside: 
 
 def test_namespace_is_let_go_of_when_detached(run: Run, inside: Namespace) -> None:
     async def main() -> None:
-        resolver = Resolver([])
+        resolver = Resolver(time.monotonic_ns)
         before = sockets_open()
-        await resolver.attach(inside, lambda: WEB)
+        await resolver.attach(inside, party(lambda: WEB))
         with pytest.raises(ResolverError) as refusal:
-            await resolver.attach(inside, lambda: WEB)
+            await resolver.attach(inside, party(lambda: WEB))
         assert str(refusal.value) == (
             f"cannot listen at 127.0.0.11:53 in {inside}: Address already in use"
         )
         await resolver.detach(inside)
         await resolver.detach(inside)
         assert sockets_open() == before
-        await resolver.attach(inside, lambda: WEB)
+        await resolver.attach(inside, party(lambda: WEB))
         await resolver.close()
         assert sockets_open() == before
 
@@ -392,7 +392,7 @@ def test_namespace_is_let_go_of_when_detached(run: Run, inside: Namespace) -> No
 def test_namespace_that_is_missing_is_the_reason_given(run: Run) -> None:
     async def main() -> None:
         with pytest.raises(ResolverError, match=r"^namespace missing does not exist$"):
-            await Resolver([]).attach(Namespace.named("missing"), lambda: WEB)
+            await Resolver(time.monotonic_ns).attach(Namespace.named("missing"), party(lambda: WEB))
 
     run(main)
 
@@ -403,14 +403,14 @@ def test_c_library_in_the_namespace_finds_the_endpoint(
     name = str(inside.name)
 
     async def main() -> None:
-        resolver = Resolver([])
-        await resolver.attach(inside, lambda: WEB)
+        resolver = Resolver(time.monotonic_ns)
+        await resolver.attach(inside, party(lambda: WEB))
         found = await asyncio.to_thread(namespaces.run, name, "getent", "hosts", "web")
         assert found.stdout.split() == ["172.18.0.2", "web"]
         await resolver.close()
 
     with closing(Journal.open("lab", tmp_path)) as journal:
-        install_resolv_conf(name, render_resolv_conf("search lab\n"), journal)
+        resolvconf.install(name, resolvconf.render("search lab\n"), journal)
         try:
             run(main)
         finally:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vswitch.impairment import UNIMPAIRED, Impairment, Impairments
+from vswitch.naming import NameSettings, Server
 from vswitch.network import config, publish
 from vswitch.network.config import ConfigurationError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
     DEFAULT_NETWORK,
     Configuration,
-    DnsSettings,
     EndpointKind,
     EndpointRequest,
     Network,
@@ -88,12 +88,12 @@ def test_whole_configuration_is_read() -> None:
             ),
             EndpointRequest("app", namespace="app"),
         ),
-        dns=DnsSettings(
+        dns=NameSettings(
             (
-                (ip("198.51.100.53"), 53),
-                (ip("198.51.100.54"), 5353),
-                (ip("2001:db8::53"), 53),
-                (ip("2001:db8::54"), 5353),
+                Server(ip("198.51.100.53")),
+                Server(ip("198.51.100.54"), 5353),
+                Server(ip("2001:db8::53")),
+                Server(ip("2001:db8::54"), 5353),
             )
         ),
     )

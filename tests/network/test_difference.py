@@ -79,7 +79,7 @@ def front(keys: str) -> str:
         ("", "name = 'other'", "! name: lab → other (needs a restart)"),
         ("", "[api]\ngroup = 'net'", "! api: group + net (needs a restart)"),
         ("", "ip_forward = false", "~ ip_forward: true → false (in place)"),
-        ("", "[dns]\nupstream = ['192.0.2.53']", "~ dns: upstream + 192.0.2.53:53 (in place)"),
+        ("", "[dns]\nupstream = ['192.0.2.53']", "~ dns: upstream + 192.0.2.53 (in place)"),
         ("", "[[filters]]\naction = 'drop'\nin_network = 'bridge'", "+ filter drop in bridge"),
     ],
 )

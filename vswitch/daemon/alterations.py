@@ -22,17 +22,17 @@ from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing
-from vswitch.daemon.resolver import Resolver, Upstream
+from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
+from vswitch.naming import NameSettings, Server
 from vswitch.network import candidate
 from vswitch.network.candidate import Further
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
     Configuration,
-    DnsSettings,
     EndpointRequest,
     Network,
     RecorderSettings,
@@ -65,11 +65,11 @@ class Parts:
     endpoints: Endpoints
     publishing: Publishing
     filters: Filters
-    resolver: Resolver
+    routes: Routes
     outside: MutableMapping[str, int]
     """The networks behind the uplinks, by the names of these."""
     random: Random
-    host_upstreams: tuple[Upstream, ...]
+    host_upstreams: tuple[Server, ...]
     """Who is asked for names where the configuration names nobody."""
     record: Callable[[RecorderSettings], Awaitable[None]]
     """Let the flight recorder write its dumps by these settings from now on."""
@@ -272,6 +272,6 @@ class Alterations:
         if "recorder" in keys:
             await self._parts.record(settings.recorder)
 
-    def _ask(self, dns: DnsSettings) -> None:
-        self._parts.resolver.ask(dns.upstreams or self._parts.host_upstreams)
-        self._parts.networks.keep_clear_of(address for address, _ in dns.upstreams)
+    def _ask(self, dns: NameSettings) -> None:
+        self._parts.routes.ask(dns.upstreams or self._parts.host_upstreams)
+        self._parts.networks.keep_clear_of(each.address for each in dns.upstreams)

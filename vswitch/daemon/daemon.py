@@ -42,7 +42,10 @@ from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.reload import Reload
-from vswitch.daemon.resolver import Resolver, host_upstreams, render_resolv_conf
+from vswitch.daemon.resolving import resolvconf
+from vswitch.daemon.resolving.listeners import Resolver
+from vswitch.daemon.resolving.parties import Parties
+from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import UplinkError, Uplinks
@@ -75,7 +78,7 @@ class Daemon:
         """
         random = Random(_ENTROPY.getrandbits(128))
         host_resolv_conf = _read_host_resolv_conf()
-        of_host = host_upstreams(host_resolv_conf)
+        of_host = resolvconf.host_upstreams(host_resolv_conf)
         self.configuration = configuration
         self.inventory = Inventory(
             identified(configuration.networks, random),
@@ -87,9 +90,10 @@ class Daemon:
         self.switch = Switch(random, configuration.limits, fast_path)
         self.events = Events()
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
-        self.resolv_conf = render_resolv_conf(host_resolv_conf)
+        self.resolv_conf = resolvconf.render(host_resolv_conf)
         self._journal = journal
-        self._resolver = Resolver(configuration.dns.upstreams or of_host)
+        self._resolver = Resolver(self.runtime.now)
+        routes = Routes(configuration.dns.upstreams or of_host)
         self._uplinks = Uplinks(
             self.switch, self.runtime, self.inventory, journal, random, self.events
         )
@@ -99,7 +103,7 @@ class Daemon:
         self.networks = Networks(
             *(self.switch, self.runtime, self.inventory, self._uplinks, self._host_ports),
             outside=self._outside,
-            name_servers=[address for address, _ in configuration.dns.upstreams],
+            name_servers=[each.address for each in configuration.dns.upstreams],
             random=random,
             events=self.events,
         )
@@ -119,6 +123,7 @@ class Daemon:
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(
                 *(self.switch, self.runtime, self._uplinks, self._resolver),
+                Parties(self.inventory, routes),
                 journal,
                 self.resolv_conf,
                 self._listeners,
@@ -139,7 +144,7 @@ class Daemon:
             endpoints=self.endpoints,
             publishing=self.publishing,
             filters=self.filters,
-            resolver=self._resolver,
+            routes=routes,
             outside=self._outside,
             random=random,
             host_upstreams=of_host,

@@ -30,7 +30,7 @@ from vswitch.daemon.kernel import links, netns
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.networks import Ipam, IpamConfig, Member, NetworkObject
-from vswitch.daemon.resolver import host_upstreams
+from vswitch.daemon.resolving.resolvconf import host_upstreams
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store
 from vswitch.daemon.uplinks import Uplinks
@@ -65,7 +65,7 @@ def host_subnets() -> list[IpNetwork]:
         resolv_conf = netns.RESOLV_CONF.read_text()
     except OSError:
         resolv_conf = ""
-    servers = [address for address, _ in host_upstreams(resolv_conf)]
+    servers = [each.address for each in host_upstreams(resolv_conf)]
     return [*networks.of_hosts(servers), *links.on_link_subnets()]
 
 

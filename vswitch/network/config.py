@@ -27,6 +27,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from vswitch.naming import NameSettings
 from vswitch.network import (
     doors,
     linking,
@@ -46,7 +47,6 @@ from vswitch.network.model import (
     DEFAULT_UPLINK,
     AuxiliaryAddress,
     Configuration,
-    DnsSettings,
     EndpointKind,
     EndpointRequest,
     LearntAddress,
@@ -238,7 +238,7 @@ def _agree(
         outside=outside,
         default=default,
         pools=pools,
-        keep_clear=(*networks.of_hosts(address for address, _ in servers), *keep_clear),
+        keep_clear=(*networks.of_hosts(address for address, *_ in servers), *keep_clear),
         standing=standing,
     )
     for refusal in resolved.refusals:
@@ -265,7 +265,7 @@ def _agree(
         outside,
         resolved.networks,
         tuple(requests),
-        DnsSettings(servers),
+        NameSettings(servers),
         _recorder(sound),
         _limits(sound),
         pools,

@@ -15,6 +15,8 @@ from itertools import pairwise
 from typing import TypeVar
 
 from vswitch.impairment import LARGEST_SEED, Impairment, ImpairmentError
+from vswitch.naming import PORT as DNS_PORT
+from vswitch.naming import Server
 from vswitch.network import durations, expose, ipam, linking, names, publish, sizes
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import LearntAddress, NamedLink, TriggerEvent, TriggerRequest
@@ -33,7 +35,6 @@ SMALLEST_MTU = 68
 LARGEST_MTU = 65521
 """Bytes: what the kernel allows on a TAP (65535 without the Ethernet header)."""
 
-DNS_PORT = 53
 
 ALLOWED_MAC = '"auto" or a unicast MAC address, like "02:00:5e:10:00:01"'
 
@@ -249,12 +250,12 @@ def home_subnet(value: object) -> IpNetwork:
     return subnet
 
 
-def server(value: object) -> tuple[IpAddress, int]:
+def server(value: object) -> Server:
     """A name server: its address and port."""
     address, port = _address_and_port(value)
     if address.is_unspecified:
         raise NotAllowedError
-    return address, DNS_PORT if port is None else port
+    return Server(address, DNS_PORT if port is None else port)
 
 
 def listening(value: object) -> tuple[IpAddress, int]:

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from vswitch.impairment import UNIMPAIRED, Impairments
+from vswitch.naming import NameSettings, NetworkNames, Server
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
 from vswitch.network.kinds import DEFAULT_NETWORK_NAME
 from vswitch.network.kinds import DEFAULT_UPLINK as DEFAULT_UPLINK
@@ -38,6 +39,10 @@ DEFAULT_TRANSLATION = Translation()
 DEFAULT_LIMITS = Limits()
 
 DEFAULT_POLICY = NetworkPolicy()
+
+DEFAULT_NAMES = NetworkNames()
+
+DEFAULT_NAME_SETTINGS = NameSettings()
 
 
 class LearntAddress(Enum):
@@ -106,6 +111,7 @@ class NetworkRequest:
     labels: Settings = ()
     policy: NetworkPolicy = DEFAULT_POLICY
     host: bool = False
+    names: NetworkNames = DEFAULT_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,7 @@ class Network:
     policy: NetworkPolicy = DEFAULT_POLICY
     host: bool = False
     """Whether the host itself is on it, with the gateway's address."""
+    names: NetworkNames = DEFAULT_NAMES
 
     @property
     def default_route(self) -> IpAddress | None:
@@ -165,6 +172,7 @@ class Network:
             labels=self.labels,
             policy=self.policy,
             host=self.host,
+            names=self.names,
         )
 
 
@@ -215,7 +223,7 @@ class EndpointRequest:
     external: IpAddress | None = None
     mappings: tuple[StaticMapping, ...] = ()
     exposed: tuple[ExposedPorts, ...] = ()
-    dns: tuple[IpAddress, ...] = ()
+    dns: tuple[Server, ...] = ()
     """Name servers that are asked for this endpoint alone; none: those of the switch."""
     hostname: str | None = None
     """A further name of its own, where it has one."""
@@ -271,7 +279,7 @@ class Endpoint:
     external: IpAddress | None = None
     mappings: tuple[StaticMapping, ...] = ()
     exposed: tuple[ExposedPorts, ...] = ()
-    dns: tuple[IpAddress, ...] = ()
+    dns: tuple[Server, ...] = ()
     hostname: str | None = None
     owner: int | None = None
     links: tuple[NamedLink, ...] = ()
@@ -350,13 +358,6 @@ class Uplink:
         return "the uplink" if self.name == DEFAULT_UPLINK else f"uplink {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class DnsSettings:
-    """Where names go that no endpoint bears: (address, UDP port) of each server, best first."""
-
-    upstreams: tuple[tuple[IpAddress, int], ...] = ()
-
-
 class TriggerEvent(Enum):
     """What is counted, and may come to be too much."""
 
@@ -425,7 +426,7 @@ class Configuration:
     uplinks: tuple[Uplink, ...]
     networks: tuple[Network, ...]
     endpoints: tuple[EndpointRequest, ...]
-    dns: DnsSettings = DnsSettings()
+    dns: NameSettings = DEFAULT_NAME_SETTINGS
     recorder: RecorderSettings = RecorderSettings()
     limits: Limits = DEFAULT_LIMITS
     pools: tuple[Pool, ...] = PREDEFINED_POOLS

@@ -205,6 +205,7 @@ def _judge(request: NetworkRequest, ground: _Ground) -> tuple[Network | None, li
         uplink=request.uplink or DEFAULT_UPLINK,
         translation=request.translation,
         policy=request.policy,
+        names=request.names,
         ip_range=request.ip_range,
         auxiliary=request.auxiliary,
         options=request.options,

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from vswitch.impairment import LARGEST_SEED, Impairment, Impairments
+from vswitch.naming import Server
 from vswitch.network import fields, linking, names, sizes
 from vswitch.network.fields import (
     ALLOWED_MAC,
@@ -349,7 +350,7 @@ class EndpointTable(Table):
 class DnsTable(Table):
     """`[dns]`."""
 
-    upstream: list[Annotated[tuple[IpAddress, int], PlainValidator(fields.server)]] = Field(
+    upstream: list[Annotated[Server, PlainValidator(fields.server)]] = Field(
         default=[],
         description='an IP address, alone or with a port: "198.51.100.53", "198.51.100.53:53"',
     )

@@ -12,12 +12,13 @@ from enum import Enum
 from typing import TypeAlias
 
 from vswitch.impairment import Impairments
+from vswitch.naming import Server
 from vswitch.network import durations, sizes, terms
 from vswitch.network.ipam import Pool
 from vswitch.network.model import MembershipRequest, RemoteDoor, Settings, TriggerRequest
 from vswitch.network.ports import PublicationRequest, StaticMapping
 from vswitch.policy import ports_text
-from vswitch.wire.values import IpAddress, Protocol
+from vswitch.wire.values import Protocol
 
 Said: TypeAlias = tuple[str, ...]
 """What a key says."""
@@ -72,9 +73,9 @@ def door(value: RemoteDoor | None) -> Said:
     return (f"{value.address}:{value.port} ({files})",)
 
 
-def servers(values: Iterable[tuple[IpAddress, int]]) -> Said:
+def servers(values: Iterable[Server]) -> Said:
     """Name servers."""
-    return tuple(f"{address}:{port}" for address, port in values)
+    return tuple(map(str, values))
 
 
 def ports(values: Iterable[range] | None) -> Said:

@@ -27,7 +27,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from vswitch import assembly
 from vswitch.daemon.attaching.announcing import Announcement
@@ -40,7 +40,8 @@ from vswitch.daemon.kernel.links import EndpointLink
 from vswitch.daemon.kernel.made import Made, MadeLink
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.kernel.processes import Process
-from vswitch.daemon.resolver import Resolver
+from vswitch.daemon.resolving.listeners import Resolver
+from vswitch.daemon.resolving.parties import Parties
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
@@ -48,9 +49,6 @@ from vswitch.dataplane.topology import Interface, Port
 from vswitch.devices.base import Device
 from vswitch.network.model import Endpoint, EndpointKind, Membership, Network
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
-
-if TYPE_CHECKING:
-    from vswitch.dataplane.responders.dns import Names
 
 
 class Domain(NamedTuple):
@@ -116,6 +114,7 @@ class Attacher:
         runtime: Runtime,
         uplinks: Uplinks,
         resolver: Resolver,
+        parties: Parties,
         journal: Journal,
         resolv_conf: str,
         listeners: HostListeners,
@@ -127,6 +126,7 @@ class Attacher:
         self._runtime = runtime
         self._uplinks = uplinks
         self._resolver = resolver
+        self._parties = parties
         self._journal = journal
         self._resolv_conf = resolv_conf
         self._listeners = listeners
@@ -138,7 +138,6 @@ class Attacher:
         endpoint: Endpoint,
         networks: Mapping[str, Domain],
         namespace: Namespace | None,
-        names: Callable[[], Names],
     ) -> Attachment:
         """Bring `endpoint` up on its networks, which are known by their names.
 
@@ -165,7 +164,8 @@ class Attacher:
                 await self.join(attachment, endpoint, domain, leads_out=leads_out)
             self.expose(attachment, networks[endpoint.network])
             if namespace is not None:
-                await self._resolver.attach(namespace, names, endpoint.dns)
+                party = self._parties.of(endpoint.name, namespace)
+                await self._resolver.attach(namespace, party)
                 undo.push_async_callback(self._resolver.detach, namespace)
             belongings.finish()
             attachment.undo = undo.pop_all()

@@ -26,7 +26,7 @@ from vswitch.daemon.kernel.journal import NOBODY, Journal
 from vswitch.daemon.kernel.links import EndpointLink
 from vswitch.daemon.kernel.made import Made, MadeLink, MadeNamespace, MadeTap
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolver import install_resolv_conf, remove_resolv_conf
+from vswitch.daemon.resolving import resolvconf
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.tap import TapDevice
 
@@ -88,7 +88,7 @@ class Belongings:
 
     def resolv_conf(self, name: str, text: str, undo: AsyncExitStack) -> None:
         """Have a resolv.conf where ip-netns(8) looks for a namespace's. Raises OSError."""
-        install_resolv_conf(name, text, self._journal, of=self.endpoint)
+        resolvconf.install(name, text, self._journal, of=self.endpoint)
         undo.callback(self._remove_resolv_conf, name)
 
     async def tap(
@@ -167,7 +167,7 @@ class Belongings:
 
     def _remove_resolv_conf(self, name: str) -> None:
         if not self.stays:
-            remove_resolv_conf(name, self._journal)
+            resolvconf.remove(name, self._journal)
 
     async def _close(self, tap: TapDevice, thing: MadeTap) -> None:
         """With the descriptor of one that is persistent no more the interface goes."""

@@ -23,7 +23,6 @@ from enum import Enum
 from pathlib import Path
 
 from vswitch.daemon import publishing
-from vswitch.daemon.attaching import naming
 from vswitch.daemon.attaching.attachment import Attacher, Attachment, Domain
 from vswitch.daemon.events import Events
 from vswitch.daemon.exposure import PortTakenError
@@ -34,7 +33,7 @@ from vswitch.daemon.kernel.processes import ProcessError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.networks import Networks
 from vswitch.daemon.publishing import Publishing
-from vswitch.daemon.resolver import ResolverError
+from vswitch.daemon.resolving.listeners import ResolverError
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import Home, KeptEndpoint
@@ -348,10 +347,7 @@ class Endpoints:
         try:
             if namespace is not None and namespace.pid is None:
                 self._namespace_watch.add(namespace)
-            attachment = await self._attacher.attach(
-                *(endpoint, domains, namespace),
-                names=naming.View(self._inventory, endpoint.name),
-            )
+            attachment = await self._attacher.attach(endpoint, domains, namespace)
         except _FAILURES as error:
             self._inventory.remove_endpoint(endpoint.name)
             raise AttachError(f"endpoint {endpoint.name}: {error}") from error

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.messages.endpoints import EndpointBody, MembershipBody, TapBody, Wish
+from vswitch.naming import Server
 from vswitch.network import expose, linking, publish
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import EndpointKind, EndpointRequest, MembershipRequest
@@ -94,9 +95,9 @@ def _mac(text: str) -> MacAddress:
     return mac
 
 
-def _server(text: str) -> IpAddress:
+def _server(text: str) -> Server:
     try:
-        return IpAddress.parse(text)
+        return Server(IpAddress.parse(text))
     except ValueError:
         raise NetworkError(f"{text} is not an ip address", hint="of a name server") from None
 

@@ -134,8 +134,8 @@ async def _answer(daemon: Daemon, opened: Doors, manager: Manager) -> None:
 
 
 def _load_api() -> type[Api]:
-    from vswitch.daemon import answering  # noqa: F401
     from vswitch.daemon.api import Api
+    from vswitch.daemon.resolving import answering  # noqa: F401
 
     return Api
 

@@ -17,7 +17,7 @@ from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint, Membership
 
 if TYPE_CHECKING:
-    from vswitch.dataplane.responders.dns import Host, Names
+    from vswitch.dataplane.responders.dns.names import Host, Names
 
 
 class View:
@@ -39,7 +39,7 @@ class View:
 
 def view(inventory: Inventory, name: str) -> Names:
     """What the endpoint called `name` may ask for now."""
-    from vswitch.dataplane.responders.dns import Names
+    from vswitch.dataplane.responders.dns.names import Names
 
     asking = inventory.endpoint(name)
     return Names(
@@ -48,7 +48,7 @@ def view(inventory: Inventory, name: str) -> Names:
 
 
 def _hosts(inventory: Inventory, asking: Endpoint, on: str) -> Iterator[Host]:
-    from vswitch.dataplane.responders.dns import Host
+    from vswitch.dataplane.responders.dns.names import Host
 
     network = inventory.network(on)
     called = {link.alias.casefold(): link.name for link in asking.links}

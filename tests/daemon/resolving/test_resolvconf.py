@@ -9,12 +9,8 @@ import pytest
 
 from vswitch.daemon.kernel.journal import Journal, Written
 from vswitch.daemon.kernel.made import Undone
-from vswitch.daemon.resolver import (
-    host_upstreams,
-    install_resolv_conf,
-    remove_resolv_conf,
-    render_resolv_conf,
-)
+from vswitch.daemon.resolving.resolvconf import host_upstreams, install, remove, render
+from vswitch.naming import Server
 from vswitch.wire.values import IpAddress
 
 
@@ -35,7 +31,7 @@ from vswitch.wire.values import IpAddress
     ],
 )
 def test_endpoint_asks_us_and_keeps_the_hosts_search_list(host: str, endpoint: str) -> None:
-    assert render_resolv_conf(host) == endpoint
+    assert render(host) == endpoint
 
 
 def test_hosts_servers_are_asked_in_their_order_and_never_ourselves() -> None:
@@ -44,17 +40,17 @@ def test_hosts_servers_are_asked_in_their_order_and_never_ourselves() -> None:
         "nameserver 2001:db8::1\nnameserver fe80::1%eth0\n#nameserver 192.0.2.9\nnameserver\n"
     )
     assert host_upstreams(text) == (
-        (IpAddress.parse("127.0.0.53"), 53),
-        (IpAddress.parse("2001:db8::1"), 53),
+        Server(IpAddress.parse("127.0.0.53")),
+        Server(IpAddress.parse("2001:db8::1")),
     )
 
 
 def test_resolv_conf_lies_where_ip_netns_looks_and_goes_again(tmp_path: Path) -> None:
     etc = tmp_path / "netns"
     with closing(Journal.open("lab", tmp_path / "run")) as journal:
-        assert install_resolv_conf("web", "ours\n", journal, etc) is Written.WRITTEN
+        assert install("web", "ours\n", journal, etc) is Written.WRITTEN
         assert (etc / "web" / "resolv.conf").read_text() == "ours\n"
-        assert remove_resolv_conf("web", journal, etc) is Undone.REMOVED
+        assert remove("web", journal, etc) is Undone.REMOVED
     assert not etc.exists()
 
 
@@ -63,6 +59,6 @@ def test_resolv_conf_of_the_user_stays(tmp_path: Path) -> None:
     theirs.parent.mkdir()
     theirs.write_text("nameserver 192.0.2.1\n")
     with closing(Journal.open("lab", tmp_path / "run")) as journal:
-        assert install_resolv_conf("web", "ours\n", journal, tmp_path) is Written.KEPT
-        assert remove_resolv_conf("web", journal, tmp_path) is Undone.KEPT
+        assert install("web", "ours\n", journal, tmp_path) is Written.KEPT
+        assert remove("web", journal, tmp_path) is Undone.KEPT
     assert theirs.read_text() == "nameserver 192.0.2.1\n"

@@ -7,7 +7,7 @@ from random import Random
 import dns.name
 import pytest
 
-from vswitch.daemon.attaching import naming
+from vswitch.daemon.resolving.views import view
 from vswitch.network import linking
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import DEFAULT_NETWORK, EndpointRequest, Network
@@ -29,7 +29,7 @@ def on(network: str, name: str, *links: str, hostname: str | None = None) -> End
 
 
 def resolved(switch: Inventory, asking: str, name: str) -> list[str]:
-    found = naming.view(switch, asking).addresses(dns.name.from_text(name))
+    found = view(switch, asking).addresses(dns.name.from_text(name))
     return [] if found is None else [str(each) for each in found]
 
 
@@ -76,5 +76,5 @@ def test_alias_of_a_link_goes_before_the_name_of_a_third() -> None:
 
 def test_address_leads_back_to_the_name_and_not_to_the_alias() -> None:
     switch = inventory(on("bridge", "db"), on("bridge", "web", "db:database"))
-    name = naming.view(switch, "web").name_of(IpAddress.parse("172.17.0.2"))
+    name = view(switch, "web").name_of(IpAddress.parse("172.17.0.2"))
     assert str(name) == "db.bridge."

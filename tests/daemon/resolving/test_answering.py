@@ -7,17 +7,32 @@ from random import Random
 import dns.message
 import pytest
 
-from vswitch.daemon import answering
-from vswitch.daemon.answering import ANSWERS_KEPT, Answering
-from vswitch.daemon.attaching.naming import View
-from vswitch.daemon.resolver import Asked
-from vswitch.dataplane.responders import dns as responder
+from vswitch.daemon.resolving.answering import ANSWERS_KEPT, Answering
+from vswitch.daemon.resolving.forwarding import Forwarder
+from vswitch.daemon.resolving.views import View
+from vswitch.dataplane.responders.dns.brain import Answer, Brain
+from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import EndpointRequest, MembershipRequest, Network
+from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpNetwork
 
 FRONT = Network("front", IpNetwork.parse("172.18.0.0/16"), IpAddress.parse("172.18.0.1"))
 BACK = Network("back", IpNetwork.parse("172.19.0.0/16"), IpAddress.parse("172.19.0.1"))
+
+
+class Listening(Brain):
+    """One that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[bytes] = []
+
+    def answer(
+        self, query: bytes, party: Party, now: Nanoseconds, *, by_stream: bool = False
+    ) -> Answer:
+        self.asked.append(query)
+        return super().answer(query, party, now, by_stream=by_stream)
 
 
 class Asking:
@@ -27,12 +42,9 @@ class Asking:
         self.inventory = Inventory((FRONT, BACK), (), Random(1))
         self.inventory.add_endpoint(EndpointRequest("app", "front"))
         self.sent: list[bytes] = []
-        self.answering = Answering(
-            View(self.inventory, "app"),
-            lambda: Asked(()),
-            1.0,
-            lambda: None,
-        )
+        party = Party("app", View(self.inventory, "app"), lambda _: Route())
+        self.brain = Listening()
+        self.answering = Answering(party, self.brain, Forwarder(1.0), lambda: 0)
 
     def say(self, query: bytes) -> None:
         """As the one does who has the socket."""
@@ -56,24 +68,10 @@ def asking() -> Asking:
     return Asking()
 
 
-@pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The queries that were looked into."""
-    seen: list[bytes] = []
-
-    def answer(query: bytes, names: responder.Names, *, by_stream: bool) -> responder.Answer:
-        seen.append(query)
-        return judge(query, names, by_stream=by_stream)
-
-    judge = responder.answer
-    monkeypatch.setattr(answering.responder, "answer", answer)
-    return seen
-
-
-def test_same_query_is_looked_into_once_whoever_asks(asking: Asking, judged: list[bytes]) -> None:
+def test_same_query_is_looked_into_once_whoever_asks(asking: Asking) -> None:
     assert [asking.ask("app", identifier) for identifier in (1, 2, 3)] == [["172.18.0.2"]] * 3
     assert len({message[2:] for message in asking.sent}) == 1
-    assert len(judged) == 1
+    assert len(asking.brain.asked) == 1
 
 
 def test_spelling_of_the_question_is_repeated_as_asked(asking: Asking) -> None:
@@ -95,13 +93,11 @@ def test_who_comes_and_goes_is_known_and_is_not_at_once(asking: Asking) -> None:
     assert asking.ask("cache") == ["172.19.0.2"]
 
 
-def test_ever_new_spellings_take_no_more_room_than_is_there(
-    asking: Asking, judged: list[bytes]
-) -> None:
+def test_ever_new_spellings_take_no_more_room_than_is_there(asking: Asking) -> None:
     for number in range(ANSWERS_KEPT + 1):
         asking.say(dns.message.make_query("app", "A", id=1, payload=512 + number).to_wire())
     asking.ask("app")
-    before = len(judged)
+    before = len(asking.brain.asked)
     asking.ask("app")
-    assert (len(asking.sent), len(judged)) == (ANSWERS_KEPT + 3, before)
+    assert (len(asking.sent), len(asking.brain.asked)) == (ANSWERS_KEPT + 3, before)
     assert len(asking.answering._kept) <= ANSWERS_KEPT

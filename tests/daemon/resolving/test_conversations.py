@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 import uvloop
 
-from vswitch.daemon import conversations
-from vswitch.daemon.conversations import MOST_CLIENTS, Conversations
+from vswitch.daemon.resolving import conversations
+from vswitch.daemon.resolving.conversations import MOST_CLIENTS, Conversations
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from vswitch.daemon.answering import Answering
+    from vswitch.daemon.resolving.answering import Answering
 
 PATIENCE = 10.0
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vswitch.daemon.answering import Answering
+    from vswitch.daemon.resolving.answering import Answering
 
 IDLE_SECONDS = 10.0
 """RFC 7766, 6.2.3: of the order of a few seconds."""

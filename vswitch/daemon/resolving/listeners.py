@@ -1,0 +1,171 @@
+"""Listening at 127.0.0.11:53 inside the endpoints' namespaces, and what an endpoint finds there.
+
+Theory of operation. For each namespace a socket of UDP and one of TCP (`conversations`) are made
+and bound inside it and served by the event loop outside: a socket stays in the namespace where it
+was made. What becomes of a query is `answering`'s business. That needs dnspython, which takes as
+long to load as several endpoints to attach, so it is loaded when a switch is up, or with the first
+query.
+
+The listening sockets keep their namespace alive, so they have to be closed for it to end: `detach`
+does that and returns when it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from vswitch.daemon.kernel import netns
+from vswitch.daemon.kernel.netns import Namespace, NamespaceError
+from vswitch.daemon.resolving.conversations import Conversations
+from vswitch.daemon.resolving.resolvconf import ADDRESS
+from vswitch.dataplane.responders.dns.party import Party
+from vswitch.naming import PORT
+from vswitch.units import Nanoseconds
+
+if TYPE_CHECKING:
+    from vswitch.daemon.resolving.answering import Answering
+    from vswitch.daemon.resolving.forwarding import Forwarder
+    from vswitch.dataplane.responders.dns.brain import Brain
+
+QUERIES_AT_ONCE = 64
+"""Of one namespace, before another one's turn: some milliseconds."""
+
+LONGEST_QUERY = 4096
+"""Octets. A query is a name and an OPT record."""
+
+SERVER_TIMEOUT_SECONDS = 4.0
+"""Docker's, for each server: a little less than the 5 s after which the C library asks again."""
+
+Client: TypeAlias = tuple[str, int]
+
+
+class ResolverError(Exception):
+    """Listening in a namespace failed. The text is one line for the user."""
+
+
+class Resolver:
+    """The listeners of all namespaces, with one brain. Belongs to one event loop."""
+
+    def __init__(
+        self, now: Callable[[], Nanoseconds], *, timeout: float = SERVER_TIMEOUT_SECONDS
+    ) -> None:
+        """`now` reads the dataplane's clock. `timeout` is in seconds, for each server."""
+        self._now = now
+        self._timeout = timeout
+        self._listeners: dict[Namespace, _Listener] = {}
+        self._minds: tuple[Brain, Forwarder] | None = None
+
+    @property
+    def unresolved(self) -> int:
+        """Inquiries to which no server had an answer."""
+        return 0 if self._minds is None else self._minds[1].unresolved
+
+    async def attach(self, namespace: Namespace, party: Party) -> None:
+        """Answer `party` in `namespace`.
+
+        Clients in there reach the socket once `lo` is up; it is bound before as well. Raises
+        ResolverError, as where another program has the port in there.
+        """
+        try:
+            by_datagram, by_stream = netns.run(_listening_sockets, namespace)
+        except NamespaceError as error:
+            raise ResolverError(str(error)) from error
+        except OSError as error:
+            raise ResolverError(
+                f"cannot listen at {ADDRESS}:{PORT} in {namespace}: {error.strerror}"
+            ) from error
+        listener = _Listener(by_datagram, lambda: self._answering(party))
+        try:
+            await listener.conversations.begin(by_stream)
+        except BaseException:
+            by_stream.close()
+            await listener.close()
+            raise
+        self._listeners[namespace] = listener
+
+    async def detach(self, namespace: Namespace) -> None:
+        """Stop answering in `namespace` and let go of it. One that is not attached is no error."""
+        listener = self._listeners.pop(namespace, None)
+        if listener is not None:
+            await listener.close()
+
+    async def close(self) -> None:
+        """Detach all."""
+        for namespace in tuple(self._listeners):
+            await self.detach(namespace)
+
+    def _answering(self, party: Party) -> Answering:
+        from vswitch.daemon.resolving.answering import Answering
+        from vswitch.daemon.resolving.forwarding import Forwarder
+        from vswitch.dataplane.responders.dns.brain import Brain
+
+        if self._minds is None:
+            self._minds = Brain(), Forwarder(self._timeout)
+        return Answering(party, *self._minds, self._now)
+
+
+class _Listener:
+    """One namespace's sockets.
+
+    That of UDP is read as long as there is something, but not for so long that others wait: most of
+    what a query takes is the way to the socket and back.
+    """
+
+    def __init__(self, by_datagram: socket.socket, begin: Callable[[], Answering]) -> None:
+        self._by_datagram = by_datagram
+        self._begin = begin
+        self._answering: Answering | None = None
+        self.conversations = Conversations(self._who_answers)
+        """Those who come by TCP."""
+        asyncio.get_running_loop().add_reader(by_datagram, self._hear)
+
+    def _hear(self) -> None:
+        listening, answering = self._by_datagram, self._who_answers()
+        for _ in range(QUERIES_AT_ONCE):
+            try:
+                query, client = listening.recvfrom(LONGEST_QUERY)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error about somebody whom we have told something
+                continue
+            kept = answering.kept(query)
+            if kept is not None:
+                self._say(client, kept)
+            else:
+                answering.answer(query, partial(self._say, client))
+
+    def _say(self, client: Client, message: bytes) -> None:
+        with suppress(OSError):  # no room, or nobody there: it asks again
+            self._by_datagram.sendto(message, client)
+
+    def _who_answers(self) -> Answering:
+        if self._answering is None:
+            self._answering = self._begin()
+        return self._answering
+
+    async def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._by_datagram)
+        await self.conversations.close()
+        if self._answering is not None:
+            await self._answering.close()
+        self._by_datagram.close()
+
+
+def _listening_sockets() -> tuple[socket.socket, socket.socket]:
+    """One of UDP and one of TCP."""
+    with ExitStack() as undo:
+        by_datagram, by_stream = (
+            undo.enter_context(socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK))
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+        )
+        by_stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for each in (by_datagram, by_stream):
+            each.bind((ADDRESS, PORT))
+        by_stream.listen()
+        undo.pop_all()
+        return by_datagram, by_stream

@@ -1,0 +1,27 @@
+"""Who asks: the parties of one switch."""
+
+from __future__ import annotations
+
+from vswitch.daemon.kernel.netns import Namespace
+from vswitch.daemon.resolving.routes import Routes
+from vswitch.daemon.resolving.views import View
+from vswitch.dataplane.responders.dns.party import Party
+from vswitch.network.inventory import Inventory
+
+
+class Parties:
+    """Makes them of what the inventory knows."""
+
+    def __init__(self, inventory: Inventory, routes: Routes) -> None:
+        self._inventory = inventory
+        self._routes = routes
+
+    def of(self, name: str, namespace: Namespace) -> Party:
+        """The endpoint called `name`, which lives in `namespace`."""
+        endpoint = self._inventory.endpoint(name)
+        return Party(
+            name,
+            View(self._inventory, name),
+            self._routes.of(namespace, endpoint.dns),
+            endpoint.network,
+        )

@@ -1,0 +1,1 @@
+"""The embedded DNS responder. Read `brain` first."""

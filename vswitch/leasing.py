@@ -1,0 +1,50 @@
+"""What a user may choose about leases of addresses, as values.
+
+Theory of operation. A network with `Leasing` has a DHCP server at its gateway, for virtual machines
+and for whatever is behind a TAP. An endpoint has its address from the inventory, and is leased that
+very one; a station that is no endpoint's own gets one of the network's that is free, or its
+*reservation*. Nothing is decided here.
+
+Read first: RFC 2131, RFC 2132.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from vswitch.units import HOUR, Nanoseconds
+from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
+
+
+class Reservation(NamedTuple):
+    """The address that one station gets and nobody else: known by its MAC address, or by the
+    hostname that it says."""
+
+    station: MacAddress | str
+    address: IpAddress
+
+
+class Boot(NamedTuple):
+    """Where a station boots from (options 66 and 67)."""
+
+    server: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leasing:
+    """The DHCP server of one network."""
+
+    lease_time: Nanoseconds = HOUR
+    leased: IpNetwork | None = None
+    """The part of the subnet that stations which are no endpoint's own get addresses from; None:
+    that of endpoints."""
+    reservations: tuple[Reservation, ...] = ()
+    domain: str | None = None
+    """Option 15; None: the network's name."""
+    search: tuple[str, ...] = ()
+    """Option 119 (RFC 3397)."""
+    routes: tuple[tuple[IpNetwork, IpAddress], ...] = ()
+    """Option 121 (RFC 3442), beside the default route."""
+    boot: Boot | None = None
