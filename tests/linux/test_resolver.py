@@ -29,7 +29,7 @@ from vswitch.daemon.resolving.conversations import Conversations
 from vswitch.daemon.resolving.listeners import Resolver, ResolverError
 from vswitch.dataplane.responders.dns.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
-from vswitch.naming import Server
+from vswitch.naming import NameSettings, Server
 from vswitch.wire.values import IpAddress
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def test_long_answer_is_cut_in_a_datagram_and_whole_by_tcp(run: Run, inside: Nam
     pool = Names([Host(("pool",), "front", tuple(crowd))])
 
     async def main() -> None:
-        resolver = Resolver(time.monotonic_ns)
+        resolver = Resolver(time.monotonic_ns, NameSettings())
         await resolver.attach(inside, party(lambda: pool))
         cut = await ask(inside, "pool")
         assert cut.flags & dns.flags.TC
@@ -195,7 +195,7 @@ def test_server_that_cuts_its_answer_is_asked_again_by_tcp(run: Run, inside: Nam
     async def main() -> None:
         with serving(cuts) as server:
             server.serve_one_stream(lambda query: knows(query)[0])
-            resolver = Resolver(time.monotonic_ns)
+            resolver = Resolver(time.monotonic_ns, NameSettings())
             await resolver.attach(inside, party(lambda: WEB, server.upstream))
             whole = await ask(inside, "example.org")
             assert addresses(whole) == ["203.0.113.7"]
@@ -213,7 +213,7 @@ def test_listening_that_fails_halfway_leaves_no_socket(
     monkeypatch.setattr(Conversations, "begin", refuse)
 
     async def main() -> None:
-        resolver = Resolver(time.monotonic_ns)
+        resolver = Resolver(time.monotonic_ns, NameSettings())
         before = sockets_open()
         with pytest.raises(OSError, match="no more"):
             await resolver.attach(inside, party(lambda: WEB))
@@ -228,7 +228,7 @@ def test_endpoint_is_answered_inside_from_the_names_of_the_moment(
 ) -> None:
     async def main() -> None:
         views = [WEB]
-        resolver = Resolver(time.monotonic_ns)
+        resolver = Resolver(time.monotonic_ns, NameSettings())
         await resolver.attach(inside, party(lambda: views[0]))
         assert addresses(await ask(inside, "WEB")) == ["172.18.0.2"]
         views[0] = Names([Host(("web",), "front", (IpAddress.parse("172.18.0.9"),))])
@@ -241,7 +241,7 @@ def test_endpoint_is_answered_inside_from_the_names_of_the_moment(
 def test_unknown_name_is_asked_outside(run: Run, inside: Namespace) -> None:
     async def main() -> None:
         with serving(knows) as server:
-            resolver = Resolver(time.monotonic_ns)
+            resolver = Resolver(time.monotonic_ns, NameSettings())
             await resolver.attach(inside, party(lambda: WEB, server.upstream))
             assert addresses(await ask(inside, "example.org")) == ["203.0.113.7"]
             assert addresses(await ask(inside, "web")) == ["172.18.0.2"]
@@ -254,7 +254,7 @@ def test_unknown_name_is_asked_outside(run: Run, inside: Namespace) -> None:
 def test_each_query_goes_out_with_a_fresh_identifier_and_port(run: Run, inside: Namespace) -> None:
     async def main() -> None:
         with serving(knows) as server:
-            resolver = Resolver(time.monotonic_ns)
+            resolver = Resolver(time.monotonic_ns, NameSettings())
             await resolver.attach(inside, party(lambda: WEB, server.upstream))
             for _ in range(8):
                 await ask(inside, "example.org", identifier=7)
@@ -275,7 +275,7 @@ def test_next_server_is_asked_where_one_cannot_say(
         with serving(first or is_silent) as unable, serving(knows) as able:
             if first is None:
                 unable.close()
-            resolver = Resolver(time.monotonic_ns, timeout=0.2)
+            resolver = Resolver(time.monotonic_ns, NameSettings(), timeout=0.2)
             await resolver.attach(inside, party(lambda: WEB, unable.upstream, able.upstream))
             assert addresses(await ask(inside, "example.org")) == ["203.0.113.7"]
             await resolver.close()
@@ -286,7 +286,7 @@ def test_next_server_is_asked_where_one_cannot_say(
 def test_name_that_does_not_exist_is_a_final_answer(run: Run, inside: Namespace) -> None:
     async def main() -> None:
         with serving(denies) as first, serving(knows) as second:
-            resolver = Resolver(time.monotonic_ns)
+            resolver = Resolver(time.monotonic_ns, NameSettings())
             await resolver.attach(inside, party(lambda: WEB, first.upstream, second.upstream))
             assert (await ask(inside, "example.org")).rcode() == dns.rcode.NXDOMAIN
             assert second.heard == []
@@ -299,7 +299,7 @@ def test_name_that_does_not_exist_is_a_final_answer(run: Run, inside: Namespace)
 def test_client_is_told_when_no_server_can_say(servers: int, run: Run, inside: Namespace) -> None:
     async def main() -> None:
         with serving(fails) as server:
-            resolver = Resolver(time.monotonic_ns)
+            resolver = Resolver(time.monotonic_ns, NameSettings())
             await resolver.attach(inside, party(lambda: WEB, *[server.upstream] * servers))
             assert (await ask(inside, "example.org")).rcode() == dns.rcode.SERVFAIL
             assert len(server.heard) == servers
@@ -320,7 +320,7 @@ def test_forged_replies_are_passed_over(run: Run, inside: Namespace) -> None:
 
     async def main() -> None:
         with serving(forges) as server:
-            resolver = Resolver(time.monotonic_ns)
+            resolver = Resolver(time.monotonic_ns, NameSettings())
             await resolver.attach(inside, party(lambda: WEB, server.upstream))
             assert addresses(await ask(inside, "example.org")) == ["203.0.113.7"]
             await resolver.close()
@@ -335,7 +335,7 @@ def test_garbage_does_not_stop_the_answers(run: Run, inside: Namespace) -> None:
                 thrower.sendto(garbage, ("127.0.0.11", 53))
 
     async def main() -> None:
-        resolver = Resolver(time.monotonic_ns)
+        resolver = Resolver(time.monotonic_ns, NameSettings())
         await resolver.attach(inside, party(lambda: WEB))
         await asyncio.to_thread(netns.run, throw_garbage, inside)
         assert addresses(await ask(inside, "web")) == ["172.18.0.2"]
@@ -359,7 +359,7 @@ def test_endpoint_that_asks_without_end_is_refused_and_let_go(run: Run, inside: 
     async def main() -> None:
         with serving(is_silent) as server:
             before = sockets_open()
-            resolver = Resolver(time.monotonic_ns, timeout=PATIENCE)
+            resolver = Resolver(time.monotonic_ns, NameSettings(), timeout=PATIENCE)
             await resolver.attach(inside, party(lambda: WEB, server.upstream))
             assert await asyncio.to_thread(netns.run, flood, inside) == [dns.rcode.REFUSED] * excess
             assert addresses(await ask(inside, "web")) == ["172.18.0.2"]
@@ -371,7 +371,7 @@ def test_endpoint_that_asks_without_end_is_refused_and_let_go(run: Run, inside: 
 
 def test_namespace_is_let_go_of_when_detached(run: Run, inside: Namespace) -> None:
     async def main() -> None:
-        resolver = Resolver(time.monotonic_ns)
+        resolver = Resolver(time.monotonic_ns, NameSettings())
         before = sockets_open()
         await resolver.attach(inside, party(lambda: WEB))
         with pytest.raises(ResolverError) as refusal:
@@ -392,7 +392,9 @@ def test_namespace_is_let_go_of_when_detached(run: Run, inside: Namespace) -> No
 def test_namespace_that_is_missing_is_the_reason_given(run: Run) -> None:
     async def main() -> None:
         with pytest.raises(ResolverError, match=r"^namespace missing does not exist$"):
-            await Resolver(time.monotonic_ns).attach(Namespace.named("missing"), party(lambda: WEB))
+            await Resolver(time.monotonic_ns, NameSettings()).attach(
+                Namespace.named("missing"), party(lambda: WEB)
+            )
 
     run(main)
 
@@ -403,7 +405,7 @@ def test_c_library_in_the_namespace_finds_the_endpoint(
     name = str(inside.name)
 
     async def main() -> None:
-        resolver = Resolver(time.monotonic_ns)
+        resolver = Resolver(time.monotonic_ns, NameSettings())
         await resolver.attach(inside, party(lambda: WEB))
         found = await asyncio.to_thread(namespaces.run, name, "getent", "hosts", "web")
         assert found.stdout.split() == ["172.18.0.2", "web"]

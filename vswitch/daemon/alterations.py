@@ -22,6 +22,7 @@ from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing
+from vswitch.daemon.resolving.listeners import Resolver
 from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
@@ -65,6 +66,7 @@ class Parts:
     endpoints: Endpoints
     publishing: Publishing
     filters: Filters
+    resolver: Resolver
     routes: Routes
     outside: MutableMapping[str, int]
     """The networks behind the uplinks, by the names of these."""
@@ -273,5 +275,6 @@ class Alterations:
             await self._parts.record(settings.recorder)
 
     def _ask(self, dns: NameSettings) -> None:
+        self._parts.resolver.follow(dns)
         self._parts.routes.ask(dns.upstreams or self._parts.host_upstreams)
         self._parts.networks.keep_clear_of(each.address for each in dns.upstreams)

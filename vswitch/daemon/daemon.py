@@ -92,7 +92,7 @@ class Daemon:
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
         self.resolv_conf = resolvconf.render(host_resolv_conf)
         self._journal = journal
-        self._resolver = Resolver(self.runtime.now)
+        self._resolver = Resolver(self.runtime.now, configuration.dns)
         routes = Routes(configuration.dns.upstreams or of_host)
         self._uplinks = Uplinks(
             self.switch, self.runtime, self.inventory, journal, random, self.events
@@ -144,6 +144,7 @@ class Daemon:
             endpoints=self.endpoints,
             publishing=self.publishing,
             filters=self.filters,
+            resolver=self._resolver,
             routes=routes,
             outside=self._outside,
             random=random,

@@ -12,6 +12,7 @@ from vswitch.daemon.resolving.forwarding import Forwarder
 from vswitch.daemon.resolving.views import View
 from vswitch.dataplane.responders.dns.brain import Answer, Brain
 from vswitch.dataplane.responders.dns.party import Party, Route
+from vswitch.naming import NameSettings
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import EndpointRequest, MembershipRequest, Network
 from vswitch.units import Nanoseconds
@@ -25,7 +26,7 @@ class Listening(Brain):
     """One that remembers what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(NameSettings())
         self.asked: list[bytes] = []
 
     def answer(

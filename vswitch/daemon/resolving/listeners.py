@@ -24,7 +24,7 @@ from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.resolving.conversations import Conversations
 from vswitch.daemon.resolving.resolvconf import ADDRESS
 from vswitch.dataplane.responders.dns.party import Party
-from vswitch.naming import PORT
+from vswitch.naming import PORT, NameSettings
 from vswitch.units import Nanoseconds
 
 if TYPE_CHECKING:
@@ -52,10 +52,15 @@ class Resolver:
     """The listeners of all namespaces, with one brain. Belongs to one event loop."""
 
     def __init__(
-        self, now: Callable[[], Nanoseconds], *, timeout: float = SERVER_TIMEOUT_SECONDS
+        self,
+        now: Callable[[], Nanoseconds],
+        settings: NameSettings,
+        *,
+        timeout: float = SERVER_TIMEOUT_SECONDS,
     ) -> None:
         """`now` reads the dataplane's clock. `timeout` is in seconds, for each server."""
         self._now = now
+        self._settings = settings
         self._timeout = timeout
         self._listeners: dict[Namespace, _Listener] = {}
         self._minds: tuple[Brain, Forwarder] | None = None
@@ -64,6 +69,12 @@ class Resolver:
     def unresolved(self) -> int:
         """Inquiries to which no server had an answer."""
         return 0 if self._minds is None else self._minds[1].unresolved
+
+    def follow(self, settings: NameSettings) -> None:
+        """Do what the user wants from now on."""
+        self._settings = settings
+        if self._minds is not None:
+            self._minds[0].follow(settings)
 
     async def attach(self, namespace: Namespace, party: Party) -> None:
         """Answer `party` in `namespace`.
@@ -105,7 +116,7 @@ class Resolver:
         from vswitch.dataplane.responders.dns.brain import Brain
 
         if self._minds is None:
-            self._minds = Brain(), Forwarder(self._timeout)
+            self._minds = Brain(self._settings), Forwarder(self._timeout)
         return Answering(party, *self._minds, self._now)
 
 

@@ -14,6 +14,7 @@ from vswitch.dataplane.responders.dns.judging import Judgement, judge
 from vswitch.dataplane.responders.dns.local import TTL_SECONDS
 from vswitch.dataplane.responders.dns.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
+from vswitch.naming import NameSettings
 from vswitch.wire.values import IpAddress
 
 WEB = Host(("web", "www"), "front", (IpAddress.parse("172.18.0.2"), IpAddress.parse("fd00::2")))
@@ -26,7 +27,9 @@ NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 
 def answer(message: bytes, names: Names = NAMES) -> Answer:
     """What becomes of a query of somebody who may ask for `names`."""
-    return Brain().answer(message, Party("app", lambda: names, lambda _: Route()), now=0)
+    return Brain(NameSettings()).answer(
+        message, Party("app", lambda: names, lambda _: Route()), now=0
+    )
 
 
 def query(name: str, kind: str = "A", **header: object) -> bytes:

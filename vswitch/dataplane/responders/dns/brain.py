@@ -37,6 +37,7 @@ from vswitch.dataplane.responders.dns.message import (
     respond,
 )
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
+from vswitch.naming import NameSettings
 from vswitch.units import Nanoseconds
 
 
@@ -73,6 +74,13 @@ Answer: TypeAlias = Reply | Refuse | Forward | Silence
 
 class Brain:
     """What all front ends of a switch ask."""
+
+    def __init__(self, settings: NameSettings) -> None:
+        self.follow(settings)
+
+    def follow(self, settings: NameSettings) -> None:
+        """Do what the user wants from now on."""
+        self._settings = settings
 
     def answer(
         self,
