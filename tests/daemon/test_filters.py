@@ -134,15 +134,17 @@ def test_flow_is_written_down_that_a_filter_wants_logged(
     switch.add_port("app", 90, MemoryDevice("app"))
     add(api, action="log", in_network="front")
     chain_of_switch = switch.tables.filters
-    from vswitch.dataplane.filters import Ends, Flow
+    from vswitch.dataplane.filters import LOGGED, Ends, Flow
     from vswitch.wire.values import IpAddress
 
     ends = Ends(17, IpAddress.parse("10.9.0.2"), 5, IpAddress.parse("10.8.0.2"), 53)
     flow = Flow(front, switch.tables.networks[91], ends)
-    chain_of_switch.note(chain_of_switch.judge(flow), flow, 0)
+    for _ in range(LOGGED + 2):
+        chain_of_switch.note(chain_of_switch.judge(flow), flow, 0)
     assert chain_of_switch.has_logged
     filters.write_down()
     assert "filter 1: front to back: udp 10.9.0.2:5 > 10.8.0.2:53" in caplog.messages
+    assert caplog.messages[-1] == "2 more flows were to be logged, and came too fast for that"
     assert not chain_of_switch.has_logged
 
 

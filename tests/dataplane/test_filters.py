@@ -227,7 +227,8 @@ def test_what_nobody_takes_note_of_in_time_is_counted() -> None:
     for sport in range(1, LOGGED + 4):
         lab.exchange(lab.a, udp(lab.a, S1, sport))
     filters = lab.switch.tables.filters
-    assert (len(filters.take_logged()), filters.unlogged) == (LOGGED, 3)
+    assert (len(filters.take_logged()), filters.take_unlogged()) == (LOGGED, 3)
+    assert filters.take_unlogged() == 0
 
 
 def test_switch_itself_is_reached_whatever_filters_say() -> None:

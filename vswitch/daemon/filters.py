@@ -119,6 +119,9 @@ class Filters:
         for each in filters.take_logged():
             what = each.ends if each.ends is not None else "not IPv4"
             log.info("filter %s: %s to %s: %s", each.number, each.arrives, each.leaves, what)
+        unlogged = filters.take_unlogged()
+        if unlogged:
+            log.warning("%d more flows were to be logged, and came too fast for that", unlogged)
 
     def _ask(self, chain: Sequence[tuple[int | None, Filter]]) -> None:
         """Raises StoreError."""

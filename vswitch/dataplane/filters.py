@@ -133,8 +133,7 @@ class FilterChain:
         """Empty where there is nothing to ask."""
         self.has_source_ports = False
         """Whether flows that differ in their source port alone may fare differently."""
-        self.unlogged = 0
-        """Flows that were to be logged and came too fast."""
+        self._unlogged = 0
         self._bridged: tuple[Entry, ...] = ()
         self._within: frozenset[str | None] = frozenset()
         self._logged: deque[Logged] = deque()
@@ -220,6 +219,11 @@ class FilterChain:
         logged, self._logged = list(self._logged), deque()
         return logged
 
+    def take_unlogged(self) -> int:
+        """How many flows were to be written down since the last call, and came too fast."""
+        unlogged, self._unlogged = self._unlogged, 0
+        return unlogged
+
     @property
     def has_logged(self) -> bool:
         """Whether anything waits to be written down."""
@@ -247,7 +251,7 @@ class FilterChain:
 
     def _log(self, entry: Entry, flow: Flow, now: Nanoseconds) -> None:
         if len(self._logged) >= LOGGED:
-            self.unlogged += 1
+            self._unlogged += 1
             return
         arrives, leaves = flow.arrives.name, flow.leaves.name
         self._logged.append(Logged(entry.number, now, arrives, leaves, flow.ends))
