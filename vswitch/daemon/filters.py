@@ -121,7 +121,7 @@ class Filters:
             log.info("filter %s: %s to %s: %s", each.number, each.arrives, each.leaves, what)
         unlogged = filters.take_unlogged()
         if unlogged:
-            log.warning("%d more flows were to be logged, and came too fast for that", unlogged)
+            log.info("%d more flows were to be logged, and came too fast for that", unlogged)
 
     def _ask(self, chain: Sequence[tuple[int | None, Filter]]) -> None:
         """Raises StoreError."""
