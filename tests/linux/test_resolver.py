@@ -180,7 +180,7 @@ def test_long_answer_is_cut_in_a_datagram_and_whole_by_tcp(run: Run, inside: Nam
         assert cut.flags & dns.flags.TC
         assert len(addresses(cut)) < len(crowd)
         whole = await ask(inside, "pool", by_stream=True)
-        assert addresses(whole) == [str(each) for each in crowd]
+        assert set(addresses(whole)) == {str(each) for each in crowd}
         await resolver.close()
 
     run(main)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+import dns.edns
 import dns.message
+import dns.rcode
 import pytest
 
 from vswitch.daemon.resolving.answering import ANSWERS_KEPT, Answering
@@ -20,13 +22,14 @@ from vswitch.wire.values import IpAddress, IpNetwork
 
 FRONT = Network("front", IpNetwork.parse("172.18.0.0/16"), IpAddress.parse("172.18.0.1"))
 BACK = Network("back", IpNetwork.parse("172.19.0.0/16"), IpAddress.parse("172.19.0.1"))
+SETTINGS = NameSettings()
 
 
 class Listening(Brain):
     """One that remembers what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__(NameSettings())
+        super().__init__(SETTINGS)
         self.asked: list[bytes] = []
 
     def answer(
@@ -43,7 +46,11 @@ class Asking:
         self.inventory = Inventory((FRONT, BACK), (), Random(1))
         self.inventory.add_endpoint(EndpointRequest("app", "front"))
         self.sent: list[bytes] = []
-        party = Party("app", View(self.inventory, "app"), lambda _: Route())
+        party = Party(
+            "app",
+            View(self.inventory, "app", lambda: SETTINGS, keeps_single_labels=False),
+            lambda _: Route(),
+        )
         self.brain = Listening()
         self.answering = Answering(party, self.brain, Forwarder(1.0), lambda: 0)
 
@@ -102,3 +109,33 @@ def test_ever_new_spellings_take_no_more_room_than_is_there(asking: Asking) -> N
     asking.ask("app")
     assert (len(asking.sent), len(asking.brain.asked)) == (ANSWERS_KEPT + 3, before)
     assert len(asking.answering._kept) <= ANSWERS_KEPT
+
+
+def test_addresses_of_one_name_come_in_turn_whether_looked_into_or_not(asking: Asking) -> None:
+    for name in ("a", "b", "c"):
+        asking.inventory.add_endpoint(EndpointRequest(name, "front", aliases=("pool",)))
+    orders = [asking.ask("pool") for _ in range(7)]
+    assert [order[0][-1] for order in orders] == list("3453453")
+    assert len(asking.brain.asked) == 1
+
+
+def test_cookies_leave_what_is_kept_alone(asking: Asking) -> None:
+    asking.ask("app")
+    for number in range(ANSWERS_KEPT):
+        cookie = dns.edns.CookieOption(number.to_bytes(8, "big"), b"")
+        asking.say(dns.message.make_query("app", "A", options=[cookie]).to_wire())
+    before = len(asking.brain.asked)
+    asking.ask("app")
+    assert len(asking.brain.asked) == before
+    assert len(asking.answering._kept) == 1
+
+
+def test_query_that_can_not_wait_is_told_why(asking: Asking) -> None:
+    query = dns.message.make_query("example.org", "A", use_edns=0)
+    asking.answering._refuse_for_being_full(query.to_wire(), asking.sent.append)
+    answer = dns.message.from_wire(asking.sent[-1])
+    assert query.is_response(answer)
+    assert answer.rcode() == dns.rcode.REFUSED
+    assert [each.text for each in answer.extended_errors()] == [
+        "too many queries are waiting for servers already"
+    ]

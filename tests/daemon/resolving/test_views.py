@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
+from typing import Any
 
-import dns.name
 import pytest
 
-from vswitch.daemon.resolving.views import view
+from vswitch.daemon.resolving.views import View, view
+from vswitch.dataplane.responders.dns.names import Names
+from vswitch.naming import NameSettings
 from vswitch.network import linking
+from vswitch.network.ids import membership_id
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import DEFAULT_NETWORK, EndpointRequest, Network
-from vswitch.wire.values import IpAddress, IpNetwork
+from vswitch.network.model import (
+    DEFAULT_NETWORK,
+    EndpointRequest,
+    MembershipRequest,
+    Network,
+    Uplink,
+)
+from vswitch.network.ports import ExposedPorts, PortRange, PublicationRequest
+from vswitch.policy import NetworkPolicy
+from vswitch.units import SECOND
+from vswitch.wire.domain import encode
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, Protocol
 
 FRONT = Network("front", IpNetwork.parse("172.18.0.0/16"), IpAddress.parse("172.18.0.1"))
+BACK = Network("back", IpNetwork.parse("172.19.0.0/16"), IpAddress.parse("172.19.0.1"))
+UPLINK = Uplink("eth9", IpInterface.parse("203.0.113.2/24"))
 
 
 def inventory(*requests: EndpointRequest) -> Inventory:
@@ -28,8 +44,12 @@ def on(network: str, name: str, *links: str, hostname: str | None = None) -> End
     return EndpointRequest(name, network, links=named, hostname=hostname)
 
 
-def resolved(switch: Inventory, asking: str, name: str) -> list[str]:
-    found = view(switch, asking).addresses(dns.name.from_text(name))
+def names_of(switch: Inventory, asking: str, **settings: Any) -> Names:
+    return view(switch, asking, NameSettings(**settings), keeps_single_labels=False)
+
+
+def resolved(switch: Inventory, asking: str, name: str, **settings: Any) -> list[str]:
+    found = names_of(switch, asking, **settings).addresses(encode(name))
     return [] if found is None else [str(each) for each in found]
 
 
@@ -76,5 +96,90 @@ def test_alias_of_a_link_goes_before_the_name_of_a_third() -> None:
 
 def test_address_leads_back_to_the_name_and_not_to_the_alias() -> None:
     switch = inventory(on("bridge", "db"), on("bridge", "web", "db:database"))
-    name = view(switch, "web").name_of(IpAddress.parse("172.17.0.2"))
-    assert str(name) == "db.bridge."
+    name = names_of(switch, "web").name_of(IpAddress.parse("172.17.0.2"))
+    assert name == encode("db.bridge")
+
+
+def test_default_network_knows_everybody_where_the_user_has_it_so() -> None:
+    switch = inventory(on("bridge", "web"), on("bridge", "db"))
+    assert resolved(switch, "web", "db.bridge", default_network=True) == ["172.17.0.3"]
+
+
+def test_hostname_with_a_domain_is_two_names() -> None:
+    switch = inventory(on("front", "web", hostname="www.example.org"))
+    for name in ("web", "www", "www.example.org", "www.front", "www.example.org.front"):
+        assert resolved(switch, "web", name) == ["172.18.0.2"]
+    assert resolved(switch, "web", "www.example") == []
+
+
+def test_beginning_of_an_id_is_a_name_on_that_network() -> None:
+    switch = inventory(on("front", "web"))
+    web = switch.endpoint("web")
+    short = membership_id(web, web.memberships[0])[:12]
+    assert resolved(switch, "web", short) == resolved(switch, "web", "web") != []
+
+
+def test_network_that_leads_out_is_asked_first_and_no_other_is_known() -> None:
+    switch = Inventory([DEFAULT_NETWORK, FRONT, BACK], [], Random(1))
+    for request in (on("front", "web"), on("back", "web2"), on("front", "app")):
+        switch.add_endpoint(request)
+    assert resolved(switch, "app", "web2") == []
+    assert names_of(switch, "app").name_of(IpAddress.parse("172.19.0.2")) is None
+    switch.connect("app", MembershipRequest("back", aliases=("web",)))
+    assert resolved(switch, "app", "web") == ["172.18.0.2"]
+    assert resolved(switch, "app", "web.back") == ["172.19.0.3"]
+
+
+def test_what_is_exposed_and_published_is_a_service_where_it_leads() -> None:
+    publish = PublicationRequest(Protocol.TCP, None, PortRange(8080, 8081), PortRange(80, 81))
+    exposed = ExposedPorts(Protocol.UDP, PortRange(53, 53))
+    switch = Inventory([DEFAULT_NETWORK, FRONT, BACK], [UPLINK], Random(1))
+    switch.add_endpoint(
+        EndpointRequest(
+            "web",
+            "front",
+            publish=(publish,),
+            exposed=(exposed,),
+            gateway_priority=1,
+            also=(MembershipRequest("back"),),
+        )
+    )
+    (first,) = names_of(switch, "web").bearers(encode("web.front"))
+    (second,) = names_of(switch, "web").bearers(encode("web.back"))
+    assert [(each.ports, each.published_as(each.ports[-1])) for each in first.services] == [
+        (range(80, 82), "0.0.0.0:8081"),
+        (range(53, 54), None),
+    ]
+    assert [each.ports for each in second.services] == [range(53, 54)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "host", "gateway"),
+    [
+        ({}, None, "172.18.0.1"),
+        ({"host": True}, "172.18.0.1", "172.18.0.1"),
+        ({"policy": NetworkPolicy(internal=True)}, None, None),
+        ({"host": True, "policy": NetworkPolicy(internal=True)}, "172.18.0.1", None),
+    ],
+)
+def test_host_is_where_its_network_has_it_and_the_gateway_where_it_leads_out(
+    changes: dict[str, Any], host: str | None, gateway: str | None
+) -> None:
+    switch = Inventory([DEFAULT_NETWORK, replace(FRONT, **changes)], [], Random(1))
+    switch.add_endpoint(on("front", "web"))
+    around = names_of(switch, "web").surroundings
+    assert around.host == (None if host is None else IpAddress.parse(host))
+    assert around.gateway == (None if gateway is None else IpAddress.parse(gateway))
+    assert around.subnets == (DEFAULT_NETWORK.subnet, FRONT.subnet)
+
+
+def test_view_is_the_same_until_somebody_comes_or_the_user_wants_something_else() -> None:
+    switch, settings = inventory(on("front", "web")), [NameSettings()]
+    seen = View(switch, "web", lambda: settings[0], keeps_single_labels=False)
+    first = seen()
+    assert seen() is first
+    switch.add_endpoint(on("front", "db"))
+    second = seen()
+    settings[0] = NameSettings(ttl=SECOND)
+    assert len({first, second, seen(), seen()}) == 3
+    assert seen().ttl == 1

@@ -2,8 +2,9 @@
 
 Theory of operation. What a query deserves is decided by `dataplane.responders.dns.brain`; here its
 answer is carried. The same query has the same answer while names stay, so what was answered from
-names is kept octet by octet, and said again under the identifier of the next who asks. What is
-somebody else's to answer is asked of servers (`forwarding`), so much at a time.
+names is kept octet by octet, in each order that it may have, and said again in turn under the
+identifier of the next who asks. What is somebody else's to answer is asked of servers
+(`forwarding`), so much at a time.
 
 Who has the socket that queries come to is `listeners`.
 """
@@ -12,15 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import cycle
 from typing import TypeAlias
 
 import dns.rcode
+from dns.edns import EDECode
 
 from vswitch.daemon.resolving.forwarding import Forwarder
 from vswitch.dataplane.responders.dns.brain import Brain, Forward, Refuse, Reply
-from vswitch.dataplane.responders.dns.message import error
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
+from vswitch.dataplane.responders.dns.telling import Said
 from vswitch.units import Nanoseconds
 
 log = logging.getLogger(__name__)
@@ -31,6 +34,10 @@ without end must not take those of the others."""
 
 ANSWERS_KEPT = 1024
 """Of one party. Who asks in ever new spellings (0x20) makes that many at most."""
+
+_FULL = Said(
+    dns.rcode.REFUSED, why=(EDECode.OTHER, "too many queries are waiting for servers already")
+)
 
 Say: TypeAlias = Callable[[bytes], None]
 """Tell a client its answer."""
@@ -49,8 +56,9 @@ class Answering:
         self._forwarding: set[asyncio.Task[None]] = set()
         self._is_full = False
         self._known = party.names()
-        self._kept: dict[bytes, bytes] = {}
-        """By all of a query but its identifier, the same of the answer, as long as names stay."""
+        self._kept: dict[bytes, Iterator[bytes]] = {}
+        """By all of a query but its identifier, the same of its answers in turn, as long as names
+        stay."""
 
     def kept(self, query: bytes) -> bytes | None:
         """The answer to a query that came in a datagram, where it was given before and is so
@@ -58,16 +66,18 @@ class Answering:
         names = self._party.names()
         if names is not self._known or len(self._kept) >= ANSWERS_KEPT:
             self._known, self._kept = names, {}
-        answer = self._kept.get(query[2:])
-        return None if answer is None else query[:2] + answer
+        answers = self._kept.get(query[2:])
+        return None if answers is None else query[:2] + next(answers)
 
     def answer(self, query: bytes, reply: Say, *, by_stream: bool = False) -> None:
         """Answer a query by a call of `reply`, now or when a server has; without one where nothing
         is to be said."""
         match self._brain.answer(query, self._party, self._now(), by_stream=by_stream):
-            case Reply(message):
-                if not by_stream:
-                    self._kept[query[2:]] = message[2:]
+            case Reply(message, orders):
+                if orders and not by_stream:
+                    turning = cycle([each[2:] for each in orders])
+                    next(turning)
+                    self._kept[query[2:]] = turning
                 reply(message)
             case Refuse(message):
                 reply(message)
@@ -100,10 +110,11 @@ class Answering:
                 *(self._party.name, IN_FLIGHT),
             )
         self._is_full = True
-        reply(error(query, dns.rcode.REFUSED))
+        reply(self._brain.fail(query, _FULL, self._party, self._now()))
 
     async def _forward(
         self, query: bytes, inquiry: Inquiry, reply: Say, *, by_stream: bool
     ) -> None:
         found = await self._forwarder.ask(inquiry)
-        reply(self._brain.pass_on(query, found, by_stream=by_stream))
+        now = self._now()
+        reply(self._brain.pass_on(query, found, self._party, now, by_stream=by_stream))

@@ -13,6 +13,7 @@ does that and returns when it is done.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -41,6 +42,9 @@ LONGEST_QUERY = 4096
 SERVER_TIMEOUT_SECONDS = 4.0
 """Docker's, for each server: a little less than the 5 s after which the C library asks again."""
 
+SECRET = 32
+"""Octets that cookies are made with: another one for each run, as no client minds."""
+
 Client: TypeAlias = tuple[str, int]
 
 
@@ -60,7 +64,8 @@ class Resolver:
     ) -> None:
         """`now` reads the dataplane's clock. `timeout` is in seconds, for each server."""
         self._now = now
-        self._settings = settings
+        self.settings = settings
+        """What the user wants."""
         self._timeout = timeout
         self._listeners: dict[Namespace, _Listener] = {}
         self._minds: tuple[Brain, Forwarder] | None = None
@@ -72,7 +77,7 @@ class Resolver:
 
     def follow(self, settings: NameSettings) -> None:
         """Do what the user wants from now on."""
-        self._settings = settings
+        self.settings = settings
         if self._minds is not None:
             self._minds[0].follow(settings)
 
@@ -116,7 +121,10 @@ class Resolver:
         from vswitch.dataplane.responders.dns.brain import Brain
 
         if self._minds is None:
-            self._minds = Brain(self._settings), Forwarder(self._timeout)
+            self._minds = (
+                Brain(self.settings, secrets.token_bytes(SECRET)),
+                Forwarder(self._timeout),
+            )
         return Answering(party, *self._minds, self._now)
 
 

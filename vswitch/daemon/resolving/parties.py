@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.resolving.views import View
 from vswitch.dataplane.responders.dns.party import Party
+from vswitch.naming import NameSettings
 from vswitch.network.inventory import Inventory
 
 
 class Parties:
     """Makes them of what the inventory knows."""
 
-    def __init__(self, inventory: Inventory, routes: Routes) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        routes: Routes,
+        settings: Callable[[], NameSettings],
+        *,
+        keeps_single_labels: bool,
+    ) -> None:
+        """See `View`."""
         self._inventory = inventory
         self._routes = routes
+        self._settings = settings
+        self._keeps_single_labels = keeps_single_labels
 
     def of(self, name: str, namespace: Namespace) -> Party:
         """The endpoint called `name`, which lives in `namespace`."""
         endpoint = self._inventory.endpoint(name)
         return Party(
             name,
-            View(self._inventory, name),
+            View(self._inventory, name, self._settings, self._keeps_single_labels),
             self._routes.of(namespace, endpoint.dns),
             endpoint.network,
         )

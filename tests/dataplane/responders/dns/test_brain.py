@@ -5,13 +5,10 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scapy.layers.dns import DNS, DNSQR, DNSRROPT
+from scapy.layers.dns import DNS, DNSQR
 
-from vswitch.dataplane.responders.dns.brain import Answer, Brain, Forward, Refuse, Reply, Silence
+from vswitch.dataplane.responders.dns.brain import Answer, Brain, Forward, Refuse, Reply
 from vswitch.dataplane.responders.dns.judging import Judgement, judge
-from vswitch.dataplane.responders.dns.local import TTL_SECONDS
 from vswitch.dataplane.responders.dns.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.naming import NameSettings
@@ -65,12 +62,11 @@ def test_answer_is_that_of_a_recursive_resolver_and_repeats_the_question_as_aske
     assert reply.rcode == NOERROR
     assert reply.qd[0].qname == b"wEb."
     assert reply.an[0].rrname == b"wEb."
-    assert reply.an[0].ttl == TTL_SECONDS
+    assert reply.an[0].ttl == 600
 
 
 def test_each_family_is_answered_with_its_own_addresses() -> None:
     assert data_of(replied(query("web", "AAAA"))) == ["fd00::2"]
-    assert sorted(data_of(replied(query("web", "ALL")))) == ["172.18.0.2", "fd00::2"]
 
 
 @pytest.mark.parametrize("kind", ["AAAA", "MX", "TXT", "HTTPS", "PTR"])
@@ -78,11 +74,6 @@ def test_type_that_a_known_name_does_not_have_is_no_data_and_stays_inside(kind: 
     reply = replied(query("app", kind))
     assert reply.rcode == NOERROR
     assert reply.ancount == 0
-
-
-def test_known_name_asked_in_another_class_stays_inside() -> None:
-    message = bytes(DNS(id=1, qd=DNSQR(qname="web", qtype="A", qclass="CH")))
-    assert replied(message).ancount == 0
 
 
 @pytest.mark.parametrize(
@@ -114,12 +105,6 @@ def test_what_is_not_ours_is_forwarded_with_its_question(name: str, kind: str) -
     assert isinstance(outcome, Forward)
 
 
-def test_question_is_the_same_whatever_size_of_answer_the_client_takes() -> None:
-    plain = query("example.org")
-    with_edns = query("example.org", ar=[DNSRROPT(rclass=1232, z=0)])
-    assert answer(with_edns, NAMES) == answer(plain, NAMES)
-
-
 def test_name_shared_by_two_endpoints_has_the_addresses_of_both() -> None:
     first = Host(("a", "pool"), "front", (IpAddress.parse("172.18.0.4"),))
     second = Host(("b", "pool"), "front", (IpAddress.parse("172.18.0.5"),))
@@ -139,61 +124,6 @@ def test_name_on_two_networks_is_that_of_the_first_and_each_is_found_by_its_netw
 def test_name_that_dns_cannot_carry_is_not_there_and_its_alias_is() -> None:
     names = Names([Host(("x" * 64, "short"), "front", (IpAddress.parse("172.18.0.6"),))])
     assert data_of(replied(query("short"), names)) == ["172.18.0.6"]
-
-
-def test_long_answer_is_cut_for_a_client_of_512_octets_and_whole_for_one_that_takes_more() -> None:
-    cut = answer(query("crowd"), Names([CROWD]))
-    assert isinstance(cut, Reply)
-    assert len(cut.message) <= 512
-    assert DNS(cut.message).tc == 1
-    whole = replied(query("crowd", ar=[DNSRROPT(rclass=4096)]), Names([CROWD]))
-    assert whole.tc == 0
-    assert data_of(whole) == [str(address) for address in CROWD.addresses]
-
-
-def test_client_with_edns_is_answered_with_edns() -> None:
-    reply = replied(query("web", ar=[DNSRROPT(rclass=1232, z=0)]))
-    assert [record.type for record in reply.ar] == [41]
-
-
-def test_unknown_version_of_edns_is_refused_as_such() -> None:
-    reply = refused(query("web", ar=[DNSRROPT(rclass=1232, version=1)]))
-    assert reply.ar[0].extrcode == 1
-
-
-def test_query_that_lies_about_its_contents_is_a_format_error() -> None:
-    for message in (query("web")[:-3], query("web") + b"?", query("web", qdcount=2)):
-        reply = refused(message)
-        assert (reply.id, reply.qr, reply.rcode) == (0x1234, 1, FORMERR)
-
-
-def test_query_without_a_question_or_with_two_is_a_format_error() -> None:
-    two = bytes(DNS(qd=[DNSQR(qname="web"), DNSQR(qname="app")]))
-    for message in (two, bytes(DNS(qd=[]))):
-        assert refused(message).rcode == FORMERR
-
-
-def test_operation_other_than_a_query_is_not_implemented() -> None:
-    reply = refused(query("web", opcode=4))
-    assert (reply.rcode, reply.opcode) == (NOTIMP, 4)
-
-
-def test_nothing_is_said_to_a_response_or_to_less_than_a_header() -> None:
-    assert answer(query("web", qr=1), NAMES) is Silence.RESPONSE
-    assert answer(query("web")[:11], NAMES) is Silence.TOO_SHORT
-
-
-@given(st.binary(max_size=80))
-def test_no_octets_whatever_raise(octets: bytes) -> None:
-    answer(octets, NAMES)
-
-
-@given(st.data())
-def test_no_damaged_query_raises(data: st.DataObject) -> None:
-    octets = bytearray(query("web.front", ar=[DNSRROPT(rclass=1232, z=0)]))
-    for _ in range(data.draw(st.integers(1, 4))):
-        octets[data.draw(st.integers(2, len(octets) - 1))] = data.draw(st.integers(0, 255))
-    answer(bytes(octets), NAMES)
 
 
 def upstream_reply(code: int, question: bytes, identifier: int = 0x1234) -> bytes:

@@ -6,7 +6,11 @@ nothing that deserves an answer (`Silence`). Nothing here opens a socket, asks a
 clock: whoever does comes back with what a server has said, and is told how that is said to each
 client that waits for it (`pass_on`).
 
-`answer` asks in this order: is it a query at all? is the name ours (`local`)? who else may know?
+`answer` asks in this order: is it a query at all, and can it be read (`query`)? is it one that is
+answered (`refusing`)? is the name ours (`local`)? who else may know?
+
+Several addresses of a name come in another order from answer to answer, so that clients that take
+the first one share them: a plain turn, as whoever wants them fairly shared gets them so.
 
 Who may ask for what is `party`'s and `names`'s, what a server's reply is worth is `judging`'s.
 Read first: RFC 1034 section 4.3.1 and RFC 1035 section 4.
@@ -18,27 +22,31 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-import dns.exception
-import dns.flags
-import dns.message
 import dns.opcode
 import dns.rcode
+from dns.edns import EDECode
 
-from vswitch.dataplane.responders.dns import local
+from vswitch.dataplane.responders.dns import cookies, local
+from vswitch.dataplane.responders.dns.client import Client
 from vswitch.dataplane.responders.dns.message import (
     FLAGS,
     HEADER_LENGTH,
     IS_RESPONSE,
-    LONGEST,
-    SMALLEST_LIMIT,
     cut,
     error,
     question_section,
-    respond,
 )
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
+from vswitch.dataplane.responders.dns.query import Query, UnreadableError, read
+from vswitch.dataplane.responders.dns.refusing import refusal
+from vswitch.dataplane.responders.dns.telling import Said, tell
 from vswitch.naming import NameSettings
 from vswitch.units import Nanoseconds
+
+ORDERS = 8
+"""Of the addresses of one name: an answer is kept in so many at most."""
+
+_NO_SERVER = Said(dns.rcode.SERVFAIL, why=(EDECode.NO_REACHABLE_AUTHORITY, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,9 @@ class Reply:
     """We know. `message` goes back to the client as it is."""
 
     message: bytes
+    orders: tuple[bytes, ...] = ()
+    """What the same query may be answered with in turn for as long as names stay, `message` first;
+    empty where it has to be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,10 @@ Answer: TypeAlias = Reply | Refuse | Forward | Silence
 class Brain:
     """What all front ends of a switch ask."""
 
-    def __init__(self, settings: NameSettings) -> None:
+    def __init__(self, settings: NameSettings, secret: bytes = b"") -> None:
+        """Who does not know `secret`, up to 64 octets, can not make up cookies of ours."""
+        self._secret = secret
+        self._turn = 0
         self.follow(settings)
 
     def follow(self, settings: NameSettings) -> None:
@@ -83,12 +97,7 @@ class Brain:
         self._settings = settings
 
     def answer(
-        self,
-        query: bytes,
-        party: Party,
-        now: Nanoseconds,  # noqa: ARG002
-        *,
-        by_stream: bool = False,
+        self, query: bytes, party: Party, now: Nanoseconds, *, by_stream: bool = False
     ) -> Answer:
         """What becomes of a query that came in a datagram, or `by_stream`, where an answer may be
         as long as there are any. Never raises for what is in `query`."""
@@ -96,47 +105,68 @@ class Brain:
             return Silence.TOO_SHORT
         if query[FLAGS] & IS_RESPONSE:
             return Silence.RESPONSE
-        opcode = dns.opcode.from_flags(int.from_bytes(query[FLAGS : FLAGS + 2], "big"))
-        if opcode != dns.opcode.QUERY:
+        if dns.opcode.from_flags(query[FLAGS] << 8) != dns.opcode.QUERY:
             return Refuse(error(query, dns.rcode.NOTIMP))
         try:
-            message = dns.message.from_wire(query, keyring=False)
-        except (dns.exception.DNSException, ValueError):
+            asked = read(query)
+        except UnreadableError:
             return Refuse(error(query, dns.rcode.FORMERR))
-        if len(message.question) != 1:
-            return Refuse(error(query, dns.rcode.FORMERR))
-        if message.edns > 0:
-            return Refuse(respond(message, [], dns.rcode.BADVERS, SMALLEST_LIMIT))
-        records = local.records(message.question[0], party.names())
-        if records is None:
-            return Forward(_inquiry(message, party))
-        limit = LONGEST if by_stream else max(SMALLEST_LIMIT, message.payload)
-        return Reply(respond(message, records, dns.rcode.NOERROR, limit))
+        client = self._client(asked, party, now)
+        refused = refusal(asked)
+        if refused is not None:
+            return Refuse(tell(client, refused, by_stream=by_stream))
+        known = local.find(asked, party.names())
+        if known is not None:
+            return self._reply(client, known, by_stream=by_stream)
+        return Forward(_inquiry(asked, party))
 
-    def pass_on(self, query: bytes, reply: bytes | None, *, by_stream: bool = False) -> bytes:
+    def pass_on(
+        self,
+        query: bytes,
+        reply: bytes | None,
+        party: Party,
+        now: Nanoseconds,
+        *,
+        by_stream: bool = False,
+    ) -> bytes:
         """What a client is told whose query was forwarded: the server's `reply`, or None where no
         server could say. `query` is one that `answer` has said `Forward` to."""
         if reply is None:
-            return error(query, dns.rcode.SERVFAIL)
+            return self.fail(query, _NO_SERVER, party, now)
         asked = question_section(query)
         answer = query[:2] + reply[2:HEADER_LENGTH] + asked + reply[HEADER_LENGTH + len(asked) :]
-        limit = LONGEST if by_stream else _limit(query)
-        return answer if len(answer) <= limit else cut(answer, asked)
+        room = self._client(read(query), party, now).room(by_stream=by_stream)
+        return answer if len(answer) <= room else cut(answer, asked)
+
+    def fail(self, query: bytes, why: Said, party: Party, now: Nanoseconds) -> bytes:
+        """What a client is told for whom nothing could be done. `query` is one that `answer` has
+        said `Forward` to."""
+        return tell(self._client(read(query), party, now), why, by_stream=False)
+
+    def _client(self, query: Query, party: Party, now: Nanoseconds) -> Client:
+        """With a cookie for each that is one."""
+        cookie = query.cookie
+        if cookie is None or not cookies.is_well_formed(cookie):
+            return Client.of(query)
+        return Client.of(query, cookies.option(cookie, party.name, now, self._secret))
+
+    def _reply(self, client: Client, known: Said, *, by_stream: bool) -> Reply:
+        """What bears a cookie is not kept, as the next query has another one."""
+        turns = 1 if client.cookie else min(known.orders, ORDERS)
+        orders = tuple(
+            tell(client, known.turned(self._turn + turn), by_stream=by_stream)
+            for turn in range(turns)
+        )
+        self._turn += 1
+        return Reply(orders[0], () if client.cookie else orders)
 
 
-def _limit(query: bytes) -> int:
-    """Octets that a client takes in a datagram."""
-    return max(SMALLEST_LIMIT, dns.message.from_wire(query, keyring=False).payload)
-
-
-def _inquiry(query: dns.message.Message, party: Party) -> Inquiry:
-    question = query.question[0]
-    name = question.name.canonicalize().to_wire() or b""
+def _inquiry(query: Query, party: Party) -> Inquiry:
     return Inquiry(
-        name,
-        int(question.rdtype),
-        int(question.rdclass),
-        bool(query.ednsflags & dns.flags.DO),
-        bool(query.flags & dns.flags.CD),
-        party.route(name),
+        query.name,
+        query.type,
+        query.cls,
+        query.wants_dnssec,
+        query.checking_disabled,
+        party.route(query.name),
     )

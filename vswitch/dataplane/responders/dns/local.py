@@ -1,52 +1,62 @@
-"""What we know ourselves: the records of a name that is ours.
+"""What we know ourselves: what there is to say about a name that is ours.
 
-A name that is ours never leaves the house: it has the types that it has, and for every other type
-the answer is that there is nothing (NODATA, RFC 2308), because a server outside would say that the
-name does not exist and the client would believe that.
+Theory of operation. A name that is ours never leaves the house: it has the types that it has, and
+for every other type the answer is that there is nothing (NODATA, RFC 2308), because a server
+outside would say that the name does not exist and the client would believe that. Ours are, and are
+looked for in this order: names that are known (`names`), services in front of them (`services`),
+addresses backwards that are inside, or mean nothing elsewhere (`reverse`), names that mean the same
+everywhere (`special`), and what is below a star (`wildcards`).
 """
 
 from __future__ import annotations
 
-import dns.exception
-import dns.name
-import dns.rdataclass
 import dns.rdatatype
-import dns.reversename
-import dns.rrset
 
+from vswitch.dataplane.responders.dns import held, reverse, services, special
+from vswitch.dataplane.responders.dns.held import Held, by_family
 from vswitch.dataplane.responders.dns.names import Names
-from vswitch.wire.values import IpAddress
+from vswitch.dataplane.responders.dns.query import Query
+from vswitch.dataplane.responders.dns.telling import Said
 
-TTL_SECONDS = 600
-"""Docker's: an endpoint keeps its address for as long as it is attached."""
-
-
-def records(question: dns.rrset.RRset, names: Names) -> list[dns.rrset.RRset] | None:
-    """The records that answer, none for NODATA, or None where the name is not ours."""
-    addresses = names.addresses(question.name)
-    if addresses is not None:
-        held = {
-            dns.rdatatype.A: [str(address) for address in addresses if address.version == 4],
-            dns.rdatatype.AAAA: [str(address) for address in addresses if address.version == 6],
-        }
-    else:
-        pointed_at = _address_in(question.name)
-        name = None if pointed_at is None else names.name_of(pointed_at)
-        if name is None:
-            return None
-        held = {dns.rdatatype.PTR: [name.to_text()]}
-    if question.rdclass != dns.rdataclass.IN:
-        return []
-    return [
-        dns.rrset.from_text_list(question.name, TTL_SECONDS, dns.rdataclass.IN, kind, texts)
-        for kind, texts in held.items()
-        if texts and question.rdtype in (kind, dns.rdatatype.ANY)
-    ]
+_OF_FAMILIES = dns.rdatatype.A, dns.rdatatype.AAAA
 
 
-def _address_in(name: dns.name.Name) -> IpAddress | None:
-    """The address that a name under in-addr.arpa or ip6.arpa spells."""
-    try:
-        return IpAddress.parse(dns.reversename.to_address(name))
-    except (dns.exception.DNSException, ValueError):
+def find(query: Query, names: Names) -> Said | None:
+    """The answer, or None where the name is not ours."""
+    found = _known(query.name, names) or _synthesised(query, names)
+    return None if found is None else held.said(query, found, names.ttl)
+
+
+def _known(name: bytes, names: Names) -> Held | None:
+    addresses = names.addresses(name)
+    return None if addresses is None else Held(name, by_family(addresses))
+
+
+def _synthesised(query: Query, names: Names) -> Held | None:
+    name = query.name
+    return (
+        services.find(name, names)
+        or _backwards(name, names)
+        or special.find(name)
+        or names.wildcards.find(name)
+        or _alone(query, names)
+    )
+
+
+def _backwards(name: bytes, names: Names) -> Held | None:
+    spelt = reverse.read(name)
+    if spelt is None:
         return None
+    pointed_at = names.name_of(spelt.address) if spelt.is_whole else None
+    if pointed_at is not None:
+        return Held(name, {dns.rdatatype.PTR: (pointed_at,)})
+    zone = spelt.zone_within(names.surroundings.subnets)
+    if zone is None:
+        return special.find_backwards(spelt)
+    return Held(zone, exists=not spelt.is_below and not spelt.is_whole)
+
+
+def _alone(query: Query, names: Names) -> Held | None:
+    """A label alone that nobody bears, where those are not asked outside."""
+    stays = names.surroundings.keeps_single_labels and query.type in _OF_FAMILIES
+    return Held(query.name) if stays and special.is_single_label(query.name) else None

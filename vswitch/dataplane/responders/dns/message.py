@@ -1,4 +1,4 @@
-"""Octets of DNS messages: the fixed header, the question, and answers of our own making.
+"""Octets of DNS messages: the fixed header, the question, and answers that are nothing else.
 
 Answers carry RA and not AA, as Docker's do: to the client this is its recursive resolver. Read
 first: RFC 1035 section 4; RFC 6891 for the size of an answer.
@@ -6,12 +6,9 @@ first: RFC 1035 section 4; RFC 6891 for the size of an answer.
 
 from __future__ import annotations
 
-import dns.flags
-import dns.message
-import dns.name
-import dns.opcode
 import dns.rcode
-import dns.rrset
+
+from vswitch.wire.domain import LONGEST_NAME
 
 HEADER_LENGTH = 12
 """Octets of the fixed header (RFC 1035, 4.1.1)."""
@@ -37,32 +34,26 @@ SMALLEST_LIMIT = 512
 LONGEST = 65_535
 """Octets of a message by TCP (RFC 1035, 4.2.2)."""
 
+LONGEST_LABEL = 63
+"""Octets (RFC 1035, 2.3.4). Greater lengths are pointers, or have no meaning."""
+
 OUR_PAYLOAD = 1232
 """Octets that we take in a datagram, told in the OPT record: what fits any path's MTU."""
 
+OPT = 41
+"""The type of the record that is none (RFC 6891, 6.1.2)."""
+
+_COPIED_FLAGS = 0x79
+"""Of the octet at FLAGS, from query to answer: the operation and RD."""
+_IS_RECURSION_AVAILABLE = 0x80
+"""RA in the octet at CODES."""
+
 
 def error(query: bytes, code: dns.rcode.Rcode) -> bytes:
-    """An answer that is nothing but its header: for a query of at least HEADER_LENGTH octets."""
-    response = dns.message.Message(id=int.from_bytes(query[:2], "big"))
-    wanted = dns.opcode.from_flags(int.from_bytes(query[FLAGS : FLAGS + 2], "big"))
-    response.set_opcode(wanted)
-    response.flags |= dns.flags.QR | dns.flags.RA
-    response.set_rcode(code)
-    return response.to_wire()
-
-
-def respond(
-    query: dns.message.Message, records: list[dns.rrset.RRset], code: dns.rcode.Rcode, limit: int
-) -> bytes:
-    """The answer, cut and marked with TC where it would be longer than `limit` octets.
-
-    Addresses keep their order: dnspython would shuffle them, and the same query would be answered
-    with other octets each time.
-    """
-    response = dns.message.make_response(query, recursion_available=True, our_payload=OUR_PAYLOAD)
-    response.set_rcode(code)
-    response.answer.extend(records)
-    return response.to_wire(max_size=limit, prefer_truncation=True, want_shuffle=False)
+    """An answer that is nothing but its header: for a query of at least HEADER_LENGTH octets of
+    which no more can be read."""
+    flags = IS_RESPONSE | (query[FLAGS] & _COPIED_FLAGS)
+    return query[:FLAGS] + bytes((flags, _IS_RECURSION_AVAILABLE | code)) + bytes(8)
 
 
 def cut(message: bytes, question: bytes) -> bytes:
@@ -73,7 +64,17 @@ def cut(message: bytes, question: bytes) -> bytes:
     return bytes(header) + question
 
 
-def question_section(query: bytes) -> bytes:
-    """Name, type and class of the first question of a query that was parsed before."""
-    _, name_length = dns.name.from_wire(query, HEADER_LENGTH)
-    return query[HEADER_LENGTH : HEADER_LENGTH + name_length + 4]
+def question_section(message: bytes) -> bytes:
+    """Name, type and class of the first question, as they are.
+
+    Raises ValueError or IndexError where it is not whole, or its name is compressed or too long.
+    """
+    at = HEADER_LENGTH
+    while length := message[at]:
+        if length > LONGEST_LABEL:
+            raise ValueError("a question's name is not compressed")
+        at += 1 + length
+    end = at + 1 + 4
+    if end > len(message) or at + 1 - HEADER_LENGTH > LONGEST_NAME:
+        raise ValueError("a question has a name of so many octets, a type and a class")
+    return message[HEADER_LENGTH:end]
