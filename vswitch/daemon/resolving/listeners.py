@@ -16,13 +16,14 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.resolving.conversations import Conversations
+from vswitch.daemon.resolving.datagrams import Datagrams
 from vswitch.daemon.resolving.resolvconf import ADDRESS
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import PORT, NameSettings
@@ -33,19 +34,11 @@ if TYPE_CHECKING:
     from vswitch.daemon.resolving.forwarding import Forwarder
     from vswitch.dataplane.responders.dns.brain import Brain
 
-QUERIES_AT_ONCE = 64
-"""Of one namespace, before another one's turn: some milliseconds."""
-
-LONGEST_QUERY = 4096
-"""Octets. A query is a name and an OPT record."""
-
 SERVER_TIMEOUT_SECONDS = 4.0
 """Docker's, for each server: a little less than the 5 s after which the C library asks again."""
 
 SECRET = 32
 """Octets that cookies are made with: another one for each run, as no client minds."""
-
-Client: TypeAlias = tuple[str, int]
 
 
 class ResolverError(Exception):
@@ -69,6 +62,7 @@ class Resolver:
         self._timeout = timeout
         self._listeners: dict[Namespace, _Listener] = {}
         self._minds: tuple[Brain, Forwarder] | None = None
+        self._datagrams = Datagrams()
 
     @property
     def unresolved(self) -> int:
@@ -95,7 +89,7 @@ class Resolver:
             raise ResolverError(
                 f"cannot listen at {ADDRESS}:{PORT} in {namespace}: {error.strerror}"
             ) from error
-        listener = _Listener(by_datagram, lambda: self._answering(party))
+        listener = _Listener(by_datagram, self._datagrams, lambda: self._answering(party))
         try:
             await listener.conversations.begin(by_stream)
         except BaseException:
@@ -131,12 +125,15 @@ class Resolver:
 class _Listener:
     """One namespace's sockets.
 
-    That of UDP is read as long as there is something, but not for so long that others wait: most of
-    what a query takes is the way to the socket and back.
+    That of UDP is read as long as there is something, but not for so long that others wait.
     """
 
-    def __init__(self, by_datagram: socket.socket, begin: Callable[[], Answering]) -> None:
+    def __init__(
+        self, by_datagram: socket.socket, datagrams: Datagrams, begin: Callable[[], Answering]
+    ) -> None:
+        """`datagrams` is room that all listeners use in turn."""
         self._by_datagram = by_datagram
+        self._datagrams = datagrams
         self._begin = begin
         self._answering: Answering | None = None
         self.conversations = Conversations(self._who_answers)
@@ -144,23 +141,17 @@ class _Listener:
         asyncio.get_running_loop().add_reader(by_datagram, self._hear)
 
     def _hear(self) -> None:
-        listening, answering = self._by_datagram, self._who_answers()
-        for _ in range(QUERIES_AT_ONCE):
-            try:
-                query, client = listening.recvfrom(LONGEST_QUERY)
-            except BlockingIOError:
-                return
-            except OSError:  # an ICMP error about somebody whom we have told something
-                continue
+        listening, datagrams, answering = self._by_datagram, self._datagrams, self._who_answers()
+        for slot, query in datagrams.receive(listening):
             kept = answering.kept(query)
             if kept is not None:
-                self._say(client, kept)
+                datagrams.say(slot, kept, listening)
             else:
-                answering.answer(query, partial(self._say, client))
+                answering.answer(query, partial(self._say, datagrams.sender(slot)))
+        datagrams.send(listening)
 
-    def _say(self, client: Client, message: bytes) -> None:
-        with suppress(OSError):  # no room, or nobody there: it asks again
-            self._by_datagram.sendto(message, client)
+    def _say(self, client: bytes, message: bytes) -> None:
+        self._datagrams.send_to(client, message, self._by_datagram)
 
     def _who_answers(self) -> Answering:
         if self._answering is None:

@@ -111,14 +111,12 @@ def _question(octets: bytes, questions: int) -> bytes:
 def _read_others(
     octets: bytes, at: int, answers: int, authorities: int, additional: int
 ) -> tuple[Opt | None, int]:
-    """The OPT record, and where the last record ends."""
+    """The OPT record, and where the last record ends, which may be behind the end."""
     opt = None
     for number in range(answers + authorities + additional):
         name, at = octets[at], _end_of_name(octets, at)
         kind, payload, _, version, flags, length = _FIXED.unpack_from(octets, at)
         at += _FIXED.size
-        if len(octets) < at + length:
-            raise UnreadableError
         if kind == OPT:
             if name or opt is not None or number < answers + authorities:
                 raise UnreadableError
