@@ -10,6 +10,7 @@ import dns.rcode
 import pytest
 
 from vswitch.daemon.resolving.answering import ANSWERS_KEPT, Answering
+from vswitch.daemon.resolving.directory import Directory
 from vswitch.daemon.resolving.forwarding import Forwarder
 from vswitch.daemon.resolving.views import View
 from vswitch.dataplane.responders.dns.brain import Answer, Brain
@@ -48,7 +49,7 @@ class Asking:
         self.sent: list[bytes] = []
         party = Party(
             "app",
-            View(self.inventory, "app", lambda: SETTINGS, keeps_single_labels=False),
+            View(Directory(self.inventory, lambda: SETTINGS), "app", keeps_single_labels=False),
             lambda _: Route(),
         )
         self.brain = Listening()

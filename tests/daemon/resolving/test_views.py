@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from vswitch.daemon.resolving.views import View, view
+from vswitch.daemon.resolving.directory import Directory
+from vswitch.daemon.resolving.views import View
 from vswitch.dataplane.responders.dns.names import Names
 from vswitch.naming import NameSettings
 from vswitch.network import linking
@@ -45,7 +46,8 @@ def on(network: str, name: str, *links: str, hostname: str | None = None) -> End
 
 
 def names_of(switch: Inventory, asking: str, **settings: Any) -> Names:
-    return view(switch, asking, NameSettings(**settings), keeps_single_labels=False)
+    directory = Directory(switch, lambda: NameSettings(**settings))
+    return View(directory, asking, keeps_single_labels=False)()
 
 
 def resolved(switch: Inventory, asking: str, name: str, **settings: Any) -> list[str]:
@@ -175,7 +177,7 @@ def test_host_is_where_its_network_has_it_and_the_gateway_where_it_leads_out(
 
 def test_view_is_the_same_until_somebody_comes_or_the_user_wants_something_else() -> None:
     switch, settings = inventory(on("front", "web")), [NameSettings()]
-    seen = View(switch, "web", lambda: settings[0], keeps_single_labels=False)
+    seen = View(Directory(switch, lambda: settings[0]), "web", keeps_single_labels=False)
     first = seen()
     assert seen() is first
     switch.add_endpoint(on("front", "db"))

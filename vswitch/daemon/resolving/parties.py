@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vswitch.daemon.kernel.netns import Namespace
+from vswitch.daemon.resolving.directory import Directory
 from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.resolving.views import View
 from vswitch.dataplane.responders.dns.party import Party
@@ -23,10 +24,10 @@ class Parties:
         *,
         keeps_single_labels: bool,
     ) -> None:
-        """See `View`."""
+        """See `Directory` and `View`."""
         self._inventory = inventory
+        self._directory = Directory(inventory, settings)
         self._routes = routes
-        self._settings = settings
         self._keeps_single_labels = keeps_single_labels
 
     def of(self, name: str, namespace: Namespace) -> Party:
@@ -34,7 +35,7 @@ class Parties:
         endpoint = self._inventory.endpoint(name)
         return Party(
             name,
-            View(self._inventory, name, self._settings, self._keeps_single_labels),
+            View(self._directory, name, keeps_single_labels=self._keeps_single_labels),
             self._routes.of(namespace, endpoint.dns),
             endpoint.network,
         )

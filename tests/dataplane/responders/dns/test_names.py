@@ -7,8 +7,10 @@ import pytest
 
 from tests.dataplane.responders.dns.asking import Asking, data_of, host, is_no_data, is_no_name
 from vswitch.dataplane.responders.dns.names import Names, Surroundings
+from vswitch.dataplane.responders.dns.neighbourhood import Host, Neighbourhood
 from vswitch.naming import NameSettings, Record
 from vswitch.units import SECOND
+from vswitch.wire.domain import encode
 from vswitch.wire.values import IpAddress
 
 
@@ -54,18 +56,28 @@ def test_name_is_that_of_the_first_network_and_of_all_who_bear_it_there() -> Non
     assert asks.data("pool.back") == ["10.1.0.1"]
 
 
-@pytest.mark.parametrize(("name", "found"), [("db", "10.0.0.9"), ("db.front", "10.0.0.9")])
-def test_what_a_link_calls_somebody_goes_before_names(name: str, found: str) -> None:
-    third, linked = host("db", "10.0.0.1"), host("blue", "10.0.0.9", links=("DB",))
-    assert asking(third, linked).data(name) == [found]
-    assert asking(third, host("blue", "10.0.0.9")).data("db") == ["10.0.0.1"]
+def linked(alias: str, to: Host) -> Neighbourhood:
+    return Neighbourhood(to.network, [(encode(alias), to)])
+
+
+@pytest.mark.parametrize("name", ["db", "DB.front"])
+def test_what_a_link_calls_somebody_goes_before_names(name: str) -> None:
+    third, blue = host("db", "10.0.0.1"), host("blue", "10.0.0.9")
+    links = [linked("db", blue)]
+    assert Asking(Names([third, blue], links=links)).data(name) == ["10.0.0.9"]
+    assert Asking(Names([third, blue])).data(name) == ["10.0.0.1"]
 
 
 def test_link_on_a_later_network_goes_before_a_name_on_the_first() -> None:
-    third, linked = host("db", "10.0.0.1"), host("blue", "10.1.0.9", on="back", links=("db",))
-    asks = asking(third, linked)
+    third, blue = host("db", "10.0.0.1"), host("blue", "10.1.0.9", on="back")
+    asks = Asking(Names([third, blue], links=[linked("db", blue)]))
     assert asks.data("db") == ["10.1.0.9"]
     assert asks.data("db.front") == ["10.0.0.1"]
+
+
+def test_link_does_not_go_before_a_whole_name() -> None:
+    third, blue = host("db.back", "10.0.0.1"), host("blue", "10.1.0.9", on="back")
+    assert Asking(Names([third, blue], links=[linked("db", blue)])).data("db.back") == ["10.0.0.1"]
 
 
 # Known by hand

@@ -5,7 +5,7 @@ for every other type the answer is that there is nothing (NODATA, RFC 2308), bec
 outside would say that the name does not exist and the client would believe that. Ours are, and are
 looked for in this order: names that are known (`names`), services in front of them (`services`),
 addresses backwards that are inside, or mean nothing elsewhere (`reverse`), names that mean the same
-everywhere (`special`), and what is below a star (`wildcards`).
+everywhere (`special`), and what is below a star (`byhand`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _synthesised(query: Query, names: Names) -> Held | None:
         services.find(name, names)
         or _backwards(name, names)
         or special.find(name)
-        or names.wildcards.find(name)
+        or names.below_star(name)
         or _alone(query, names)
     )
 

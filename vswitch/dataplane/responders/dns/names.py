@@ -1,70 +1,37 @@
 """What somebody may ask for: names of endpoints and what is known by hand, and addresses backwards.
 
-Theory of operation. Names are as in `wire.domain`, in small letters, and looked up as they are
-(RFC 4343). An endpoint has several names, each alone or followed by that of its network. Two who
-bear the same one are told apart by an order, Docker's: what is asked for is a whole name on each
-network, the networks one after the other; then what stands in front of the last label on the
-network of that label, and so on with longer names of networks. Each time, what a link calls an
-endpoint goes before what it is called itself. All who bear a name alike have it together.
+Theory of operation. A party is on some networks, and of those who are known there (`neighbourhood`)
+it may ask for all. Two who bear the same name are told apart by an order, Docker's: what is asked
+for is a whole name on each network, the networks one after the other; then what stands in front of
+the last label on the network of that label, and so on with longer names of networks. Each time,
+what a link calls an endpoint goes before what it is called itself. All who bear a name on one
+network have it together.
 
-What the user knows by hand (`naming.Record`) goes before all that, and names for the host and for
-the gateway come last. `wildcards` knows of names that begin with a star.
+What the user knows `byhand` goes before all that, and names for the host and for the gateway come
+last. Nothing of that is the party's own but links and where it is, so what many parties know is
+made once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from vswitch.dataplane.responders.dns.wildcards import Wildcards
+from vswitch.dataplane.responders.dns.byhand import by_hand
+from vswitch.dataplane.responders.dns.held import Held
+from vswitch.dataplane.responders.dns.neighbourhood import Host as Host
+from vswitch.dataplane.responders.dns.neighbourhood import Neighbourhood
+from vswitch.dataplane.responders.dns.neighbourhood import Service as Service
 from vswitch.naming import NameSettings
 from vswitch.units import SECOND
-from vswitch.wire import domain
-from vswitch.wire.values import IpAddress, IpNetwork, Protocol
+from vswitch.wire.domain import encode
+from vswitch.wire.values import IpAddress, IpNetwork
 
-HOST = "host.docker.internal"
+HOST = encode("host.docker.internal")
 """Docker's name for the machine that a container is on."""
 
-GATEWAY = "gateway.docker.internal"
+GATEWAY = encode("gateway.docker.internal")
 """Docker's name for where its way out begins."""
-
-
-class Service(NamedTuple):
-    """Ports that an endpoint says it serves, published or not."""
-
-    protocol: Protocol
-    ports: range
-    host_address: IpAddress | None = None
-    """None: each one outside."""
-    host_ports: range | None = None
-    """As many as `ports`; None where they are not published."""
-
-    def published_as(self, port: int) -> str | None:
-        """Where `port` is reached from outside."""
-        if self.host_ports is None:
-            return None
-        host = "0.0.0.0" if self.host_address is None else str(self.host_address)
-        host = f"[{host}]" if ":" in host else host
-        return f"{host}:{self.host_ports[self.ports.index(port)]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """An endpoint, as those on its network may ask for it."""
-
-    names: tuple[str, ...]
-    """Name and aliases. The first is the one that its addresses lead back to."""
-    network: str
-    addresses: tuple[IpAddress, ...]
-    links: tuple[str, ...] = ()
-    """What who asks calls it."""
-    services: tuple[Service, ...] = ()
-
-    @property
-    def canonical(self) -> bytes | None:
-        """Name and network as one name; None where DNS can not carry it."""
-        return _encoded(f"{self.names[0]}.{self.network}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,105 +51,80 @@ class Surroundings:
 NOWHERE = Surroundings()
 _SETTINGS = NameSettings()
 
-_Claim: TypeAlias = tuple[int, bool, str]
-"""By what a name is somebody's: labels of the network in it, by its own name, on which network."""
-
-
-@dataclass(slots=True)
-class _Known:
-    """Who bears a name. One that is known by hand is borne by nobody, and nor is the gateway's."""
-
-    claim: _Claim | None
-    addresses: list[IpAddress]
-    bearers: list[Host] = field(default_factory=list)
-
 
 class Names:
     """What one party may ask for. A value: another view is another object."""
 
     def __init__(
         self,
-        hosts: Iterable[Host],
+        known: Iterable[Host | Neighbourhood],
         settings: NameSettings = _SETTINGS,
         surroundings: Surroundings = NOWHERE,
+        links: Iterable[Neighbourhood] = (),
     ) -> None:
-        """The networks of `hosts` are asked in the order in which they come.
-
-        A name that DNS cannot carry (a label over 63 octets) is not there.
-        """
+        """Networks are asked in the order in which they come in `known`: as what others know of
+        them, too, or host by host. `links` are for this party alone."""
         self.ttl = settings.ttl // SECOND
         """Seconds."""
         self.surroundings = surroundings
-        self._known: dict[bytes, _Known] = {}
-        self._names: dict[IpAddress, bytes] = {}
-        for record in settings.records:
-            self._know(record.name, record.addresses)
-        for host in (there := tuple(hosts)):
-            self._lead_back(host.addresses, host.canonical)
-        for claim, name, host in _claims(there):
-            self._claim(claim, name, host)
-        for record in settings.records:
-            self._lead_back(record.addresses, _encoded(record.name))
-        for name, address in ((HOST, surroundings.host), (GATEWAY, surroundings.gateway)):
-            if address is not None:
-                self._know(name, (address,))
-                self._lead_back((address,), _encoded(name))
-        self.wildcards = Wildcards(
-            {name: tuple(each.addresses) for name, each in self._known.items()}
-        )
+        self._by_hand = by_hand(settings.records)
+        self._neighbourhoods = tuple(_neighbourhoods(known))
+        self._links = tuple(links)
+        self._labels = sorted({each.labels for each in self._neighbourhoods})
+        places = (HOST, surroundings.host), (GATEWAY, surroundings.gateway)
+        self._places = {name: address for name, address in places if address is not None}
 
     def addresses(self, name: bytes) -> tuple[IpAddress, ...] | None:
         """The addresses of both families that `name` has, or None where it is no name of ours."""
-        found = self._known.get(name)
-        return None if found is None else tuple(found.addresses)
+        found = self._by_hand.addresses(name)
+        if found is not None:
+            return found
+        bearers = self._found(name)
+        if bearers:
+            return tuple(dict.fromkeys(each for host in bearers for each in host.addresses))
+        place = self._places.get(name)
+        return None if place is None else (place,)
 
-    def bearers(self, name: bytes) -> tuple[Host, ...]:
+    def bearers(self, name: bytes) -> Sequence[Host]:
         """The endpoints that have `name`."""
-        found = self._known.get(name)
-        return () if found is None else tuple(found.bearers)
+        return () if self._by_hand.addresses(name) is not None else self._found(name)
 
     def name_of(self, address: IpAddress) -> bytes | None:
         """The name of whoever has `address`: an endpoint's with that of its network."""
-        return self._names.get(address)
+        for each in self._neighbourhoods:
+            name = each.name_of(address)
+            if name is not None:
+                return name
+        places = (name for name, place in self._places.items() if place == address)
+        return self._by_hand.name_of(address) or next(places, None)
 
-    def _know(self, name: str, addresses: tuple[IpAddress, ...]) -> None:
-        encoded = _encoded(name)
-        if encoded is not None:
-            self._known.setdefault(encoded, _Known(None, list(addresses)))
+    def below_star(self, name: bytes) -> Held | None:
+        """What there is to say about a name that nobody bears; None where it is below no star."""
+        return self._by_hand.below_star(name, self._has)
 
-    def _claim(self, claim: _Claim, name: str, host: Host) -> None:
-        encoded = _encoded(name)
-        if encoded is None:
-            return
-        known = self._known.setdefault(encoded, _Known(claim, []))
-        if known.claim == claim:
-            known.addresses.extend(each for each in host.addresses if each not in known.addresses)
-            known.bearers.append(host)
+    def _found(self, name: bytes) -> Sequence[Host]:
+        """Who bears a name first, in Docker's order."""
+        for each in (*self._links, *self._neighbourhoods):
+            bearers = each.bearers(name)
+            if bearers:
+                return bearers
+        for labels in self._labels:
+            for each in (*self._links, *self._neighbourhoods):
+                bearers = each.bearers_here(name) if each.labels == labels else ()
+                if bearers:
+                    return bearers
+        return ()
 
-    def _lead_back(self, addresses: Iterable[IpAddress], name: bytes | None) -> None:
-        if name is not None:
-            for address in addresses:
-                self._names.setdefault(address, name)
-
-
-def _claims(hosts: tuple[Host, ...]) -> Iterator[tuple[_Claim, str, Host]]:
-    """Each name of each one, in the order in which they are asked for."""
-    for labels in sorted({0, *(_labels_of(host.network) for host in hosts)}):
-        for is_own in (False, True):
-            for host in hosts:
-                if labels not in (0, _labels_of(host.network)):
-                    continue
-                for name in host.names if is_own else host.links:
-                    spelt = f"{name}.{host.network}" if labels else name
-                    yield (labels, is_own, host.network), spelt, host
+    def _has(self, name: bytes) -> bool:
+        return any(each.has(name) for each in (*self._neighbourhoods, *self._links))
 
 
-def _labels_of(network: str) -> int:
-    return network.count(".") + 1
-
-
-def _encoded(name: str) -> bytes | None:
-    try:
-        return domain.encode(name)
-    except ValueError:
-        return None
+def _neighbourhoods(known: Iterable[Host | Neighbourhood]) -> Iterator[Neighbourhood]:
+    hosts: dict[str, list[Host]] = {}
+    for each in known:
+        if isinstance(each, Neighbourhood):
+            yield each
+        else:
+            hosts.setdefault(each.network, []).append(each)
+    for network, there in hosts.items():
+        yield Neighbourhood.of(network, there)

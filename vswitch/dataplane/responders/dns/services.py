@@ -19,7 +19,8 @@ from itertools import chain
 import dns.rdatatype
 
 from vswitch.dataplane.responders.dns.held import Held, by_family
-from vswitch.dataplane.responders.dns.names import Host, Names, Service
+from vswitch.dataplane.responders.dns.names import Names
+from vswitch.dataplane.responders.dns.neighbourhood import Host, Service
 from vswitch.dataplane.responders.dns.telling import Rrset
 from vswitch.wire.domain import ROOT
 from vswitch.wire.values import Protocol
