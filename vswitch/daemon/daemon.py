@@ -123,10 +123,7 @@ class Daemon:
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(
                 *(self.switch, self.runtime, self._uplinks, self._resolver),
-                Parties(
-                    *(self.inventory, routes, lambda: self._resolver.settings),
-                    keeps_single_labels=resolvconf.sets_ndots(host_resolv_conf),
-                ),
+                Parties(self.inventory, routes, lambda: self._resolver.settings),
                 journal,
                 self.resolv_conf,
                 self._listeners,

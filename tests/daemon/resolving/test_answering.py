@@ -49,7 +49,7 @@ class Asking:
         self.sent: list[bytes] = []
         party = Party(
             "app",
-            View(Directory(self.inventory, lambda: SETTINGS), "app", keeps_single_labels=False),
+            View(Directory(self.inventory, lambda: SETTINGS), "app"),
             lambda _: Route(),
         )
         self.brain = Listening()

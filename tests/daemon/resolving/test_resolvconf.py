@@ -9,13 +9,7 @@ import pytest
 
 from vswitch.daemon.kernel.journal import Journal, Written
 from vswitch.daemon.kernel.made import Undone
-from vswitch.daemon.resolving.resolvconf import (
-    host_upstreams,
-    install,
-    remove,
-    render,
-    sets_ndots,
-)
+from vswitch.daemon.resolving.resolvconf import host_upstreams, install, remove, render
 from vswitch.naming import Server
 from vswitch.wire.values import IpAddress
 
@@ -68,16 +62,3 @@ def test_resolv_conf_of_the_user_stays(tmp_path: Path) -> None:
         assert install("web", "ours\n", journal, tmp_path) is Written.KEPT
         assert remove("web", journal, tmp_path) is Undone.KEPT
     assert theirs.read_text() == "nameserver 192.0.2.1\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "is_set"),
-    [
-        ("", False),
-        ("options rotate\n", False),
-        ("search ndots:1\n", False),
-        ("options rotate ndots:0\n", True),
-    ],
-)
-def test_number_of_dots_is_set_where_somebody_says_so(text: str, is_set: bool) -> None:
-    assert sets_ndots(text) == is_set

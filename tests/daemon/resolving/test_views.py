@@ -47,7 +47,7 @@ def on(network: str, name: str, *links: str, hostname: str | None = None) -> End
 
 def names_of(switch: Inventory, asking: str, **settings: Any) -> Names:
     directory = Directory(switch, lambda: NameSettings(**settings))
-    return View(directory, asking, keeps_single_labels=False)()
+    return View(directory, asking)()
 
 
 def resolved(switch: Inventory, asking: str, name: str, **settings: Any) -> list[str]:
@@ -177,7 +177,7 @@ def test_host_is_where_its_network_has_it_and_the_gateway_where_it_leads_out(
 
 def test_view_is_the_same_until_somebody_comes_or_the_user_wants_something_else() -> None:
     switch, settings = inventory(on("front", "web")), [NameSettings()]
-    seen = View(Directory(switch, lambda: settings[0]), "web", keeps_single_labels=False)
+    seen = View(Directory(switch, lambda: settings[0]), "web")
     first = seen()
     assert seen() is first
     switch.add_endpoint(on("front", "db"))

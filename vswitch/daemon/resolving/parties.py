@@ -21,21 +21,18 @@ class Parties:
         inventory: Inventory,
         routes: Routes,
         settings: Callable[[], NameSettings],
-        *,
-        keeps_single_labels: bool,
     ) -> None:
-        """See `Directory` and `View`."""
+        """`settings` are those of the moment."""
         self._inventory = inventory
         self._directory = Directory(inventory, settings)
         self._routes = routes
-        self._keeps_single_labels = keeps_single_labels
 
     def of(self, name: str, namespace: Namespace) -> Party:
         """The endpoint called `name`, which lives in `namespace`."""
         endpoint = self._inventory.endpoint(name)
         return Party(
             name,
-            View(self._directory, name, keeps_single_labels=self._keeps_single_labels),
+            View(self._directory, name),
             self._routes.of(namespace, endpoint.dns),
             endpoint.network,
         )

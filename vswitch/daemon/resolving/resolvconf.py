@@ -58,16 +58,6 @@ def render(host: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sets_ndots(resolv_conf: str) -> bool:
-    """Whether somebody has chosen how many dots a name has that is asked for as it is."""
-    return any(
-        option.startswith("ndots:")
-        for line in resolv_conf.splitlines()
-        if (words := line.split())[:1] == ["options"]
-        for option in words[1:]
-    )
-
-
 def install(
     name: str, text: str, journal: Journal, directory: Path = ETC_NETNS, *, of: str = NOBODY
 ) -> Written:

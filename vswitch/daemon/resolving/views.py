@@ -31,11 +31,9 @@ if TYPE_CHECKING:
 class View:
     """What the endpoint called `name` may ask for: the same object for as long as that is so."""
 
-    def __init__(self, directory: Directory, name: str, *, keeps_single_labels: bool) -> None:
-        """`keeps_single_labels` where `ndots` is set by somebody in its resolv.conf."""
+    def __init__(self, directory: Directory, name: str) -> None:
         self._directory = directory
         self._name = name
-        self._keeps_single_labels = keeps_single_labels
         self._as_of: State | None = None
         self._names: Names
 
@@ -53,11 +51,10 @@ class View:
         inventory = self._directory.inventory
         asking = inventory.endpoint(self._name)
         networks = [inventory.network(each.network) for each in asking.memberships]
-        leading_out, keeps = networks[0], self._keeps_single_labels
         return Names(
             (self._known_on(each, asking, settings) for each in networks),
             settings,
-            surroundings(leading_out, inventory, keeps_single_labels=keeps),
+            surroundings(networks[0], inventory),
             (self._links_on(each, asking) for each in networks),
         )
 
@@ -88,9 +85,7 @@ class View:
                     yield alias, known_as(endpoint, there)
 
 
-def surroundings(
-    network: Network, inventory: Inventory, *, keeps_single_labels: bool = False
-) -> Surroundings:
+def surroundings(network: Network, inventory: Inventory) -> Surroundings:
     """What is around who asks from `network`."""
     from vswitch.dataplane.responders.dns.names import Surroundings
 
@@ -98,5 +93,4 @@ def surroundings(
         subnets=tuple(each.subnet for each in inventory.networks),
         gateway=network.default_route,
         host=network.gateway if network.host else None,
-        keeps_single_labels=keeps_single_labels,
     )

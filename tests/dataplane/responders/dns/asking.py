@@ -27,16 +27,21 @@ def host(name: str, address: str, *aliases: str, on: str = "front", **more: Any)
     return Host((name, *aliases), on, (IpAddress.parse(address),), **more)
 
 
-def party(names: Names, name: str = "app") -> Party:
+def party(names: Names, name: str = "app", *, keeps_short_names: bool = False) -> Party:
     """Who asks for these names."""
-    return Party(name, lambda: names, lambda _: Route())
+    return Party(
+        name, lambda: names, lambda _: Route(), keeps_short_names=lambda: keeps_short_names
+    )
 
 
 class Asking:
     """Somebody who asks one brain."""
 
-    def __init__(self, names: Names = NOBODY, secret: bytes = b"") -> None:
+    def __init__(
+        self, names: Names = NOBODY, secret: bytes = b"", *, keeps_short_names: bool = False
+    ) -> None:
         self.names = names
+        self._keeps_short_names = keeps_short_names
         self.brain = Brain(NameSettings(), secret)
 
     def query(
@@ -61,7 +66,8 @@ class Asking:
     ) -> dns.message.Message | None:
         """What comes back, read strictly; None where it is for servers outside."""
         octets = query if isinstance(query, bytes) else query.to_wire()
-        outcome = self.brain.answer(octets, party(self.names, by), NOW, by_stream=by_stream)
+        asking = party(self.names, by, keeps_short_names=self._keeps_short_names)
+        outcome = self.brain.answer(octets, asking, NOW, by_stream=by_stream)
         if isinstance(outcome, Forward):
             return None
         assert isinstance(outcome, Reply | Refuse)

@@ -48,12 +48,23 @@ def test_other_names_that_somebody_has_a_use_for_are_asked_outside(asks: Asking,
     assert asks.goes_out(name)
 
 
-def test_label_alone_stays_inside_where_dots_are_counted() -> None:
-    asks = Asking(Names([], NameSettings(), Surroundings(keeps_single_labels=True)))
-    assert is_no_data(asks.ask("printer"), "printer.")
-    assert is_no_data(asks.ask("printer", "AAAA"), "printer.")
-    for name, kind in (("printer", "TXT"), ("printer.lan", "A"), (".", "A")):
-        assert asks.goes_out(name, kind)
+@pytest.mark.parametrize(
+    ("name", "kind", "stays"),
+    [
+        ("printer", "A", True),
+        ("PRINTER", "AAAA", True),
+        ("printer", "TXT", False),
+        ("printer.lan", "A", False),
+        (".", "A", False),
+    ],
+)
+def test_label_alone_stays_inside_for_whom_dots_are_counted(
+    name: str, kind: str, stays: bool
+) -> None:
+    asks = Asking(keeps_short_names=True)
+    assert asks.goes_out(name, kind) is not stays
+    if stays:
+        assert is_no_data(asks.ask(name, kind), f"{name}.")
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ class Brain:
         refused = refusal(asked)
         if refused is not None:
             return Refuse(tell(client, refused, by_stream=by_stream))
-        known = local.find(asked, party.names())
+        known = local.find(asked, party.names(), party.keeps_short_names)
         if known is not None:
             return self._reply(client, known, by_stream=by_stream)
         return Forward(_inquiry(asked, party))

@@ -10,6 +10,8 @@ everywhere (`special`), and what is below a star (`byhand`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dns.rdatatype
 
 from vswitch.dataplane.responders.dns import held, reverse, services, special
@@ -21,9 +23,11 @@ from vswitch.dataplane.responders.dns.telling import Said
 _OF_FAMILIES = dns.rdatatype.A, dns.rdatatype.AAAA
 
 
-def find(query: Query, names: Names) -> Said | None:
-    """The answer, or None where the name is not ours."""
-    found = _known(query.name, names) or _synthesised(query, names)
+def find(query: Query, names: Names, keeps_short_names: Callable[[], bool]) -> Said | None:
+    """The answer, or None where the name is not ours. `keeps_short_names` is a party's."""
+    found = _known(query.name, names) or _synthesised(query.name, names)
+    if found is None and special.is_short(query.name) and query.type in _OF_FAMILIES:
+        found = Held(query.name) if keeps_short_names() else None
     return None if found is None else held.said(query, found, names.ttl)
 
 
@@ -32,14 +36,12 @@ def _known(name: bytes, names: Names) -> Held | None:
     return None if addresses is None else Held(name, by_family(addresses))
 
 
-def _synthesised(query: Query, names: Names) -> Held | None:
-    name = query.name
+def _synthesised(name: bytes, names: Names) -> Held | None:
     return (
         services.find(name, names)
         or _backwards(name, names)
         or special.find(name)
         or names.below_star(name)
-        or _alone(query, names)
     )
 
 
@@ -54,9 +56,3 @@ def _backwards(name: bytes, names: Names) -> Held | None:
     if zone is None:
         return special.find_backwards(spelt)
     return Held(zone, exists=not spelt.is_below and not spelt.is_whole)
-
-
-def _alone(query: Query, names: Names) -> Held | None:
-    """A label alone that nobody bears, where those are not asked outside."""
-    stays = names.surroundings.keeps_single_labels and query.type in _OF_FAMILIES
-    return Held(query.name) if stays and special.is_single_label(query.name) else None

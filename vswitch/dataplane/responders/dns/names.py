@@ -44,8 +44,6 @@ class Surroundings:
     """Of the network that leads out; None where none does."""
     host: IpAddress | None = None
     """Where the host is reached; None where it is not."""
-    keeps_single_labels: bool = False
-    """Whether a name without a dot is never asked outside."""
 
 
 NOWHERE = Surroundings()

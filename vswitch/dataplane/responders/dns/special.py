@@ -65,6 +65,6 @@ def find_backwards(spelt: Spelt) -> Held | None:
     return Held(zone, exists=not spelt.is_below and not spelt.is_whole)
 
 
-def is_single_label(name: bytes) -> bool:
+def is_short(name: bytes) -> bool:
     """Whether a name has one label: no dot but the one at its end."""
     return name != ROOT and name[1 + name[0] :] == ROOT
