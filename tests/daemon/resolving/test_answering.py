@@ -57,11 +57,11 @@ class Asking:
 
     def say(self, query: bytes) -> None:
         """As the one does who has the socket."""
-        kept = self.answering.kept(query)
-        if kept is None:
-            self.answering.answer(query, self.sent.append)
-        else:
-            self.sent.append(kept)
+        self.answering.answer_all(
+            [("client", query)],
+            lambda _, message: self.sent.append(message),
+            lambda _: self.sent.append,
+        )
 
     def ask(self, name: str, identifier: int = 1) -> list[str]:
         """The addresses that come back."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from vswitch.daemon.resolving.datagrams import LONGEST, SLOTS, Datagrams
+from vswitch.daemon.resolving.datagrams import LONGEST, SLOTS, Datagrams, Slots
 
 PATIENCE = 10.0
 """Seconds after which a datagram counts as lost."""
@@ -26,14 +26,14 @@ class Line:
 
         self.ours = bound()
         self.senders = [bound() for _ in range(4)]
-        self.datagrams = Datagrams(family)
+        self.datagrams = Datagrams(self.ours, Slots(family))
 
     def send(self, sender: int, *octets: bytes) -> None:
         for each in octets:
             self.senders[sender].sendto(each, self.ours.getsockname())
 
     def heard(self) -> list[tuple[int, bytes]]:
-        return list(self.datagrams.receive(self.ours))
+        return list(self.datagrams.receive())
 
     def told(self, sender: int) -> bytes:
         return self.senders[sender].recv(65535)
@@ -62,10 +62,10 @@ def test_no_more_are_read_than_there_are_slots(line: Line) -> None:
 def test_each_is_told_its_own_whoever_before_it_is_told_nothing(line: Line) -> None:
     for sender in range(4):
         line.send(sender, b"%d" % sender)
-    for slot, octets in line.datagrams.receive(line.ours):
+    for slot, octets in line.datagrams.receive():
         if octets in (b"1", b"3"):
-            line.datagrams.say(slot, b"to " + octets, line.ours)
-    line.datagrams.send(line.ours)
+            line.datagrams.say(slot, b"to " + octets)
+    line.datagrams.send()
     assert (line.told(1), line.told(3)) == (b"to 1", b"to 3")
     for sender in (0, 2):
         line.senders[sender].setblocking(False)
@@ -76,9 +76,9 @@ def test_each_is_told_its_own_whoever_before_it_is_told_nothing(line: Line) -> N
 def test_what_was_said_in_one_batch_is_not_said_again_in_the_next(line: Line) -> None:
     for octets in (b"first and longer", b"second"):
         line.send(0, octets)
-        for slot, heard in line.datagrams.receive(line.ours):
-            line.datagrams.say(slot, heard, line.ours)
-        line.datagrams.send(line.ours)
+        for slot, heard in line.datagrams.receive():
+            line.datagrams.say(slot, heard)
+        line.datagrams.send()
         assert line.told(0) == octets
 
 
@@ -86,12 +86,12 @@ def test_longer_answer_and_one_that_has_to_wait_go_by_themselves(line: Line) -> 
     line.send(0, b"much")
     line.send(1, b"later")
     (much, _), (later, _) = line.heard()
-    waiting = line.datagrams.sender(later)
-    line.datagrams.say(much, b"x" * (LONGEST + 1), line.ours)
+    tell = line.datagrams.later(later)
+    line.datagrams.say(much, b"x" * (LONGEST + 1))
     assert line.told(0) == b"x" * (LONGEST + 1)
     line.send(2, b"meanwhile")
     line.heard()
-    line.datagrams.send_to(waiting, b"at last", line.ours)
+    tell(b"at last")
     assert line.told(1) == b"at last"
 
 
@@ -99,8 +99,8 @@ def test_what_can_not_be_sent_is_lost_and_the_rest_is_not(line: Line) -> None:
     line.send(0, b"nobody is at port 0")
     line.send(1, b"fine")
     (first, _), (second, _) = line.heard()
-    line.datagrams._senders[2:4] = bytes(2)
+    line.datagrams._slots.senders[2:4] = bytes(2)
     for slot in (first, second):
-        line.datagrams.say(slot, b"fine", line.ours)
-    line.datagrams.send(line.ours)
+        line.datagrams.say(slot, b"fine")
+    line.datagrams.send()
     assert line.told(1) == b"fine"

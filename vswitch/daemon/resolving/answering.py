@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import dns.rcode
 from dns.edns import EDECode
@@ -33,7 +33,10 @@ IN_FLIGHT = 128
 without end must not take those of the others."""
 
 ANSWERS_KEPT = 1024
-"""Of one party. Who asks in ever new spellings (0x20) makes that many at most."""
+"""Of one party, or a batch more. Who asks in ever new spellings (0x20) makes that many at most."""
+
+IDENTIFIER = 2
+"""Octets in front of a message, by which a client knows its answer."""
 
 _FULL = Said(
     dns.rcode.REFUSED, why=(EDECode.OTHER, "too many queries are waiting for servers already")
@@ -41,6 +44,9 @@ _FULL = Said(
 
 Say: TypeAlias = Callable[[bytes], None]
 """Tell a client its answer."""
+
+Place = TypeVar("Place")
+"""By what whoever has the socket knows a client."""
 
 
 class Answering:
@@ -60,14 +66,26 @@ class Answering:
         """By all of a query but its identifier, the same of its answers in turn, as long as names
         stay."""
 
-    def kept(self, query: bytes) -> bytes | None:
-        """The answer to a query that came in a datagram, where it was given before and is so
-        still."""
+    def answer_all(
+        self,
+        queries: Iterable[tuple[Place, bytes]],
+        say: Callable[[Place, bytes], None],
+        later: Callable[[Place], Say],
+    ) -> None:
+        """Answer queries that came in datagrams, all at once: names stay meanwhile.
+
+        Who is told what was kept is told by `say`, any other by what `later` makes.
+        """
         names = self._party.names()
         if names is not self._known or len(self._kept) >= ANSWERS_KEPT:
             self._known, self._kept = names, {}
-        answers = self._kept.get(query[2:])
-        return None if answers is None else query[:2] + next(answers)
+        kept = self._kept
+        for place, query in queries:
+            answers = kept.get(query[IDENTIFIER:])
+            if answers is not None:
+                say(place, query[:IDENTIFIER] + next(answers))
+            else:
+                self.answer(query, later(place))
 
     def answer(self, query: bytes, reply: Say, *, by_stream: bool = False) -> None:
         """Answer a query by a call of `reply`, now or when a server has; without one where nothing
@@ -75,9 +93,9 @@ class Answering:
         match self._brain.answer(query, self._party, self._now(), by_stream=by_stream):
             case Reply(message, orders):
                 if orders and not by_stream:
-                    turning = cycle([each[2:] for each in orders])
+                    turning = cycle([each[IDENTIFIER:] for each in orders])
                     next(turning)
-                    self._kept[query[2:]] = turning
+                    self._kept[query[IDENTIFIER:]] = turning
                 reply(message)
             case Refuse(message):
                 reply(message)

@@ -15,8 +15,9 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from vswitch.daemon.kernel import syscalls
 
@@ -60,71 +61,83 @@ class _Message(ctypes.Structure):
 _RECEIVED = struct.Struct(
     f"={_Message.length.offset}xI{ctypes.sizeof(_Message) - _Message.length.offset - 4}x"
 )
-_VECTOR_LENGTH = struct.Struct("N")
+
+
+class Slots:
+    """Room for one batch, which any number of sockets of one family use one after the other."""
+
+    def __init__(self, family: socket.AddressFamily = socket.AF_INET) -> None:
+        self.sender_length = _SENDER[family]
+        senders = ctypes.create_string_buffer(SLOTS * self.sender_length)
+        self.senders = _octets_of(senders)
+        self.heard = _Side(senders, self.sender_length)
+        self.said = _Side(senders, self.sender_length)
 
 
 class Datagrams:
-    """Room for a batch of one family's. It may serve any number of sockets, one after the other."""
+    """Those of one socket. What is received is answered and sent before another one's are."""
 
-    def __init__(self, family: socket.AddressFamily = socket.AF_INET) -> None:
-        self._sender_length = _SENDER[family]
-        senders = ctypes.create_string_buffer(SLOTS * self._sender_length)
-        self._heard = _Side(senders, self._sender_length)
-        self._said = _Side(senders, self._sender_length)
-        self._senders = _octets_of(senders)
+    def __init__(self, of: socket.socket, slots: Slots) -> None:
+        self._socket = of
+        self._slots = slots
         self._count = 0
         """Of what is to be said."""
 
-    def receive(self, of: socket.socket) -> Iterator[tuple[int, bytes]]:
+    def receive(self) -> Iterator[tuple[int, bytes]]:
         """The datagrams that are there now, SLOTS at most, each with its slot."""
         self._count = 0
+        heard = self._slots.heard
         try:
             count = syscalls.call(
-                "recvmmsg", of.fileno(), self._heard.messages, SLOTS, socket.MSG_DONTWAIT, None
+                *("recvmmsg", self._socket.fileno(), heard.messages, SLOTS),
+                *(socket.MSG_DONTWAIT, None),
             )
         except OSError:  # none is there; or an ICMP error about somebody who was told something
             return
-        results = self._heard.results[: count * _RECEIVED.size]
-        for slot, (length,) in enumerate(_RECEIVED.iter_unpack(results)):
-            begin = slot * LONGEST
-            yield slot, bytes(self._heard.octets[begin : begin + length])
+        octets, begin = heard.octets, 0
+        for slot, (length,) in enumerate(_RECEIVED.iter_unpack(heard.of_first(count))):
+            yield slot, bytes(octets[begin : begin + length])
+            begin += LONGEST
 
-    def sender(self, slot: int) -> bytes:
-        """Who has sent what is in that slot, as `send_to` takes it."""
-        begin = slot * self._sender_length
-        return bytes(self._senders[begin : begin + self._sender_length])
-
-    def say(self, slot: int, message: bytes, through: socket.socket) -> None:
+    def say(self, slot: int, message: bytes) -> None:
         """Let `message` go to who has sent what is in that slot, with all else that is said."""
-        if len(message) > LONGEST:
-            self.send_to(self.sender(slot), message, through)
+        length, place, slots = len(message), self._count, self._slots
+        if length > LONGEST:
+            self.later(slot)(message)
             return
-        place = self._count
         if place != slot:  # somebody before was told nothing
-            begin = place * self._sender_length
-            self._senders[begin : begin + self._sender_length] = self.sender(slot)
+            begin = place * slots.sender_length
+            slots.senders[begin : begin + slots.sender_length] = self._sender(slot)
         begin = place * LONGEST
-        self._said.octets[begin : begin + len(message)] = message
-        at = place * ctypes.sizeof(_Vector) + _Vector.length.offset
-        _VECTOR_LENGTH.pack_into(self._said.lengths, at, len(message))
+        slots.said.octets[begin : begin + length] = message
+        slots.said.lengths[place] = length
         self._count = place + 1
 
-    def send(self, through: socket.socket) -> None:
+    def later(self, slot: int) -> Callable[[bytes], None]:
+        """Tells who has sent what is in that slot something, by itself and at any time."""
+        return partial(self._send_to, self._sender(slot))
+
+    def send(self) -> None:
         """Send all that is said."""
-        sent = 0
+        sent, messages = 0, self._slots.said.messages
         while sent < self._count:
-            rest = ctypes.byref(self._said.messages, sent * ctypes.sizeof(_Message))
+            rest = ctypes.byref(messages, sent * ctypes.sizeof(_Message))
             left = self._count - sent
             try:
-                sent += syscalls.call("sendmmsg", through.fileno(), rest, left, socket.MSG_DONTWAIT)
+                sent += syscalls.call(
+                    "sendmmsg", self._socket.fileno(), rest, left, socket.MSG_DONTWAIT
+                )
             except OSError:  # no room for that one, or nobody there
                 sent += 1
 
-    def send_to(self, sender: bytes, message: bytes, through: socket.socket) -> None:
-        """Send `message` by itself."""
-        with suppress(OSError):
+    def _sender(self, slot: int) -> bytes:
+        begin = slot * self._slots.sender_length
+        return bytes(self._slots.senders[begin : begin + self._slots.sender_length])
+
+    def _send_to(self, sender: bytes, message: bytes) -> None:
+        with suppress(OSError):  # nobody there, or the socket is closed
             syscalls.call(
-                *("sendto", through.fileno(), message, ctypes.c_size_t(len(message))),
+                *("sendto", self._socket.fileno(), message, ctypes.c_size_t(len(message))),
                 *(socket.MSG_DONTWAIT, sender, len(sender)),
             )
 
@@ -144,8 +157,12 @@ class _Side:
             message.header.vector = ctypes.pointer(vector)
             message.header.vectors = 1
         self.octets = _octets_of(octets)
-        self.lengths = _octets_of(vectors)
-        self.results = _octets_of(self.messages)
+        self.lengths = _octets_of(vectors).cast("L")[1::2]
+        self._results = _octets_of(self.messages)
+
+    def of_first(self, count: int) -> memoryview:
+        """So many messages, as octets."""
+        return self._results[: count * _RECEIVED.size]
 
 
 def _octets_of(

@@ -17,13 +17,12 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING
 
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.resolving.conversations import Conversations
-from vswitch.daemon.resolving.datagrams import Datagrams
+from vswitch.daemon.resolving.datagrams import Datagrams, Slots
 from vswitch.daemon.resolving.resolvconf import ADDRESS
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import PORT, NameSettings
@@ -62,7 +61,7 @@ class Resolver:
         self._timeout = timeout
         self._listeners: dict[Namespace, _Listener] = {}
         self._minds: tuple[Brain, Forwarder] | None = None
-        self._datagrams = Datagrams()
+        self._slots = Slots()
 
     @property
     def unresolved(self) -> int:
@@ -89,7 +88,7 @@ class Resolver:
             raise ResolverError(
                 f"cannot listen at {ADDRESS}:{PORT} in {namespace}: {error.strerror}"
             ) from error
-        listener = _Listener(by_datagram, self._datagrams, lambda: self._answering(party))
+        listener = _Listener(by_datagram, self._slots, lambda: self._answering(party))
         try:
             await listener.conversations.begin(by_stream)
         except BaseException:
@@ -129,11 +128,11 @@ class _Listener:
     """
 
     def __init__(
-        self, by_datagram: socket.socket, datagrams: Datagrams, begin: Callable[[], Answering]
+        self, by_datagram: socket.socket, slots: Slots, begin: Callable[[], Answering]
     ) -> None:
-        """`datagrams` is room that all listeners use in turn."""
+        """`slots` are room that all listeners use in turn."""
         self._by_datagram = by_datagram
-        self._datagrams = datagrams
+        self._datagrams = Datagrams(by_datagram, slots)
         self._begin = begin
         self._answering: Answering | None = None
         self.conversations = Conversations(self._who_answers)
@@ -141,17 +140,9 @@ class _Listener:
         asyncio.get_running_loop().add_reader(by_datagram, self._hear)
 
     def _hear(self) -> None:
-        listening, datagrams, answering = self._by_datagram, self._datagrams, self._who_answers()
-        for slot, query in datagrams.receive(listening):
-            kept = answering.kept(query)
-            if kept is not None:
-                datagrams.say(slot, kept, listening)
-            else:
-                answering.answer(query, partial(self._say, datagrams.sender(slot)))
-        datagrams.send(listening)
-
-    def _say(self, client: bytes, message: bytes) -> None:
-        self._datagrams.send_to(client, message, self._by_datagram)
+        datagrams = self._datagrams
+        self._who_answers().answer_all(datagrams.receive(), datagrams.say, datagrams.later)
+        datagrams.send()
 
     def _who_answers(self) -> Answering:
         if self._answering is None:

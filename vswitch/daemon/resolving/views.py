@@ -65,9 +65,8 @@ class View:
 
         if not network.predefined or settings.default_network:
             return self._directory.on(network.name)
-        return Neighbourhood.of(
-            network.name, (host for _, host in self._linked_on(network, asking))
-        )
+        linked = dict.fromkeys(host for _, host in self._linked_on(network, asking))
+        return Neighbourhood.of(network.name, linked)
 
     def _links_on(self, network: Network, asking: Endpoint) -> Neighbourhood:
         from vswitch.dataplane.responders.dns.neighbourhood import Neighbourhood, encode
