@@ -81,6 +81,15 @@ def test_link_gives_the_one_that_says_it_a_name_and_nobody_else(network: str) ->
         assert resolved(switch, asking, "database") == []
 
 
+def test_link_leads_nowhere_where_the_other_one_is_on_no_network_of_ours() -> None:
+    switch = Inventory([DEFAULT_NETWORK, FRONT, BACK], [], Random(1))
+    for request in (on("back", "db"), on("front", "web", "db:database")):
+        switch.add_endpoint(request)
+    assert resolved(switch, "web", "database") == []
+    switch.connect("web", MembershipRequest("back"))
+    assert resolved(switch, "web", "database") == ["172.19.0.2"]
+
+
 def test_child_that_comes_back_is_known_by_its_new_address() -> None:
     switch = inventory(on("bridge", "db"), on("bridge", "web", "db:database"))
     switch.remove_endpoint("db")
@@ -185,3 +194,12 @@ def test_view_is_the_same_until_somebody_comes_or_the_user_wants_something_else(
     settings[0] = NameSettings(ttl=SECOND)
     assert len({first, second, seen(), seen()}) == 3
     assert seen().ttl == 1
+
+
+def test_network_that_has_gone_is_forgotten() -> None:
+    switch = Inventory([DEFAULT_NETWORK, FRONT, BACK], [], Random(1))
+    directory = Directory(switch, NameSettings)
+    directory.on("back")
+    switch.displace_network("back")
+    directory.on("front")
+    assert set(directory._networks) == {"front"}

@@ -153,6 +153,18 @@ def test_star_over_a_networks_name_leaves_its_endpoints_alone() -> None:
     assert is_no_data(asks.ask("other.front", "AAAA"), "front.")
 
 
+def test_network_below_a_star_exists_and_has_its_endpoints_alone() -> None:
+    asks = by_hand(("*.lab", "192.0.2.1"), hosts=(host("web", "10.0.0.2", on="c.lab"),))
+    assert asks.data("web.c.lab") == ["10.0.0.2"]
+    assert is_no_data(asks.ask("c.lab"), "lab.")
+    assert is_no_name(asks.ask("other.c.lab"), "lab.")
+    assert asks.data("d.lab") == ["192.0.2.1"]
+
+
+def test_address_that_a_star_has_leads_back_to_nobody() -> None:
+    assert by_hand(*STARS).goes_out("1.2.0.192.in-addr.arpa", "PTR")
+
+
 # The host and the gateway
 
 GATEWAY = IpAddress.parse("172.18.0.1")

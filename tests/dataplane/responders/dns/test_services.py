@@ -20,7 +20,9 @@ WEB = host(
     ),
 )
 BARE = host("bare", "10.0.0.3")
-BY_HAND = NameSettings(records=(Record("db.example", (IpAddress.parse("192.0.2.1"),)),))
+BY_HAND = NameSettings(
+    records=tuple(Record(name, (IpAddress.parse("192.0.2.1"),)) for name in ("db.example", "known"))
+)
 
 
 def asking(*hosts: object) -> Asking:
@@ -59,6 +61,12 @@ def test_service_of_several_is_that_of_each_who_has_it() -> None:
     )
     assert sorted(asks.data("_http._tcp.pool", "SRV")) == ["0 0 80 a.front.", "0 0 80 b.front."]
     assert asks.data("_http._tcp.pool", "TXT") == ['"port=80"']
+
+
+def test_service_is_the_endpoints_also_where_its_name_leads_elsewhere_by_hand() -> None:
+    known = host("known", "10.0.0.2", services=(Service(Protocol.TCP, range(80, 81)),))
+    assert asking(known).data("known") == ["192.0.2.1"]
+    assert asking(known).data("_http._tcp.known", "SRV") == ["0 0 80 known.front."]
 
 
 @pytest.mark.parametrize(

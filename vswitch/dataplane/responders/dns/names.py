@@ -77,15 +77,24 @@ class Names:
         found = self._by_hand.addresses(name)
         if found is not None:
             return found
-        bearers = self._found(name)
+        bearers = self.bearers(name)
         if bearers:
             return tuple(dict.fromkeys(each for host in bearers for each in host.addresses))
         place = self._places.get(name)
         return None if place is None else (place,)
 
     def bearers(self, name: bytes) -> Sequence[Host]:
-        """The endpoints that have `name`."""
-        return () if self._by_hand.addresses(name) is not None else self._found(name)
+        """The endpoints that have `name` first, in Docker's order."""
+        for each in (*self._links, *self._neighbourhoods):
+            bearers = each.bearers(name)
+            if bearers:
+                return bearers
+        for labels in self._labels:
+            for each in (*self._links, *self._neighbourhoods):
+                bearers = each.bearers_here(name) if each.labels == labels else ()
+                if bearers:
+                    return bearers
+        return ()
 
     def name_of(self, address: IpAddress) -> bytes | None:
         """The name of whoever has `address`: an endpoint's with that of its network."""
@@ -99,19 +108,6 @@ class Names:
     def below_star(self, name: bytes) -> Held | None:
         """What there is to say about a name that nobody bears; None where it is below no star."""
         return self._by_hand.below_star(name, self._has)
-
-    def _found(self, name: bytes) -> Sequence[Host]:
-        """Who bears a name first, in Docker's order."""
-        for each in (*self._links, *self._neighbourhoods):
-            bearers = each.bearers(name)
-            if bearers:
-                return bearers
-        for labels in self._labels:
-            for each in (*self._links, *self._neighbourhoods):
-                bearers = each.bearers_here(name) if each.labels == labels else ()
-                if bearers:
-                    return bearers
-        return ()
 
     def _has(self, name: bytes) -> bool:
         return any(each.has(name) for each in (*self._neighbourhoods, *self._links))
