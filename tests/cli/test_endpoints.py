@@ -39,12 +39,16 @@ WEB = EndpointRow(
         ),
     ),
     hostname=None,
+    domainname=None,
     published=("0.0.0.0:8080->80/tcp",),
     exposed=("80/tcp", "90/udp"),
     dns=(),
+    dns_search=(),
+    dns_options=(),
     links=(),
     role=PortRole.COMMUNITY,
     resolv_conf="nameserver 127.0.0.11\n",
+    resolv_conf_file="/etc/netns/lab/resolv.conf",
 )
 JOB = WEB.model_copy(update={"name": "job", "namespace": "/proc/7/ns/net", "pid": 7})
 MACHINE = WEB.model_copy(update={"name": "vm1", "kind": EndpointKind.VM, "namespace": ""})

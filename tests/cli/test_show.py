@@ -91,6 +91,7 @@ STATUS = StatusRow(
     incomplete_datagrams=0,
     errors_withheld=0,
     captures=0,
+    name_servers=("198.51.100.53",),
     drops={},
 )
 

@@ -390,8 +390,7 @@ def _has_mistaken_uplink(document: dict[str, Any], sound: Document) -> bool:
 
 def _servers(dns: NameSettings, sound: Document) -> Iterator[IpAddress]:
     """Whom the switch itself asks for names: they must not be hidden behind a network of ours."""
-    named = [dns.upstreams, *(each.servers for each in dns.domains)]
-    for servers in (*named, *(table.dns.servers for table in sound.networks.values())):
+    for servers in (dns.servers, *(table.dns.servers for table in sound.networks.values())):
         yield from (each.address for each in servers)
 
 

@@ -22,6 +22,6 @@ class Parties:
         return Party(
             name,
             View(self._inventory, name),
-            self._routes.of(namespace, endpoint.dns),
+            self._routes.of_endpoint(name, namespace),
             endpoint.network,
         )
