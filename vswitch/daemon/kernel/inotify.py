@@ -48,7 +48,8 @@ class Inotify:
         return self._descriptor
 
     def add(self, directory: Path, events: int) -> None:
-        """Tell of `events` in `directory` from now on, once however often it is asked for.
+        """Tell of `events` in `directory` from now on, once however often it is asked for; of those
+        of a file, where it is one.
 
         Raises OSError.
         """

@@ -2,9 +2,10 @@
 or lets a symbolic link lead elsewhere.
 
 Theory of operation. The kernel tells of names in directories (inotify(7)), so those directories are
-watched that the file is reached by: often /etc, and /run/systemd/resolve behind a link. Whatever is
-told of a name on that way is a reason to read the file, and only what differs is passed on. Where
-the file is not there, which it may be between two names, what it said last stands.
+watched that the file is reached by: often /etc, and /run/systemd/resolve behind a link. The file is
+watched as well: one that is mounted over another is written to by a name elsewhere, as a
+container's is. Whatever is told of that way is a reason to read the file, and only what differs is
+passed on. Where the file is not there, which it may be between two names, what it said last stands.
 
 A mount that is laid over the file is no event, and is seen with the next one.
 """
@@ -42,6 +43,8 @@ class HostFile:
         self.conf = self._read() or ResolvConf()
         """As it is by now, while it is watched; else as it was."""
         self._inotify: Inotify | None = None
+        self._way: frozenset[Path] = frozenset()
+        """What it is reached by, since that was found last."""
         self._followers: tuple[Callable[[ResolvConf], None], ...] = ()
 
     def watch(self, *followers: Callable[[ResolvConf], None]) -> None:
@@ -49,10 +52,10 @@ class HostFile:
         self._followers = followers
         try:
             self._inotify = Inotify()
-            self._watch_the_way()
         except OSError as error:
             log.warning("%s is not followed: %s", self._path, error.strerror)
             return
+        self._watch_the_way()
         asyncio.get_running_loop().add_reader(self._inotify.fileno(), self._look)
         self._follow()
 
@@ -64,16 +67,9 @@ class HostFile:
             self._inotify = None
 
     def _look(self) -> None:
-        if self._inotify is None:
-            return
-        on_the_way = set(self._way())
-        if on_the_way.isdisjoint(self._inotify.paths()):
-            return
-        try:
+        if self._inotify is not None and not self._way.isdisjoint(self._inotify.paths()):
             self._watch_the_way()
-        except OSError as error:
-            log.warning("%s may be followed no more: %s", self._path, error.strerror)
-        self._follow()
+            self._follow()
 
     def _follow(self) -> None:
         conf = self._read()
@@ -86,17 +82,23 @@ class HostFile:
             follower(conf)
 
     def _watch_the_way(self) -> None:
-        """Raises OSError."""
-        if self._inotify is not None:
-            for each in self._way():
-                self._inotify.add(each.parent, _EVENTS)
+        self._way = frozenset(self._find_the_way())
+        for place in {self._path, *(each.parent for each in self._way)}:
+            try:
+                if self._inotify is not None and place.exists():
+                    self._inotify.add(place, _EVENTS)
+            except OSError as error:
+                log.warning("%s is not followed at %s: %s", self._path, place, error.strerror)
 
-    def _way(self) -> Iterator[Path]:
-        """The file, and what it leads to, link by link, each in a directory without links."""
+    def _find_the_way(self) -> Iterator[Path]:
+        """The file, and what it leads to, link by link, each in a directory without links; and what
+        is missing of such a directory."""
         path = self._path
+        yield path
         for _ in range(_MOST_LINKS):
             path = path.parent.resolve() / path.name
             yield path
+            yield from (each for each in path.parents if not each.exists())
             if not path.is_symlink():
                 return
             path = path.parent / path.readlink()
