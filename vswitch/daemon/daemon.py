@@ -123,7 +123,7 @@ class Daemon:
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(
                 *(self.switch, self.runtime, self._uplinks, self._resolver),
-                Parties(self.inventory, self._routes),
+                Parties(self.inventory, self._routes, self.resolv_confs),
                 journal,
                 self.resolv_confs,
                 self._listeners,

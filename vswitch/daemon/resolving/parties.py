@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vswitch.daemon.kernel.netns import Namespace
+from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.resolving.views import View
 from vswitch.dataplane.responders.dns.party import Party
@@ -12,9 +13,10 @@ from vswitch.network.inventory import Inventory
 class Parties:
     """Makes them of what the inventory knows."""
 
-    def __init__(self, inventory: Inventory, routes: Routes) -> None:
+    def __init__(self, inventory: Inventory, routes: Routes, resolv_confs: ResolvConfFiles) -> None:
         self._inventory = inventory
         self._routes = routes
+        self._resolv_confs = resolv_confs
 
     def of(self, name: str, namespace: Namespace) -> Party:
         """The endpoint called `name`, which lives in `namespace`."""
@@ -24,4 +26,5 @@ class Parties:
             View(self._inventory, name),
             self._routes.of_endpoint(name, namespace),
             endpoint.network,
+            lambda: self._resolv_confs.sets_ndots(name),
         )

@@ -20,6 +20,7 @@ from vswitch.daemon.resolving import resolvconf
 from vswitch.daemon.resolving.resolvconf import ResolvConf
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint
+from vswitch.network.namewords import sets_ndots
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,12 @@ class ResolvConfFiles:
         """What an endpoint finds where nobody has edited it."""
         own = resolvconf.endpoints_own(self._host, endpoint.dns_search, endpoint.dns_options)
         return resolvconf.text(own)
+
+    def sets_ndots(self, name: str) -> bool:
+        """Whether somebody has chosen `ndots` for the endpoint called `name`: itself, or the host
+        for all."""
+        own = self._inventory.endpoint(name).dns_options
+        return sets_ndots((*self._host.options, *own))
 
     def path(self, name: str) -> Path | None:
         """Where that of the endpoint called `name` lies; None where it has none."""

@@ -75,10 +75,6 @@ class Routes:
         """That of who is on a network and no endpoint."""
         return _Way(self._revision, lambda: self._networks(self._inventory.network(name)))
 
-    def of_host(self) -> Way:
-        """That of the host itself."""
-        return _Way(self._revision, self._switchs)
-
     @property
     def servers(self) -> tuple[Server, ...]:
         """Who is asked for the names of whoever has nobody else to ask."""

@@ -114,6 +114,27 @@ def test_what_is_not_ours_is_forwarded_with_its_question(name: str, kind: str) -
     assert isinstance(outcome, Forward)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "stays"),
+    [
+        ("intranet", "A", True),
+        ("intranet", "AAAA", True),
+        ("intranet", "MX", False),
+        ("www.example", "A", False),
+        (".", "A", False),
+    ],
+)
+def test_short_name_that_is_not_ours_stays_where_ndots_was_set(
+    name: str, kind: str, stays: bool
+) -> None:
+    party = Party("app", lambda: NAMES, lambda _: Route(), keeps_short_names=lambda: True)
+    found = Brain(NameSettings()).answer(query(name, kind), party, now=0)
+    assert isinstance(found, Reply if stays else Forward)
+    if isinstance(found, Reply):
+        reply = DNS(found.message)
+        assert (reply.rcode, reply.ancount) == (NOERROR, 0)
+
+
 def test_question_is_the_same_whatever_size_of_answer_the_client_takes() -> None:
     plain = query("example.org")
     with_edns = query("example.org", ar=[DNSRROPT(rclass=1232, z=0)])

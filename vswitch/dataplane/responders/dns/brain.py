@@ -23,6 +23,8 @@ import dns.flags
 import dns.message
 import dns.opcode
 import dns.rcode
+import dns.rdatatype
+import dns.rrset
 
 from vswitch.dataplane.responders.dns import local
 from vswitch.dataplane.responders.dns.message import (
@@ -69,6 +71,11 @@ class Silence(Enum):
     RESPONSE = "it is a response, and two responders could answer each other for ever"
 
 
+_ONE_LABEL = 2
+"""Labels of a name that has one, with the root's."""
+
+_ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
+
 Answer: TypeAlias = Reply | Refuse | Forward | Silence
 
 
@@ -109,7 +116,9 @@ class Brain:
             return Refuse(respond(message, [], dns.rcode.BADVERS, SMALLEST_LIMIT))
         records = local.records(message.question[0], party.names())
         if records is None:
-            return Forward(_inquiry(message, party))
+            if not _stays(message.question[0], party):
+                return Forward(_inquiry(message, party))
+            records = []
         limit = LONGEST if by_stream else max(SMALLEST_LIMIT, message.payload)
         return Reply(respond(message, records, dns.rcode.NOERROR, limit))
 
@@ -122,6 +131,12 @@ class Brain:
         answer = query[:2] + reply[2:HEADER_LENGTH] + asked + reply[HEADER_LENGTH + len(asked) :]
         limit = LONGEST if by_stream else _limit(query)
         return answer if len(answer) <= limit else cut(answer, asked)
+
+
+def _stays(question: dns.rrset.RRset, party: Party) -> bool:
+    """Whether a name that is not ours is nobody else's either, as far as this party is told."""
+    is_short = len(question.name) == _ONE_LABEL and question.rdtype in _ADDRESSES
+    return is_short and party.keeps_short_names()
 
 
 def _limit(query: bytes) -> int:

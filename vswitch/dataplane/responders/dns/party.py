@@ -41,8 +41,8 @@ class Inquiry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Somebody who asks. Both functions are called for each query, and return the same object for
-    as long as nothing has changed."""
+    """Somebody who asks. Its functions are called for each query, and return the same object for as
+    long as nothing has changed."""
 
     name: str
     """What it is called in logs and counters, and has its share of what is asked at once under."""
@@ -51,3 +51,6 @@ class Party:
     """Where a foreign name is asked: a name as in `Inquiry`."""
     network: str | None = None
     """The network that it asks from; None for the host."""
+    keeps_short_names: Callable[[], bool] = lambda: False
+    """Whether a name of one label that nobody here has is not asked for outside: Docker's rule for
+    whom `ndots` was set for, who looks for such names in a search list."""
