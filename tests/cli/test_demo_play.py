@@ -66,6 +66,7 @@ class PretendedScenery(Scenery):
             mappings=0,
             captures=0,
             name_servers=("198.51.100.53",),
+            without_names={},
             drops={},
         )
 

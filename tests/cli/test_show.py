@@ -92,6 +92,7 @@ STATUS = StatusRow(
     errors_withheld=0,
     captures=0,
     name_servers=("198.51.100.53",),
+    without_names={},
     drops={},
 )
 

@@ -188,6 +188,7 @@ def status(switch: str | None, *, json: bool) -> None:
         ("errors withheld", str(row.errors_withheld or "none")),
         ("captures", str(row.captures or "none")),
         ("name servers", ", ".join(row.name_servers) or _NO_SERVER),
+        ("without names", "; ".join(map(": ".join, row.without_names.items())) or "none"),
         ("dropped", _counts(row.drops)),
     ):
         table.add_row(name, value)

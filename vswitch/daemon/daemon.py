@@ -47,6 +47,7 @@ from vswitch.daemon.resolving.listeners import Resolver
 from vswitch.daemon.resolving.parties import Parties
 from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
+from vswitch.daemon.resolving.selftest import SelfTest
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import UplinkError, Uplinks
@@ -133,6 +134,7 @@ class Daemon:
             publishing=self.publishing,
             events=self.events,
         )
+        self._self_test = SelfTest(self.endpoints.homes)
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
@@ -180,6 +182,7 @@ class Daemon:
             self.bystanders.resume()
             self._take_over_connections()
             self.publishing.end_served()
+            self._self_test.begin()
         except (UplinkError, LinkError, AttachError, StoreError) as error:
             raise StartError(str(error)) from error
 
@@ -189,6 +192,7 @@ class Daemon:
         if self._carryover is not None:
             self.runtime.close()
             self._carryover.leave()
+        await self._self_test.close()
         await self.endpoints.close(self._staying)
         await self.reload.close()
         self.bystanders.close(forget=self.removes)
@@ -296,6 +300,7 @@ class Daemon:
             errors_withheld=tables.errors_withheld,
             captures=len(self.captures),
             name_servers=tuple(map(str, self._routes.servers)),
+            without_names=dict(self._self_test.silent),
             drops={
                 reason.name.lower(): count for reason, count in self.switch.counters.drops.items()
             },
