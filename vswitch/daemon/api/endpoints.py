@@ -202,7 +202,7 @@ def _row_beside(bystander: Bystander) -> EndpointRow:
         aliases=(),
         networks=(),
         hostname=bystander.hostname,
-        domainname=None,
+        domainname=bystander.domainname,
         published=(),
         exposed=(),
         dns=(),
