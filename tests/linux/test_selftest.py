@@ -36,4 +36,4 @@ def test_that_nobody_is_answered_is_seen_from_inside(
         await resolver.close()
         return found
 
-    assert asyncio.run(story()) == ["Connection refused", None, "nothing is said for 0.2 s"]
+    assert asyncio.run(story()) == ["Connection refused", None, "nobody is there for 0.2 s"]

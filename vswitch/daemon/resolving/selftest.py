@@ -1,10 +1,10 @@
-"""Whether every endpoint is still answered: each is asked for, now and then, from where it lives.
+"""Whether every endpoint is still answered: each is looked after from where it lives.
 
 Theory of operation. A resolver that says nothing looks to a program like a slow network, so it is
-to be seen from outside. From inside each namespace in turn a query goes to 127.0.0.11, as a
-program's would, that any name server answers by itself: one of a kind that is not implemented
-(RFC 1035, 4.1.1). Who gets no answer is remembered, with the kernel's reason where it has one,
-until there is one again. Nothing is mended here.
+to be seen from outside. From inside each namespace in turn somebody connects to 127.0.0.11, as a
+program would, asks nothing and waits to be left: so the way there is open, and the event loop
+behind it turns, while nothing appears among what was asked. Who is not met is remembered, with the
+kernel's reason where it has one, until somebody is again. Nothing is mended here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 from vswitch.daemon.kernel import netns
@@ -26,10 +27,7 @@ PAUSE_SECONDS = 60.0
 """Between two rounds: a round takes about a millisecond for each endpoint."""
 
 PATIENCE_SECONDS = 2.0
-"""Of a program it is 5 (resolv.conf(5)), and nobody but us has to be asked."""
-
-_STATUS_REQUEST = bytes.fromhex("5653 1000 0000 0000 0000 0000")
-"""A header alone, with an opcode that nobody implements."""
+"""Of a program it is 5 (resolv.conf(5))."""
 
 
 class SelfTest:
@@ -47,17 +45,17 @@ class SelfTest:
         return MappingProxyType(self._silent)
 
     def begin(self) -> None:
-        """Ask from now on."""
+        """Look from now on."""
         self._task = asyncio.get_running_loop().create_task(self._go_on())
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Look no more."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def go_round(self) -> None:
-        """Ask in the place of everybody, one after the other."""
+        """Look after everybody, one after the other."""
         for name, namespace in self._where().items():
             why = await asyncio.to_thread(unanswered, namespace)
             if self._where().get(name) == namespace:
@@ -82,9 +80,9 @@ class SelfTest:
 def unanswered(namespace: Namespace) -> str | None:
     """Why nobody answers at 127.0.0.11 in there; None where somebody does."""
     try:
-        netns.run(_ask, namespace)
+        netns.run(_meet, namespace)
     except TimeoutError:
-        return f"nothing is said for {PATIENCE_SECONDS:g} s"
+        return f"nobody is there for {PATIENCE_SECONDS:g} s"
     except OSError as error:
         return error.strerror or str(error)
     except NamespaceError as error:
@@ -92,11 +90,9 @@ def unanswered(namespace: Namespace) -> str | None:
     return None
 
 
-def _ask() -> None:
-    """Raises OSError."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.settimeout(PATIENCE_SECONDS)
-        asking.connect((ADDRESS, PORT))
-        asking.send(_STATUS_REQUEST)
-        while asking.recv(len(_STATUS_REQUEST))[:2] != _STATUS_REQUEST[:2]:
-            pass
+def _meet() -> None:
+    """Raises OSError. Who is sent away, as one of too many, has met somebody."""
+    with socket.create_connection((ADDRESS, PORT), PATIENCE_SECONDS) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
+            connection.recv(1)
