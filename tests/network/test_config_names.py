@@ -235,6 +235,26 @@ def test_any_text_is_a_server_or_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["corp.example", "CORP.example.", "a", "_sip._udp.x", "10.in-addr.arpa", "x" * 63, "xn--bcher"],
+)
+def test_domain_is_in_small_letters_without_a_last_dot(text: str) -> None:
+    assert namewords.domain(text) == text.lower().removesuffix(".")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", ".", "..", "a..b", ".a", "a b", "*.a", "-a.b", "a-.b", "10.0.0.1", "bücher"),
+        *("x" * 64, ".".join(["abcdefg"] * 32)),
+    ],
+)
+def test_what_is_no_domain_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no domain name"):
+        namewords.domain(text)
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         ("ndots", "invalid ndots option ndots"),

@@ -36,6 +36,8 @@ _OVER_TLS = "tls://"
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 """In small letters. With underscores, which services have in front (RFC 8552)."""
 
+_LETTER = re.compile(r"[a-z]")
+
 _OPTION = re.compile(r"[!-~]+")
 
 _NDOTS = "ndots"
@@ -72,9 +74,11 @@ def address_and_port(text: str) -> tuple[IpAddress, int | None]:
 
 
 def domain(text: str) -> str:
-    """A name in small letters, without the dot that may end it."""
+    """A name in small letters, without the dot that may end it. Docker's rule: what has no letter
+    is none, but an address."""
     name = text.lower().removesuffix(".")
-    if len(name) > LONGEST_DOMAIN or not all(map(_LABEL.fullmatch, name.split("."))):
+    has_labels = all(map(_LABEL.fullmatch, name.split(".")))
+    if len(name) > LONGEST_DOMAIN or not has_labels or not _LETTER.search(name):
         raise ValueError(f"{text} is no domain name")
     return name
 

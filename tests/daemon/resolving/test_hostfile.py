@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 import uvloop
 
+from vswitch.daemon.resolving import hostfile
 from vswitch.daemon.resolving.hostfile import HostFile
 from vswitch.daemon.resolving.resolvconf import ResolvConf
 
@@ -94,6 +95,23 @@ def test_what_it_said_stands_while_it_is_not_there(play: Callable[[Story], None]
         await asyncio.sleep(0.05)
         (root / "run" / "later" / "stub").write_text("nameserver 10.0.0.1\n")
         assert await heard.servers() == ["10.0.0.1"]
+
+    play(story)
+
+
+def test_file_that_is_made_anew_is_read_when_something_is_in_it(
+    play: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hostfile, "_MOMENT_SECONDS", 1.0)
+
+    async def story(heard: Heard, root: Path) -> None:
+        stub = root / "run" / "stub"
+        stub.unlink()
+        with stub.open("w") as file:
+            await asyncio.sleep(0.01)
+            file.write("nameserver 10.0.0.1\n")
+        assert await heard.servers() == ["10.0.0.1"]
+        assert heard.is_silent
 
     play(story)
 

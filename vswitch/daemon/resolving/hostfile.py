@@ -4,8 +4,9 @@ or lets a symbolic link lead elsewhere.
 Theory of operation. The kernel tells of names in directories (inotify(7)), so those directories are
 watched that the file is reached by: often /etc, and /run/systemd/resolve behind a link. The file is
 watched as well: one that is mounted over another is written to by a name elsewhere, as a
-container's is. Whatever is told of that way is a reason to read the file, and only what differs is
-passed on. Where the file is not there, which it may be between two names, what it said last stands.
+container's is. Whatever is told of that way is a reason to read the file, a moment later, as more
+may come: a file is made before anything is in it. Only what differs is passed on. Where the file is
+not there, which it may be between two names, what it said last stands.
 
 A mount that is laid over the file is no event, and is seen with the next one.
 """
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 
 _EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE
 
+_MOMENT_SECONDS = 0.05
+"""From the first that is told until the file is read."""
+
 _MOST_LINKS = 40
 """The kernel's own limit for symbolic links behind each other (path_resolution(7))."""
 
@@ -45,6 +49,7 @@ class HostFile:
         self._inotify: Inotify | None = None
         self._way: frozenset[Path] = frozenset()
         """What it is reached by, since that was found last."""
+        self._soon: asyncio.TimerHandle | None = None
         self._followers: tuple[Callable[[ResolvConf], None], ...] = ()
 
     def watch(self, *followers: Callable[[ResolvConf], None]) -> None:
@@ -61,6 +66,8 @@ class HostFile:
 
     def close(self) -> None:
         """Watch it no more."""
+        if self._soon is not None:
+            self._soon.cancel()
         if self._inotify is not None:
             asyncio.get_running_loop().remove_reader(self._inotify.fileno())
             self._inotify.close()
@@ -69,9 +76,12 @@ class HostFile:
     def _look(self) -> None:
         if self._inotify is not None and not self._way.isdisjoint(self._inotify.paths()):
             self._watch_the_way()
-            self._follow()
+            if self._soon is None:
+                loop = asyncio.get_running_loop()
+                self._soon = loop.call_later(_MOMENT_SECONDS, self._follow)
 
     def _follow(self) -> None:
+        self._soon = None
         conf = self._read()
         if conf is None or conf == self.conf:
             return

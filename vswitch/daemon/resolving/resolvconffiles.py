@@ -31,7 +31,9 @@ ETC_NETNS = Path("/etc/netns")
 @dataclass(slots=True)
 class _File:
     path: Path
-    is_ours: bool
+    text: str = ""
+    """What was written into it."""
+    is_ours: bool = True
     """Nobody else has put it there or edited it, as far as that is known."""
 
 
@@ -74,12 +76,12 @@ class ResolvConfFiles:
         from an earlier daemon's time. Raises OSError."""
         in_our_directory = rundir.resolv_conf(self._journal.directory, name)
         if namespace.name is None:
-            self._files[name] = _File(in_our_directory, is_ours=True)
+            self._files[name] = _File(in_our_directory)
             if not was_left:
                 in_our_directory.unlink(missing_ok=True)
         else:
             path = self._etc_netns / namespace.name / "resolv.conf"
-            self._files[name] = _File(path, is_ours=True)
+            self._files[name] = _File(path)
         self._write(name)
 
     def remove(self, name: str, *, stays: bool = False) -> None:
@@ -103,13 +105,16 @@ class ResolvConfFiles:
         file = self._files.get(name)
         if file is None or not file.is_ours:
             return
+        if file.text == self.text(self._inventory.endpoint(name)):
+            return
         try:
             self._write(name)
         except OSError as error:
             log.error("endpoint %s: %s stays as it is: %s", name, file.path, error.strerror)
 
     def _write(self, name: str) -> None:
-        file, text = self._files[name], self.text(self._inventory.endpoint(name))
-        if self._journal.write_file(file.path, text, name) is Written.KEPT:
+        file = self._files[name]
+        file.text = self.text(self._inventory.endpoint(name))
+        if self._journal.write_file(file.path, file.text, name) is Written.KEPT:
             file.is_ours = False
             log.info("endpoint %s: %s is somebody's own and stays as it is", name, file.path)
