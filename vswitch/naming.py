@@ -108,6 +108,11 @@ class NameSettings:
     listen: tuple[IpAddress, int] | None = None
     """Where the host itself is answered; None: nowhere."""
 
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Everybody whom it names."""
+        return (*self.upstreams, *(server for each in self.domains for server in each.servers))
+
 
 @dataclass(frozen=True, slots=True)
 class NetworkNames:

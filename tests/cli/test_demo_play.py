@@ -65,6 +65,8 @@ class PretendedScenery(Scenery):
             errors_withheld=0,
             mappings=0,
             captures=0,
+            name_servers=("198.51.100.53",),
+            without_names={},
             drops={},
         )
 

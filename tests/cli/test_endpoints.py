@@ -39,12 +39,16 @@ WEB = EndpointRow(
         ),
     ),
     hostname=None,
+    domainname=None,
     published=("0.0.0.0:8080->80/tcp",),
     exposed=("80/tcp", "90/udp"),
     dns=(),
+    dns_search=(),
+    dns_options=(),
     links=(),
     role=PortRole.COMMUNITY,
     resolv_conf="nameserver 127.0.0.11\n",
+    resolv_conf_file="/etc/netns/lab/resolv.conf",
 )
 JOB = WEB.model_copy(update={"name": "job", "namespace": "/proc/7/ns/net", "pid": 7})
 MACHINE = WEB.model_copy(update={"name": "vm1", "kind": EndpointKind.VM, "namespace": ""})
@@ -150,13 +154,27 @@ def test_path_that_is_relative_or_a_link_is_sent_as_it_is_found(
     assert asked(lab)["path"] == str((tmp_path / "real" / "sandbox").resolve())
 
 
+NAMES = (
+    *("--dns", "tls://9.9.9.9#dns.quad9.net", "--dns-search", "corp.example"),
+    *("--dns-search", "lab", "--dns-option", "ndots:1", "--dns-opt", "timeout:2"),
+    *("--domainname", "corp.example"),
+)
+
+
+def test_tap_is_asked_for_with_names_as_well(vswitch: Vswitch, lab: Listening) -> None:
+    vswitch("tap", "add", "vm1", "--hostname", "guest", *NAMES)
+    wish = json.loads(lab.bodies[0])
+    assert (wish["dns"], wish["hostname"]) == (["tls://9.9.9.9#dns.quad9.net"], "guest")
+
+
 def test_every_option_of_docker_run_is_sent_along(vswitch: Vswitch, lab: Listening) -> None:
     vswitch(
         *("attach", "lab", "--net", "front", "--name", "web", "--ip", "172.18.0.9"),
         *("--mac-address", "02:00:00:00:00:09", "--network-alias", "www", "--alias", "site"),
         *("-p", "8080:80", "--publish", "81", "--expose", "90", "-P"),
         *("--kind", "veth", "--dns", "192.0.2.53", "--role", "isolated"),
-        *("--link", "db:database", "--link", "cache"),
+        *("--link", "db:database", "--link", "cache", "-h", "inner"),
+        *NAMES,
     )
     assert asked(lab) == {
         "path": "/run/netns/lab",
@@ -169,7 +187,11 @@ def test_every_option_of_docker_run_is_sent_along(vswitch: Vswitch, lab: Listeni
         "expose": ["90"],
         "publish_all": True,
         "kind": "veth",
-        "dns": ["192.0.2.53"],
+        "dns": ["192.0.2.53", "tls://9.9.9.9#dns.quad9.net"],
+        "dns_search": ["corp.example", "lab"],
+        "dns_options": ["ndots:1", "timeout:2"],
+        "hostname": "inner",
+        "domainname": "corp.example",
         "links": ["db:database", "cache"],
         "role": "isolated",
     }

@@ -91,6 +91,8 @@ STATUS = StatusRow(
     incomplete_datagrams=0,
     errors_withheld=0,
     captures=0,
+    name_servers=("198.51.100.53",),
+    without_names={},
     drops={},
 )
 

@@ -60,7 +60,8 @@ def test_all_options_in_their_plain_form_need_no_typer() -> None:
         "run --network front --name=web --ip 172.18.0.9 --mac 02:00:00:00:00:09 --alias www"
         " --alias w3 -p 8080:80 --publish=53:53/udp --expose 9 -P --kind veth -h web1"
         " --link db:database --link=cache --role isolated --add-host me:host-gateway"
-        " --dns 9.9.9.9 -d --rm --switch lab python3 -m http.server"
+        " --domainname corp.example --dns 9.9.9.9 --dns-search=. --dns-opt ndots:1"
+        " --dns-option timeout:2 -d --rm --switch lab python3 -m http.server"
     )
     line = straight.read(words)
     assert line is not None
@@ -77,7 +78,10 @@ def test_all_options_in_their_plain_form_need_no_typer() -> None:
             "publish_all": True,
             "kind": "veth",
             "hostname": "web1",
+            "domainname": "corp.example",
             "dns": ["9.9.9.9"],
+            "dns_search": ["."],
+            "dns_options": ["ndots:1", "timeout:2"],
             "links": ["db:database", "cache"],
             "role": "isolated",
         },

@@ -26,6 +26,7 @@ from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolving.listeners import Resolver
 from vswitch.devices.memory import MemoryDevice
 from vswitch.network.model import Endpoint, EndpointKind, Network
+from vswitch.wire import domain
 
 
 class Wire(MemoryDevice):
@@ -165,7 +166,7 @@ def _has_tables(value: object) -> bool:
 
 
 def _keys(table: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_value(value)}" for key, value in table.items()]
+    return [f"{json.dumps(key)} = {_value(value)}" for key, value in table.items()]
 
 
 def _value(value: object) -> str:
@@ -187,7 +188,10 @@ def picture(daemon: Daemon) -> dict[str, object]:
     return {
         "uplinks": {each.name: each for each in inventory.uplinks},
         "networks": {
-            each.name: (each.subnet, each.gateway, each.mtu, each.host, each.policy, each.labels)
+            each.name: (
+                *(each.subnet, each.gateway, each.mtu, each.host),
+                *(each.policy, each.labels, each.names),
+            )
             for each in inventory.networks
         },
         "endpoints": {each.name: _endpoint(each) for each in inventory.endpoints},
@@ -236,6 +240,16 @@ def picture(daemon: Daemon) -> dict[str, object]:
             for address in uplink.also
             if (found := tables.one_to_one.internal(address)) is not None
         },
+        "names": daemon._resolver.settings,
+        "asked": {
+            (endpoint.name, name): daemon._routes.of_endpoint(
+                endpoint.name, Namespace.named(endpoint.name)
+            )(domain.encode(name))
+            for endpoint in inventory.endpoints
+            for name in ("www.example", "db.corp.example")
+        },
+        "servers": daemon._routes.servers,
+        "resolv.confs": {each.name: daemon.resolv_confs.text(each) for each in inventory.endpoints},
         "filters": [each.filter for each in tables.filters],
         "forwards": tables.forwards,
         "bad lines": {
@@ -250,6 +264,7 @@ def _endpoint(endpoint: Endpoint) -> tuple[object, ...]:
     return (
         *([(at.network, at.aliases, at.place) for at in endpoint.memberships], kind),
         *(endpoint.namespace, endpoint.external, endpoint.mappings, endpoint.impairments),
+        *(endpoint.dns, endpoint.dns_search, endpoint.dns_options, endpoint.hostname),
         sorted(
             (each.protocol, str(each.host_address), each.endpoint_ports.first, str(each.terms))
             for each in endpoint.publications

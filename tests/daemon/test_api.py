@@ -290,7 +290,7 @@ def test_endpoint_lives_in_one_namespace(api: Served, place: dict[str, object], 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("name", None), ("owner", -1), ("owner", "root"), ("dns", ["192.0.2.1"]), ("pid", 1)],
+    [("name", None), ("owner", -1), ("owner", "root"), ("kind", "tap"), ("pid", 1)],
 )
 def test_wrong_value_of_a_tap_is_refused_with_its_key(api: Served, key: str, value: object) -> None:
     answer = api.ask("POST", "/v1/taps", {"name": "vm1", key: value})
@@ -361,6 +361,7 @@ def test_command_on_network_host_may_be_forgotten_and_goes_on(
         ({"aliases": ["www"]}, "network-scoped aliases are only supported for user-defined"),
         ({"mac": "02:00:00:00:00:09"}, "conflicting options: mac-address and the network mode"),
         ({"dns": ["192.0.2.1"]}, "conflicting options: dns and the network mode"),
+        ({"dns_search": ["."]}, "conflicting options: dns-search and the network mode"),
         ({"pid": None, "path": "/run/netns/x"}, "nothing can be attached to network none"),
     ],
 )

@@ -26,6 +26,8 @@ STATUS = StatusRow(
     incomplete_datagrams=1,
     errors_withheld=3,
     captures=0,
+    name_servers=("198.51.100.53",),
+    without_names={},
     drops={"not_published": 4, "filtered": 1},
 )
 WEB = PortRow(

@@ -44,15 +44,24 @@ def test_every_text_becomes_a_value() -> None:
         address="172.18.0.9",
         mac="02:00:00:00:00:09",
         aliases=("www",),
-        dns=("192.0.2.53", "2001:db8::53"),
+        dns=("192.0.2.53", "[2001:db8::53]:5353", "tls://9.9.9.9#dns.quad9.net"),
+        dns_search=("corp.example", "."),
+        dns_options=("ndots:1",),
         hostname="inner",
+        domainname="corp.example",
     )
     assert found.kind is EndpointKind.VETH
     assert (found.address, found.mac) == (
         IpAddress.parse("172.18.0.9"),
         MacAddress.parse("02:00:00:00:00:09"),
     )
-    assert [str(server) for server in found.dns] == ["192.0.2.53", "2001:db8::53"]
+    assert [str(server) for server in found.dns] == [
+        "192.0.2.53",
+        "[2001:db8::53]:5353",
+        "tls://9.9.9.9#dns.quad9.net",
+    ]
+    assert (found.dns_search, found.dns_options) == (("corp.example", "."), ("ndots:1",))
+    assert found.domainname == "corp.example"
     assert (found.network, found.aliases, found.hostname) == ("front", ("www",), "inner")
 
 
@@ -69,6 +78,11 @@ def test_tap_is_a_virtual_machines_and_has_an_owner() -> None:
     assert found.namespace is None
 
 
+def test_tap_is_asked_for_with_names_as_any_endpoint() -> None:
+    found = wishes.of_tap(TapBody(name="vm1", dns=("192.0.2.53",), hostname="guest"))
+    assert ([str(each) for each in found.dns], found.hostname) == (["192.0.2.53"], "guest")
+
+
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
@@ -78,6 +92,9 @@ def test_tap_is_a_virtual_machines_and_has_an_owner() -> None:
         ({"mac": "00:00:00:00:00:00"}, "00:00:00:00:00:00 is not a valid mac address"),
         ({"mac": "ff:ff:ff:ff:ff:ff"}, "ff:ff:ff:ff:ff:ff is not a valid mac address"),
         ({"dns": ("resolver",)}, "resolver is not an ip address"),
+        ({"dns_search": ("a_b c",)}, "a_b c is not a valid domain"),
+        ({"domainname": "a..b"}, "a..b is not a valid domain"),
+        ({"dns_options": ("ndots:x",)}, "invalid number for ndots option: x"),
         ({"hostname": "-x"}, "invalid hostname format: -x"),
         ({"publish": ("80:http",)}, "invalid containerPort: http"),
         ({"expose": ("http",)}, "invalid range format for --expose: http"),

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from vswitch.cli import main
-from vswitch.daemon import resolver
-from vswitch.daemon.attaching import belongings
 from vswitch.daemon.exposure import Exposure, PortTakenError
 from vswitch.daemon.kernel import links
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.kernel.processes import Process, ProcessError
+from vswitch.daemon.resolving import listeners
+from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.devices import tap
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import OpenError
@@ -66,8 +66,8 @@ if __name__ == "__main__":
     steps.refuse(tap, "make_for_another", OpenError)
     steps.refuse(TapDevice, "open", OpenError, static=True)
     steps.refuse(PacketDevice, "open", OpenError, static=True)
-    steps.refuse(resolver, "_listening_sockets", _not_permitted)
-    steps.refuse(belongings, "install_resolv_conf", _not_permitted)
+    steps.refuse(listeners, "_listening_sockets", _not_permitted)
+    steps.refuse(ResolvConfFiles, "install", _not_permitted)
     steps.refuse(TapDevice, "set_persistent", _not_permitted)
     steps.refuse(Exposure, "reserve", PortTakenError)
     steps.refuse(Process, "__init__", ProcessError)

@@ -86,6 +86,8 @@ class Lab:
         """The keys of the configuration's [networks.front]."""
         self.api: dict[str, object] = {}
         """The keys of the configuration's [api]."""
+        self.dns: dict[str, object] = {"upstream": [f"{OUTSIDE}:{DNS_PORT}"]}
+        """The keys of the configuration's [dns]."""
         self.confinement: tuple[str, ...] = ()
         """Words before the daemon's own: a program that starts another one with fewer rights."""
         self._wires = {"up0": "out"}
@@ -251,7 +253,7 @@ class Lab:
             *self._endpoints.values(),
             _table("recorder", self.recorder),
             _table("api", self.api),
-            _table("dns", {"upstream": [f"{OUTSIDE}:{DNS_PORT}"]}),
+            _table("dns", self.dns),
         ]
         path = self.directory / f"{self.name}.toml"
         path.write_text("\n\n".join(parts) + "\n")

@@ -23,7 +23,6 @@ import uvloop
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving import resolvconf
 from vswitch.daemon.resolving.answering import IN_FLIGHT
 from vswitch.daemon.resolving.conversations import Conversations
 from vswitch.daemon.resolving.listeners import Resolver, ResolverError
@@ -412,9 +411,10 @@ def test_c_library_in_the_namespace_finds_the_endpoint(
         await resolver.close()
 
     with closing(Journal.open("lab", tmp_path)) as journal:
-        resolvconf.install(name, resolvconf.render("search lab\n"), journal)
+        found = Path("/etc/netns", name, "resolv.conf")
+        journal.write_file(found, "nameserver 127.0.0.11\noptions ndots:0\n")
         try:
             run(main)
         finally:
             journal.sweep()
-    assert not Path("/etc/netns", name).exists()
+    assert not found.parent.exists()

@@ -98,11 +98,18 @@ def test_further_command_that_can_not_be_is_told(lab: Lab) -> None:
 
 def test_hostname_is_the_commands_alone_and_others_find_it(lab: Lab) -> None:
     before = os.uname().nodename
-    script = "hostname; dig @127.0.0.11 +short inner"
-    options = ("--network", "front", "-h", "inner", "--ip", GUEST)
+    script = "hostname; cat /proc/sys/kernel/domainname; hostname -f; dig @127.0.0.11 +short inner"
+    options = ("--network", "front", "-h", "inner", "--domainname", "corp.example", "--ip", GUEST)
     done = _run(lab, *options, "sh", "-c", script)
-    assert done.stdout == f"inner\n{GUEST}\n"
+    assert done.stdout == f"inner\ncorp.example\ninner.corp.example\n{GUEST}\n"
     assert os.uname().nodename == before
+
+
+def test_resolv_conf_of_a_command_is_as_it_was_asked_for(lab: Lab) -> None:
+    options = ("--network", "front", "--dns-search", "corp.example", "--dns-option", "ndots:1")
+    done = _run(lab, *options, "cat", "/etc/resolv.conf")
+    assert "nameserver 127.0.0.11\nsearch corp.example\noptions " in done.stdout
+    assert "ndots:1" in done.stdout.splitlines()[-1].split()
 
 
 def test_hosts_of_a_command_are_its_own(lab: Lab) -> None:

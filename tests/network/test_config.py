@@ -362,6 +362,8 @@ uplinks = st.fixed_dictionaries(
     },
 )
 
+servers = st.sampled_from(["10.0.0.1", "[fd00::1]:53", "tls://10.0.0.1#a.example", "tls://x", "x"])
+
 documents = st.fixed_dictionaries(
     {},
     optional={
@@ -374,11 +376,23 @@ documents = st.fixed_dictionaries(
         "endpoints": named(
             st.one_of(
                 tables("network", "kind", "namespace", "address", "aliases", "publish"),
+                tables("dns", "dns_search", "dns_options", "hostname", "domainname"),
                 tables("network", "publish", "external", "mappings"),
             )
         ),
         "limits": st.one_of(tables("memory", "fragments", "held_syns"), values),
-        "dns": st.one_of(tables("upstream"), values),
+        "dns": st.one_of(
+            tables("upstream", "order", "ttl", "records", "domains", "cache", "listen"),
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "upstream": st.lists(servers, max_size=4),
+                    "records": st.dictionaries(words, st.one_of(words, st.lists(words))),
+                    "domains": st.dictionaries(words, st.lists(servers, max_size=2)),
+                },
+            ),
+            values,
+        ),
         "stray": values,
     },
 )

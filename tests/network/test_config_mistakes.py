@@ -58,7 +58,10 @@ GATEWAY = "allowed is an IPv4 address in the network's subnet"
 BIP = 'allowed is an IPv4 address with its prefix length, like "172.26.0.1/16"'
 MTU = "allowed is a number of bytes from 68 to 65521"
 PUBLISH = '"[ip:][host[-end]:]port[-end][/tcp|udp]", like "8080:80"'
-UPSTREAM = 'allowed is an IP address, alone or with a port: "198.51.100.53", "198.51.100.53:53"'
+UPSTREAM = (
+    'allowed is an IP address, alone or with a port: "198.51.100.53", "198.51.100.53:53"; '
+    'or over TLS "tls://9.9.9.9#dns.quad9.net"'
+)
 OVERLAP = "invalid pool request: Pool overlaps with other one on this address space"
 CHARACTERS = "only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
 IMPAIR_KEYS = (
@@ -447,7 +450,9 @@ MISTAKES = [
     (
         "upstream =",
         "upstreams =",
-        'dns.upstreams: unknown key: allowed is upstream; did you mean "upstream"?',
+        "dns.upstreams: unknown key: allowed is upstream, order, domains, records, ttl, "
+        "default_network, rebind_protection, rebind_domains, log, listen, cache; "
+        'did you mean "upstream"?',
     ),
 ]
 

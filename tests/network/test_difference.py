@@ -80,6 +80,24 @@ def front(keys: str) -> str:
         ("", "[api]\ngroup = 'net'", "! api: group + net (needs a restart)"),
         ("", "ip_forward = false", "~ ip_forward: true → false (in place)"),
         ("", "[dns]\nupstream = ['192.0.2.53']", "~ dns: upstream + 192.0.2.53 (in place)"),
+        (
+            "[dns]\nupstream = ['192.0.2.53']",
+            "[dns]\nupstream = ['tls://9.9.9.9#dns.quad9.net']\nlog = true\n"
+            "records = { 'db.example' = ['10.1.2.3', '10.1.2.4'] }\ncache = { stale = 0 }",
+            "~ dns: upstream 192.0.2.53 → tls://9.9.9.9#dns.quad9.net, "
+            "records + db.example: 10.1.2.3 10.1.2.4, log false → true, cache.stale 1d → 0s "
+            "(in place)",
+        ),
+        (
+            FRONT,
+            f"{FRONT}dns = {{ servers = ['10.0.0.53'], allow = [] }}",
+            "~ network front: dns.servers + 10.0.0.53, dns.allow + nothing (in place)",
+        ),
+        (
+            "[endpoints.a]\ndns = ['10.0.0.53']\n",
+            "[endpoints.a]\ndns_search = ['.']\nhostname = 'www'\n",
+            "~ endpoint a: dns - 10.0.0.53, dns_search + ., hostname + www (in place)",
+        ),
         ("", "[[filters]]\naction = 'drop'\nin_network = 'bridge'", "+ filter drop in bridge"),
     ],
 )
@@ -134,6 +152,14 @@ networks = st.fixed_dictionaries(
         "labels": st.just({"stage": "test"}),
         "timeouts": st.sampled_from(["rfc", "linux"]),
         "uplink": st.just("wan"),
+        "dns": st.fixed_dictionaries(
+            {},
+            optional={
+                "servers": st.just(["10.0.0.53"]),
+                "at_gateway": st.booleans(),
+                "allow": st.sampled_from([[], ["*.debian.org"]]),
+            },
+        ),
     },
 )
 endpoints = st.fixed_dictionaries(
@@ -149,9 +175,28 @@ endpoints = st.fixed_dictionaries(
         "expose": st.just(["5432"]),
         "links": st.sampled_from([["a"], ["b:db"]]),
         "role": st.sampled_from(["isolated", "promiscuous"]),
+        "dns": st.sampled_from([["192.0.2.54"], ["192.0.2.54", "192.0.2.55:5353"]]),
+        "dns_search": st.sampled_from([["corp.example"], ["."]]),
+        "dns_options": st.sampled_from([["ndots:1"], ["timeout:2"]]),
+        "hostname": st.just("host"),
         "networks": st.sampled_from(
             [{"back": {}}, {"back": {"aliases": ["b"]}}, {"front": {"gateway_priority": 1}}]
         ),
+    },
+)
+names = st.fixed_dictionaries(
+    {},
+    optional={
+        "upstream": st.sampled_from([["192.0.2.53"], ["tls://192.0.2.54#a.example"]]),
+        "order": st.sampled_from(["in-order", "parallel"]),
+        "ttl": st.sampled_from(["0s", "1m"]),
+        "domains": st.just({"corp.example": ["192.0.2.55"]}),
+        "records": st.sampled_from([{"a.example": "10.0.0.1"}, {"*.b.example": ["10.0.0.2"]}]),
+        "default_network": st.booleans(),
+        "rebind_protection": st.booleans(),
+        "rebind_domains": st.just(["corp.example"]),
+        "log": st.booleans(),
+        "cache": st.sampled_from([{"memory": 0}, {"stale": 0, "prefetch": False}]),
     },
 )
 documents = st.fixed_dictionaries(
@@ -178,7 +223,7 @@ documents = st.fixed_dictionaries(
         "icc": st.booleans(),
         "ip_forward": st.booleans(),
         "bip": st.sampled_from(["172.26.0.1/16", "172.27.0.1/16"]),
-        "dns": st.just({"upstream": ["192.0.2.53"]}),
+        "dns": names,
     },
 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vswitch.network import config, schema
+from vswitch.network import config, nameschema, schema
 
 ROOT = Path(__file__).parents[2]
 NAME = re.compile(r"^name = ", re.MULTILINE)
@@ -43,7 +43,9 @@ def test_document_of_the_configuration_names_every_key() -> None:
         schema.Document,
         schema.EndpointTable,
         schema.MembershipTable,
-        schema.DnsTable,
+        nameschema.DnsTable,
+        nameschema.CacheTable,
+        nameschema.NetworkDnsTable,
         schema.RecorderTable,
         schema.ApiTable,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from vswitch.naming import NetworkNames, Server
 from vswitch.network.errors import InvalidRequestError
 from vswitch.network.options import Understood, understand
 from vswitch.policy import GatewayMode
@@ -11,7 +12,7 @@ from vswitch.wire.values import IpAddress
 
 MTU = "com.docker.network.driver.mtu"
 BRIDGE = "com.docker.network.bridge"
-NOTHING_SAID = Understood(1500, None, True, GatewayMode.NAT, False, ())
+NOTHING_SAID = Understood(1500, None, True, GatewayMode.NAT, False, NetworkNames(), ())
 
 
 def test_no_option_leaves_everything_as_it_is() -> None:
@@ -33,6 +34,23 @@ def test_host_is_on_the_network_where_that_is_said(text: str, host: bool) -> Non
     assert understand({"vswitch.host": text}).host is host
 
 
+def test_names_are_as_in_the_table_of_a_network() -> None:
+    said = {
+        "vswitch.dns": "10.0.0.53,tls://9.9.9.9#dns.quad9.net",
+        "vswitch.dns_at_gateway": "false",
+        "vswitch.allow": "*.debian.org, registry.example",
+    }
+    assert understand(said).names == NetworkNames(
+        (
+            Server(IpAddress.parse("10.0.0.53")),
+            Server(IpAddress.parse("9.9.9.9"), 853, "dns.quad9.net"),
+        ),
+        at_gateway=False,
+        allowed=("*.debian.org", "registry.example"),
+    )
+    assert understand({"vswitch.allow": ""}).names == NetworkNames(allowed=())
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [
@@ -52,6 +70,11 @@ def test_option_that_says_what_is_so_anyway_is_accepted(key: str, text: str) -> 
     ("key", "text", "told"),
     [
         (MTU, "-1", "invalid MTU number: -1"),
+        (
+            "vswitch.allow",
+            "*",
+            "failed to parse vswitch.allow value: * (* is no domain name)",
+        ),
         (MTU, "67", "invalid MTU number: 67 (allowed is 68 to 65521)"),
         (
             MTU,

@@ -110,7 +110,36 @@ KindOption = Annotated[
 DnsOption = Annotated[
     list[str] | None,
     typer.Option(
-        *straight.DNS.flags, help="A name server for it alone, asked from inside.", metavar="IP"
+        *straight.DNS.flags,
+        help="A name server for it alone, asked from inside: IP, IP:PORT or tls://IP#NAME.",
+        metavar="SERVER",
+    ),
+]
+DnsSearchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        *straight.DNS_SEARCH.flags,
+        help="A domain in which it looks for short names; . alone for none.",
+        metavar="DOMAIN",
+        show_default="the host's",
+    ),
+]
+DnsOptionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        *straight.DNS_OPTION.flags,
+        help="An option of its resolv.conf, beside the host's.",
+        metavar="OPTION",
+    ),
+]
+HostnameOption = Annotated[
+    str | None,
+    typer.Option(*straight.HOSTNAME.flags, help="A hostname of its own.", metavar="NAME"),
+]
+DomainnameOption = Annotated[
+    str | None,
+    typer.Option(
+        *straight.DOMAINNAME.flags, help="What comes behind its hostname.", metavar="DOMAIN"
     ),
 ]
 LinkOption = Annotated[
@@ -156,11 +185,11 @@ def run(
     link: LinkOption = None,
     role: RoleOption = Role.COMMUNITY,
     kind: KindOption = Kind.TAP,
-    hostname: Annotated[
-        str | None,
-        typer.Option(*straight.HOSTNAME.flags, help="A hostname of its own.", metavar="NAME"),
-    ] = None,
+    hostname: HostnameOption = None,
+    domainname: DomainnameOption = None,
     dns: DnsOption = None,
+    dns_search: DnsSearchOption = None,
+    dns_option: DnsOptionOption = None,
     add_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -193,13 +222,16 @@ def run(
 
     Example:  [bold]vswitch run --network front --network name=back,alias=api -- ./app[/bold]
 
+    Example:  [bold]vswitch run --network front -h www --dns 10.0.0.53 --dns-search corp.example --
+    getent hosts intranet[/bold]
+
     Example:  [bold]vswitch run --network front --link db:database -- psql -h database[/bold]
     """
     from vswitch.cli import run as verb
 
-    wish = _wish(
-        network, name, ip, mac, alias, publish, expose, publish_all, link, role, kind, dns, hostname
-    )
+    names = _names(hostname, domainname, dns, dns_search, dns_option)
+    common = _common(network, name, ip, mac, alias, publish, expose, publish_all, link, role, names)
+    wish = _wish(common, kind)
     said = wish.model_dump(mode="json")
     raise typer.Exit(verb.run(straight.Line(command, said, switch, detach, add_host or ())))
 
@@ -245,7 +277,11 @@ def attach(
     link: LinkOption = None,
     role: RoleOption = Role.COMMUNITY,
     kind: KindOption = Kind.TAP,
+    hostname: HostnameOption = None,
+    domainname: DomainnameOption = None,
     dns: DnsOption = None,
+    dns_search: DnsSearchOption = None,
+    dns_option: DnsOptionOption = None,
     switch: SwitchOption = None,
 ) -> None:
     """Attach a network namespace that exists: it gets an eth0, a way out and names.
@@ -256,11 +292,14 @@ def attach(
     Example:  [bold]ip netns add lab && vswitch attach lab --network front --name web[/bold]
 
     Example:  [bold]vswitch attach /proc/4711/ns/net --network front --ip 172.18.0.9[/bold]
+
+    Example:  [bold]vswitch attach lab --dns tls://9.9.9.9#dns.quad9.net --dns-opt timeout:2[/bold]
     """
     from vswitch.cli import attach as verb
 
-    wish = _wish(network, name, ip, mac, alias, publish, expose, publish_all, link, role, kind, dns)
-    verb.attach(namespace, wish, switch)
+    names = _names(hostname, domainname, dns, dns_search, dns_option)
+    common = _common(network, name, ip, mac, alias, publish, expose, publish_all, link, role, names)
+    verb.attach(namespace, _wish(common, kind), switch)
 
 
 def detach(names: NamesArgument, switch: SwitchOption = None) -> None:
@@ -367,6 +406,11 @@ def tap_add(
     publish_all: PublishAllOption = False,
     link: LinkOption = None,
     role: RoleOption = Role.COMMUNITY,
+    hostname: HostnameOption = None,
+    domainname: DomainnameOption = None,
+    dns: DnsOption = None,
+    dns_search: DnsSearchOption = None,
+    dns_option: DnsOptionOption = None,
     owner: Annotated[
         str | None,
         typer.Option(help="The user, by name or number, who may open it.", show_default="root"),
@@ -386,7 +430,10 @@ def tap_add(
     """
     from vswitch.cli import attach as verb
 
-    common = _common([network], name, ip, mac, alias, publish, expose, publish_all, link, role)
+    names = _names(hostname, domainname, dns, dns_search, dns_option)
+    common = _common(
+        [network], name, ip, mac, alias, publish, expose, publish_all, link, role, names
+    )
     verb.add_tap(common, owner, switch)
 
 
@@ -412,6 +459,7 @@ def _common(
     publish_all: bool,
     link: list[str] | None,
     role: Role,
+    names: dict[str, Any],
 ) -> dict[str, Any]:
     """The fields of `messages.endpoints.Wish`."""
     from vswitch.cli import memberships
@@ -425,28 +473,29 @@ def _common(
         "publish_all": publish_all,
         "links": tuple(link or ()),
         "role": PortRole(role.value),
+        **names,
     }
 
 
-def _wish(
-    network: list[str] | None,
-    name: str | None,
-    ip: str | None,
-    mac: str | None,
-    alias: list[str] | None,
-    publish: list[str] | None,
-    expose: list[str] | None,
-    publish_all: bool,
-    link: list[str] | None,
-    role: Role,
-    kind: Kind,
+def _names(
+    hostname: str | None,
+    domainname: str | None,
     dns: list[str] | None,
-    hostname: str | None = None,
-) -> EndpointWish:
+    dns_search: list[str] | None,
+    dns_option: list[str] | None,
+) -> dict[str, Any]:
+    """Those of the fields of `messages.endpoints.Wish` that are about names."""
+    return {
+        "hostname": hostname,
+        "domainname": domainname,
+        "dns": tuple(dns or ()),
+        "dns_search": tuple(dns_search or ()),
+        "dns_options": tuple(dns_option or ()),
+    }
+
+
+def _wish(common: dict[str, Any], kind: Kind) -> EndpointWish:
     from vswitch.daemon.messages.endpoints import EndpointWish
     from vswitch.network.kinds import EndpointKind
 
-    common = _common(network, name, ip, mac, alias, publish, expose, publish_all, link, role)
-    return EndpointWish(
-        **common, kind=EndpointKind(kind.value), dns=tuple(dns or ()), hostname=hostname
-    )
+    return EndpointWish(**common, kind=EndpointKind(kind.value))

@@ -47,4 +47,4 @@ def _enter(endpoint: EndpointRow) -> None:
     by_path = "/" in endpoint.namespace
     place = Path(endpoint.namespace) if by_path else Namespace.named(endpoint.namespace).path
     unsharing.enter_network(place)
-    unsharing.overlay_file(endpoint.resolv_conf)
+    unsharing.bind_file(Path(endpoint.resolv_conf_file))

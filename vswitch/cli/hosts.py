@@ -61,6 +61,11 @@ def parse(spec: str) -> AddedHost:
     return AddedHost(name, address)
 
 
+def in_full(hostname: str, domainname: str | None) -> str:
+    """A hostname with what comes behind it, where it has no domain of its own."""
+    return hostname if domainname is None or "." in hostname else f"{hostname}.{domainname}"
+
+
 def render(own: Own, added: Sequence[AddedHost]) -> str:
     """The file of one command. Raises Problem where a gateway is asked for and there is none."""
     lines = [*_LOCAL, *_added(own, added)]

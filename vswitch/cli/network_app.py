@@ -83,7 +83,12 @@ def create(
     ] = False,
     opt: Annotated[
         list[str] | None,
-        typer.Option("-o", "--opt", help="A driver option of Docker's.", metavar="KEY=VALUE"),
+        typer.Option(
+            "-o",
+            "--opt",
+            help="A driver option of Docker's, or one of vswitch's.",
+            metavar="KEY=VALUE",
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,
@@ -95,6 +100,9 @@ def create(
 
     Example:  [bold]vswitch network create --subnet 172.28.0.0/16 --ip-range 172.28.5.0/24
     front[/bold]
+
+    Example:  [bold]vswitch network create -o vswitch.dns=10.0.0.53 -o vswitch.allow=*.debian.org
+    shop[/bold]
     """
     from vswitch.cli import networks as verb
 

@@ -72,7 +72,7 @@ class _Endpoint(NamedTuple):
     """What `run` has to know of an endpoint, of all that `messages.endpoints` tells."""
 
     name: str
-    resolv_conf: str
+    resolv_conf_file: str
     address: str
     gateway: str
 
@@ -167,19 +167,22 @@ def _prepare(
         signal.signal(number, signal.SIG_DFL)
     if _network(wish) is not Unswitched.HOST:
         unsharing.unshare_network()
-    hostname = wish.get("hostname")
-    if hostname is not None:
-        unsharing.take_hostname(hostname)
+    hostname, domainname = wish.get("hostname"), wish.get("domainname")
+    if hostname is not None or domainname is not None:
+        unsharing.take_hostname(hostname or socket.gethostname())
+    if domainname is not None:
+        unsharing.take_domainname(domainname)
     os.write(pipes.ready[1], b"r")
     with os.fdopen(pipes.go[0]) as stream:
         told = stream.read()
     if not told:
         os._exit(Exit.NOT_PREPARED)
     endpoint = _Endpoint(*json.loads(told))
-    if endpoint.resolv_conf:
-        unsharing.overlay_file(endpoint.resolv_conf)
+    if endpoint.resolv_conf_file:
+        unsharing.bind_file(Path(endpoint.resolv_conf_file))
     if _network(wish) is not Unswitched.HOST:
-        own = hosts.Own(endpoint.name, socket.gethostname(), endpoint.address, endpoint.gateway)
+        hostname = hosts.in_full(socket.gethostname(), wish.get("domainname"))
+        own = hosts.Own(endpoint.name, hostname, endpoint.address, endpoint.gateway)
         unsharing.overlay_file(hosts.render(own, added_hosts), unsharing.HOSTS)
     if background is not None:
         _go_into_background(log_path(background, endpoint.name))

@@ -31,6 +31,8 @@ from vswitch.network.kinds import DEFAULT_UPLINK
 _WIDEST_LINE = 100_000
 """Columns for a table in a pipe: what reads it wants each row on one line, however long."""
 
+_NO_SERVER = "none: names that nobody here has get SERVFAIL"
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -185,6 +187,8 @@ def status(switch: str | None, *, json: bool) -> None:
         ("incomplete datagrams", str(row.incomplete_datagrams or "none")),
         ("errors withheld", str(row.errors_withheld or "none")),
         ("captures", str(row.captures or "none")),
+        ("name servers", ", ".join(row.name_servers) or _NO_SERVER),
+        ("without names", "; ".join(map(": ".join, row.without_names.items())) or "none"),
         ("dropped", _counts(row.drops)),
     ):
         table.add_row(name, value)

@@ -51,7 +51,10 @@ EXPOSE = Option("expose", ("--expose",), is_list=True)
 PUBLISH_ALL = Option("publish_all", ("-P", "--publish-all"), is_switch=True)
 KIND = Option("kind", ("--kind",), choices=KINDS)
 HOSTNAME = Option("hostname", ("-h", "--hostname"))
+DOMAINNAME = Option("domainname", ("--domainname",))
 DNS = Option("dns", ("--dns",), is_list=True)
+DNS_SEARCH = Option("dns_search", ("--dns-search",), is_list=True)
+DNS_OPTION = Option("dns_options", ("--dns-option", "--dns-opt"), is_list=True)
 LINK = Option("links", ("--link",), is_list=True)
 ROLE = Option("role", ("--role",), choices=ROLES)
 ADD_HOST = Option("added_hosts", ("--add-host",), is_list=True)
@@ -61,7 +64,8 @@ SWITCH = Option("switch", ("--switch",))
 
 OPTIONS = (
     *(NETWORK, NAME, IP, MAC, ALIAS, PUBLISH, EXPOSE, PUBLISH_ALL),
-    *(LINK, ROLE, KIND, HOSTNAME, DNS, ADD_HOST, DETACH, RM, SWITCH),
+    *(LINK, ROLE, KIND, HOSTNAME, DOMAINNAME, DNS, DNS_SEARCH, DNS_OPTION),
+    *(ADD_HOST, DETACH, RM, SWITCH),
 )
 
 _BY_FLAG = {flag: option for option in OPTIONS for flag in option.flags}

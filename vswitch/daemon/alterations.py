@@ -23,11 +23,12 @@ from vswitch.daemon.filters import Filters
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing
 from vswitch.daemon.resolving.listeners import Resolver
+from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
-from vswitch.naming import NameSettings, Server
+from vswitch.naming import NameSettings
 from vswitch.network import candidate
 from vswitch.network.candidate import Further
 from vswitch.network.errors import NetworkError
@@ -71,8 +72,7 @@ class Parts:
     outside: MutableMapping[str, int]
     """The networks behind the uplinks, by the names of these."""
     random: Random
-    host_upstreams: tuple[Server, ...]
-    """Who is asked for names where the configuration names nobody."""
+    resolv_confs: ResolvConfFiles
     record: Callable[[RecorderSettings], Awaitable[None]]
     """Let the flight recorder write its dumps by these settings from now on."""
 
@@ -196,6 +196,7 @@ class Alterations:
         await self._leave_networks(before, after)
         self._retranslate(before, after)
         endpoints.let_reach(name)
+        self._parts.resolv_confs.follow(name)
         await self._join_networks(after)
         fresh = [each for each in after.publish if each not in before.publish]
         if fresh:
@@ -276,5 +277,5 @@ class Alterations:
 
     def _ask(self, dns: NameSettings) -> None:
         self._parts.resolver.follow(dns)
-        self._parts.routes.ask(dns.upstreams or self._parts.host_upstreams)
-        self._parts.networks.keep_clear_of(each.address for each in dns.upstreams)
+        self._parts.routes.follow(dns)
+        self._parts.networks.keep_clear_of(each.address for each in dns.servers)

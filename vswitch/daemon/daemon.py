@@ -42,10 +42,12 @@ from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.reload import Reload
-from vswitch.daemon.resolving import resolvconf
+from vswitch.daemon.resolving.hostfile import HostFile
 from vswitch.daemon.resolving.listeners import Resolver
 from vswitch.daemon.resolving.parties import Parties
+from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
+from vswitch.daemon.resolving.selftest import SelfTest
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import UplinkError, Uplinks
@@ -77,8 +79,6 @@ class Daemon:
         Raises NoSuchFastPath.
         """
         random = Random(_ENTROPY.getrandbits(128))
-        host_resolv_conf = _read_host_resolv_conf()
-        of_host = resolvconf.host_upstreams(host_resolv_conf)
         self.configuration = configuration
         self.inventory = Inventory(
             identified(configuration.networks, random),
@@ -90,10 +90,11 @@ class Daemon:
         self.switch = Switch(random, configuration.limits, fast_path)
         self.events = Events()
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
-        self.resolv_conf = resolvconf.render(host_resolv_conf)
         self._journal = journal
+        self._host_file = HostFile(netns.RESOLV_CONF)
+        self.resolv_confs = ResolvConfFiles(self.inventory, journal, self._host_file.conf)
         self._resolver = Resolver(self.runtime.now, configuration.dns)
-        routes = Routes(configuration.dns.upstreams or of_host)
+        self._routes = Routes(self.inventory, configuration.dns, self._host_file.conf.servers)
         self._uplinks = Uplinks(
             self.switch, self.runtime, self.inventory, journal, random, self.events
         )
@@ -103,7 +104,7 @@ class Daemon:
         self.networks = Networks(
             *(self.switch, self.runtime, self.inventory, self._uplinks, self._host_ports),
             outside=self._outside,
-            name_servers=[each.address for each in configuration.dns.upstreams],
+            name_servers=[each.address for each in configuration.dns.servers],
             random=random,
             events=self.events,
         )
@@ -123,9 +124,12 @@ class Daemon:
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(
                 *(self.switch, self.runtime, self._uplinks, self._resolver),
-                Parties(self.inventory, routes, lambda: self._resolver.settings),
+                Parties(
+                    *(self.inventory, self._routes, self.resolv_confs),
+                    lambda: self._resolver.settings,
+                ),
                 journal,
-                self.resolv_conf,
+                self.resolv_confs,
                 self._listeners,
                 linked,
                 resume=self.publishing.resume,
@@ -133,6 +137,7 @@ class Daemon:
             publishing=self.publishing,
             events=self.events,
         )
+        self._self_test = SelfTest(self.endpoints.homes)
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
         self._recordings: Recordings | None = None
@@ -145,10 +150,10 @@ class Daemon:
             publishing=self.publishing,
             filters=self.filters,
             resolver=self._resolver,
-            routes=routes,
+            routes=self._routes,
             outside=self._outside,
             random=random,
-            host_upstreams=of_host,
+            resolv_confs=self.resolv_confs,
             record=self._record_anew,
         )
         self.reload = Reload(configuration, parts, self._note_choices)
@@ -165,6 +170,7 @@ class Daemon:
             takeover = self._recall()
             self._sweep(spare=takeover.kept)
             self.endpoints.watch()
+            self._follow_host_file()
             self._undo.callback(Logs(rundir.logs(self._journal.directory)).close)
             self._begin_recordings(self.configuration.recorder)
             for uplink in self.configuration.uplinks:
@@ -179,6 +185,7 @@ class Daemon:
             self.bystanders.resume()
             self._take_over_connections()
             self.publishing.end_served()
+            self._self_test.begin()
         except (UplinkError, LinkError, AttachError, StoreError) as error:
             raise StartError(str(error)) from error
 
@@ -188,6 +195,7 @@ class Daemon:
         if self._carryover is not None:
             self.runtime.close()
             self._carryover.leave()
+        await self._self_test.close()
         await self.endpoints.close(self._staying)
         await self.reload.close()
         self.bystanders.close(forget=self.removes)
@@ -294,6 +302,8 @@ class Daemon:
             incomplete_datagrams=len(tables.reassembly),
             errors_withheld=tables.errors_withheld,
             captures=len(self.captures),
+            name_servers=tuple(map(str, self._routes.servers)),
+            without_names=dict(self._self_test.silent),
             drops={
                 reason.name.lower(): count for reason, count in self.switch.counters.drops.items()
             },
@@ -361,6 +371,12 @@ class Daemon:
         self._carryover = carryover
         self.runtime.rearm()
 
+    def _follow_host_file(self) -> None:
+        self._undo.callback(self._host_file.close)
+        self._host_file.watch(
+            lambda conf: self._routes.follow_host(conf.servers), self.resolv_confs.follow_host
+        )
+
     # What goes away by itself
 
     def _take_news(self) -> None:
@@ -371,11 +387,3 @@ class Daemon:
     def _device_gone(self, port: Port) -> None:
         if not self.endpoints.gone(port) and not self._uplinks.gone(port):
             self._host_ports.gone(port)
-
-
-def _read_host_resolv_conf() -> str:
-    try:
-        return netns.RESOLV_CONF.read_text()
-    except OSError as error:
-        log.warning("%s cannot be read: %s", netns.RESOLV_CONF, error.strerror)
-        return ""

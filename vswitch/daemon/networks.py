@@ -30,7 +30,7 @@ from vswitch.daemon.kernel import links, netns
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.networks import Ipam, IpamConfig, Member, NetworkObject
-from vswitch.daemon.resolving.resolvconf import host_upstreams
+from vswitch.daemon.resolving import resolvconf
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store
 from vswitch.daemon.uplinks import Uplinks
@@ -62,10 +62,10 @@ def host_subnets() -> list[IpNetwork]:
     Raises LinkError.
     """
     try:
-        resolv_conf = netns.RESOLV_CONF.read_text()
+        text = netns.RESOLV_CONF.read_text(errors="replace")
     except OSError:
-        resolv_conf = ""
-    servers = [each.address for each in host_upstreams(resolv_conf)]
+        text = ""
+    servers = [each.address for each in resolvconf.read(text).servers]
     return [*networks.of_hosts(servers), *links.on_link_subnets()]
 
 
@@ -191,7 +191,7 @@ class Networks:
     async def create(self, request: NetworkRequest) -> Network:
         """Make a network. Raises NetworkError, LinkError or StoreError."""
         hosts = await asyncio.to_thread(host_subnets)
-        keep_clear = (*networks.of_hosts(self._name_servers), *hosts)
+        keep_clear = (*networks.of_hosts(self._asked()), *hosts)
         identity = ids.Identity(ids.new_id(self._random), time.time_ns())
         network = self._admit(request, identity, keep_clear)
         try:
@@ -200,6 +200,12 @@ class Networks:
             self._take_out(network)
             raise
         return network
+
+    def _asked(self) -> Iterator[IpAddress]:
+        """Name servers that the configuration and networks name."""
+        yield from self._name_servers
+        for network in self._inventory.networks:
+            yield from (each.address for each in network.names.servers)
 
     def _admit(
         self, request: NetworkRequest, identity: ids.Identity, keep_clear: Iterable[IpNetwork] = ()

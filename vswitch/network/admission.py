@@ -112,7 +112,10 @@ class Admission:
             mappings=request.mappings,
             exposed=request.exposed,
             dns=request.dns,
+            dns_search=request.dns_search,
+            dns_options=request.dns_options,
             hostname=request.hostname,
+            domainname=request.domainname,
             owner=request.owner,
             links=request.links,
             role=request.role,
@@ -181,8 +184,9 @@ class Admission:
     # What is changed of an endpoint that is there
 
     def change(self, endpoint: Endpoint, request: EndpointRequest) -> Endpoint:
-        """The endpoint with the names, links and exposed ports, the role, the impairments, the
-        external address and the static mappings of `request`, of which no more is looked at.
+        """The endpoint with the names and name servers, links and exposed ports, the role, the
+        impairments, the external address and the static mappings of `request`, of which no more is
+        looked at.
 
         Raises:
             NetworkError: the first reason against it. Nothing has changed then.
@@ -203,6 +207,11 @@ class Admission:
             external=request.external,
             mappings=request.mappings,
             exposed=request.exposed,
+            dns=request.dns,
+            dns_search=request.dns_search,
+            dns_options=request.dns_options,
+            hostname=request.hostname,
+            domainname=request.domainname,
             links=request.links,
             role=request.role,
         )

@@ -31,6 +31,7 @@ from vswitch.naming import NameSettings
 from vswitch.network import (
     doors,
     linking,
+    namekeys,
     networks,
     policies,
     schema,
@@ -60,7 +61,7 @@ from vswitch.network.networks import NOTHING_STANDS, Resolved
 from vswitch.network.schema import Document, EndpointTable, UplinkTable
 from vswitch.policy import NetworkPolicy
 from vswitch.translation import Limits, Outside
-from vswitch.wire.values import IpNetwork
+from vswitch.wire.values import IpAddress, IpNetwork
 
 __all__ = ["ConfigurationError", "load", "parse"]
 
@@ -74,12 +75,13 @@ _DISPENSABLE: Mapping[str | int, tuple[str, ...]] = {
     "networks": (
         *("mtu", "mac", "uplink", "external", "untranslated", "filtering", "refresh"),
         *("window_tracking", "port_parity", "resets", "timeouts", "quotas"),
-        *("aux_addresses", "labels"),
+        *("aux_addresses", "labels", "dns"),
         *("internal", "icc", "gateway_mode", "isolated_ports", "spoof_guard"),
     ),
     "endpoints": (
         *("kind", "address", "mac", "aliases", "publish", "external", "mappings"),
         *("impair", "impair_in", "impair_out", "impair_seed", "gateway_priority", "networks"),
+        *("dns", "dns_search", "dns_options", "hostname", "domainname"),
     ),
     "uplinks": (),
 }
@@ -232,13 +234,14 @@ def _agree(
     pools, too_large = _pools(sound)
     outside, disagreements = _uplinks(document, sound, default)
     mistakes += [*too_large, *disagreements]
-    servers = tuple(sound.dns.upstream)
+    dns = namekeys.settings(sound.dns)
+    mistakes += namekeys.mistakes(sound.dns)
     resolved = networks.resolve(
         _network_requests(document, sound),
         outside=outside,
         default=default,
         pools=pools,
-        keep_clear=(*networks.of_hosts(address for address, *_ in servers), *keep_clear),
+        keep_clear=(*networks.of_hosts(_servers(dns, sound)), *keep_clear),
         standing=standing,
     )
     for refusal in resolved.refusals:
@@ -265,7 +268,7 @@ def _agree(
         outside,
         resolved.networks,
         tuple(requests),
-        NameSettings(servers),
+        dns,
         _recorder(sound),
         _limits(sound),
         pools,
@@ -366,6 +369,7 @@ def _network_requests(document: dict[str, Any], sound: Document) -> list[Network
             labels=tuple(table.labels.items()),
             policy=policies.policy(table),
             host=table.host,
+            names=namekeys.of_network(table.dns),
         )
         for name, table in sound.networks.items()
     ]
@@ -382,6 +386,12 @@ def _has_mistaken_uplink(document: dict[str, Any], sound: Document) -> bool:
         return True
     written = document.get("uplinks", {})
     return not isinstance(written, dict) or written.keys() != sound.uplinks.keys()
+
+
+def _servers(dns: NameSettings, sound: Document) -> Iterator[IpAddress]:
+    """Whom the switch itself asks for names: they must not be hidden behind a network of ours."""
+    for servers in (dns.servers, *(table.dns.servers for table in sound.networks.values())):
+        yield from (each.address for each in servers)
 
 
 def _recorder(sound: Document) -> RecorderSettings:
@@ -424,6 +434,11 @@ def _request(name: str, table: EndpointTable) -> EndpointRequest:
         external=table.external,
         mappings=tuple(table.mappings),
         gateway_priority=table.gateway_priority,
+        dns=tuple(table.dns),
+        dns_search=tuple(table.dns_search),
+        dns_options=tuple(table.dns_options),
+        hostname=table.hostname,
+        domainname=table.domainname,
         also=tuple(
             MembershipRequest(
                 network, each.address, each.mac, tuple(each.aliases), each.gateway_priority

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
-from vswitch.network import wording
+from vswitch.network import namedifference, wording
 from vswitch.network.model import Configuration, EndpointRequest, Network, Uplink
 from vswitch.network.wording import Said
 from vswitch.policy import GatewayMode
@@ -277,7 +277,7 @@ _FIXED: Mapping[str, Keys[Configuration]] = {
 _SETTINGS: Mapping[str, Keys[Configuration]] = {
     "default_address_pools": {"": lambda c: wording.pools(c.pools)},
     "ip_forward": {"": lambda c: wording.text(c.ip_forward)},
-    "dns": {"upstream": lambda c: wording.servers(c.dns.upstreams)},
+    "dns": namedifference.SETTINGS,
     "recorder": {
         "directory": lambda c: wording.text(c.recorder.directory),
         "keep": lambda c: wording.text(c.recorder.keep),
@@ -320,6 +320,7 @@ _NETWORK: Keys[Network] = {
     "window_tracking": lambda n: wording.text(n.translation.window_tracking),
     "port_parity": lambda n: wording.text(n.translation.keeps_parity),
     "resets": lambda n: wording.text(n.translation.resets),
+    **namedifference.OF_NETWORK,
     **_within(Timeouts, lambda n: n.translation.timeouts, "timeouts."),
     **_within(Quotas, lambda n: n.translation.quotas, "quotas."),
 }
@@ -328,7 +329,7 @@ _NETWORK_IN_PLACE = frozenset(
     {
         *("host", "labels", "icc", "gateway_mode", "isolated_ports", "spoof_guard"),
         *("untranslated", "filtering", "refresh", "window_tracking", "port_parity", "resets"),
-        *("timeouts", "quotas"),
+        *("timeouts", "quotas", "dns"),
     }
 )
 
@@ -347,6 +348,11 @@ _ENDPOINT: Keys[EndpointRequest] = {
     "expose": lambda e: wording.texts(e.exposed),
     "links": lambda e: wording.texts(e.links),
     "role": lambda e: wording.text(e.role),
+    "dns": lambda e: wording.servers(e.dns),
+    "dns_search": lambda e: wording.texts(e.dns_search),
+    "dns_options": lambda e: wording.texts(e.dns_options),
+    "hostname": lambda e: wording.text(e.hostname),
+    "domainname": lambda e: wording.text(e.domainname),
     "impair": lambda e: wording.impairments(e.impairments),
 }
 
@@ -354,5 +360,6 @@ _ENDPOINT_IN_PLACE = frozenset(
     {
         *("networks", "aliases", "publish", "external", "mappings", "impair"),
         *("expose", "links", "role"),
+        *("dns", "dns_search", "dns_options", "hostname", "domainname"),
     }
 )

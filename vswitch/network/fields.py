@@ -15,9 +15,8 @@ from itertools import pairwise
 from typing import TypeVar
 
 from vswitch.impairment import LARGEST_SEED, Impairment, ImpairmentError
-from vswitch.naming import PORT as DNS_PORT
 from vswitch.naming import Server
-from vswitch.network import durations, expose, ipam, linking, names, publish, sizes
+from vswitch.network import durations, expose, ipam, linking, names, namewords, publish, sizes
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import LearntAddress, NamedLink, TriggerEvent, TriggerRequest
 from vswitch.network.ports import ExposedPorts, PublicationRequest, StaticMapping
@@ -35,6 +34,8 @@ SMALLEST_MTU = 68
 LARGEST_MTU = 65521
 """Bytes: what the kernel allows on a TAP (65535 without the Ethernet header)."""
 
+
+ALLOWED_HOSTNAME = names.ALLOWED_NAME
 
 ALLOWED_MAC = '"auto" or a unicast MAC address, like "02:00:5e:10:00:01"'
 
@@ -54,9 +55,6 @@ HIGHEST_PROTOCOL = 255
 
 NO_SUBNET = tuple(IpNetwork.parse(text) for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"))
 """Where no host of a network can live: this host, loopback, multicast (RFC 6890, RFC 5771)."""
-
-_SERVER = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(:(?P<port>[0-9]{1,5}))?")
-"""An address that may be followed by a port; an IPv6 address then stands in brackets."""
 
 _TRIGGER = re.compile(r"(?P<event>[a-z]+)( (?P<reason>[a-z0-9_]+))? (?P<rate>[0-9]{1,9})/s")
 
@@ -115,6 +113,37 @@ def size(least: int, most: int) -> Callable[[object], int]:
         return found
 
     return number
+
+
+def or_zero(read: Callable[[object], int]) -> Callable[[object], int]:
+    """The same, or 0 for none at all."""
+
+    def number(value: object) -> int:
+        if value == 0 and isinstance(value, int) and not isinstance(value, bool):
+            return 0
+        return read(value)
+
+    return number
+
+
+def at_least_one(read: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
+    """A list of one or more."""
+
+    def values(found: object) -> tuple[T, ...]:
+        if not isinstance(found, list) or not found:
+            raise NotAllowedError
+        return tuple(map(read, found))
+
+    return values
+
+
+def one_or_more(read: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
+    """One alone, or a list of one or more."""
+
+    def values(found: object) -> tuple[T, ...]:
+        return at_least_one(read)(found) if isinstance(found, list) else (read(found),)
+
+    return values
 
 
 def duration(least: Nanoseconds, most: Nanoseconds) -> Callable[[object], Nanoseconds]:
@@ -250,34 +279,53 @@ def home_subnet(value: object) -> IpNetwork:
     return subnet
 
 
-def server(value: object) -> Server:
-    """A name server: its address and port."""
-    address, port = _address_and_port(value)
-    if address.is_unspecified:
+def host_address(value: object) -> IpAddress:
+    """An address of either family that one host has."""
+    address = _parsed(IpAddress.parse, value)
+    if address.is_unspecified or address.is_multicast or address.is_limited_broadcast:
         raise NotAllowedError
-    return Server(address, DNS_PORT if port is None else port)
+    return address
 
 
 def listening(value: object) -> tuple[IpAddress, int]:
     """Where to listen: an address of the host's, or the unspecified one for all, with a port."""
-    address, port = _address_and_port(value)
+    address, port = _parsed(namewords.address_and_port, value)
     if port is None:
         raise NotAllowedError
     return address, port
 
 
-def _address_and_port(value: object) -> tuple[IpAddress, int | None]:
-    text = string(value)
-    parts = _SERVER.fullmatch(text)
-    host, port_text = (parts["host"], parts["port"]) if parts else (text, None)
-    address = _parsed(IpAddress.parse, host.strip("[]"))
-    if address.is_multicast or address.is_limited_broadcast:
-        raise NotAllowedError
-    if port_text is None:
-        return address, None
-    if not 1 <= int(port_text) <= publish.HIGHEST_PORT:
-        raise NotAllowedError
-    return address, int(port_text)
+# Names
+
+
+def server(value: object) -> Server:
+    """A name server."""
+    return _parsed(namewords.server, value)
+
+
+def domain(value: object) -> str:
+    """A domain name."""
+    return _parsed(namewords.domain, value)
+
+
+def domain_pattern(value: object) -> str:
+    """A domain name, or all names below one."""
+    return _parsed(namewords.pattern, value)
+
+
+def search(value: object) -> str:
+    """A domain of a search list."""
+    return _parsed(namewords.search, value)
+
+
+def resolver_option(value: object) -> str:
+    """An option of resolv.conf(5)."""
+    return _parsed(namewords.option, value)
+
+
+def hostname(value: object) -> str:
+    """What a host calls itself."""
+    return name(value)
 
 
 # Ports
@@ -382,11 +430,7 @@ def profile_as_table(value: object) -> object:
     return {"profile": profile(value)} if isinstance(value, str) else value
 
 
-def recorder_size(value: object) -> int:
-    """A number of bytes, or 0."""
-    if value == 0 and isinstance(value, int) and not isinstance(value, bool):
-        return 0
-    return size(SMALLEST_RECORDER, LARGEST_RECORDER)(value)
+recorder_size = or_zero(size(SMALLEST_RECORDER, LARGEST_RECORDER))
 
 
 def trigger(value: object) -> TriggerRequest:

@@ -371,8 +371,9 @@ class Inventory:
         self.revision += 1
 
     def change_endpoint(self, request: EndpointRequest) -> Endpoint:
-        """Let an endpoint have the names, links and exposed ports, the role, the impairments, the
-        external address and the static mappings of `request`, of which no more is looked at.
+        """Let an endpoint have the names and name servers, links and exposed ports, the role, the
+        impairments, the external address and the static mappings of `request`, of which no more is
+        looked at.
 
         Raises:
             NetworkError: the first reason against it. Nothing has changed then.

@@ -224,9 +224,15 @@ class EndpointRequest:
     mappings: tuple[StaticMapping, ...] = ()
     exposed: tuple[ExposedPorts, ...] = ()
     dns: tuple[Server, ...] = ()
-    """Name servers that are asked for this endpoint alone; none: those of the switch."""
+    """Name servers that are asked for this endpoint alone; none: those of its network."""
+    dns_search: tuple[str, ...] = ()
+    """Domains in which it looks for short names; none: the host's; `.` alone: really none."""
+    dns_options: tuple[str, ...] = ()
+    """Of its resolv.conf(5), beside the host's."""
     hostname: str | None = None
     """A further name of its own, where it has one."""
+    domainname: str | None = None
+    """What comes behind that where it is told in full."""
     owner: int | None = None
     """The user who may open a virtual machine's TAP; None: root alone."""
     links: tuple[NamedLink, ...] = ()
@@ -280,7 +286,10 @@ class Endpoint:
     mappings: tuple[StaticMapping, ...] = ()
     exposed: tuple[ExposedPorts, ...] = ()
     dns: tuple[Server, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
     hostname: str | None = None
+    domainname: str | None = None
     owner: int | None = None
     links: tuple[NamedLink, ...] = ()
     role: PortRole = PortRole.COMMUNITY

@@ -1,4 +1,4 @@
-"""What `--opt KEY=VALUE` says about a network: Docker's driver options, and one of ours.
+"""What `--opt KEY=VALUE` says about a network: Docker's driver options, and some of ours.
 
 Theory of operation. An option that the switch honours becomes a part of the network. One that
 Docker knows and the switch does not honour yet is accepted where it says what the switch does
@@ -11,11 +11,14 @@ Read first: Docker's "Bridge network driver", Options.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
+from vswitch.naming import NetworkNames, Server
+from vswitch.network import namewords
 from vswitch.network.errors import InvalidRequestError
 from vswitch.network.fields import LARGEST_MTU, SMALLEST_MTU
-from vswitch.network.model import DEFAULT_MTU, DEFAULT_POLICY
+from vswitch.network.model import DEFAULT_MTU, DEFAULT_NAMES, DEFAULT_POLICY
 from vswitch.network.names import did_you_mean
 from vswitch.policy import GatewayMode
 from vswitch.wire.values import IpAddress
@@ -31,6 +34,11 @@ GATEWAY_MODE = f"{_BRIDGE}gateway_mode_ipv4"
 BRIDGE_NAME = f"{_BRIDGE}name"
 HOST = "vswitch.host"
 """Ours alone: whether the host itself is on the network."""
+DNS = "vswitch.dns"
+DNS_AT_GATEWAY = "vswitch.dns_at_gateway"
+ALLOW = "vswitch.allow"
+"""Ours alone: name servers, whether the gateway is one, and names, as `[networks.NAME.dns]` has
+them. Lists have commas in between."""
 ENABLE_IPV4 = "com.docker.network.enable_ipv4"
 
 
@@ -43,6 +51,7 @@ class Understood(NamedTuple):
     icc: bool
     gateway_mode: GatewayMode
     host: bool
+    names: NetworkNames
     warnings: tuple[str, ...]
 
 
@@ -61,6 +70,7 @@ def understand(options: Mapping[str, str]) -> Understood:
         InvalidRequestError: the first that is not allowed, in Docker's words.
     """
     mtu, external, host, warnings = DEFAULT_MTU, None, False, []
+    names = DEFAULT_NAMES
     icc, mode = DEFAULT_POLICY.icc, DEFAULT_POLICY.gateway_mode
     for key, text in options.items():
         if key == MTU:
@@ -73,6 +83,12 @@ def understand(options: Mapping[str, str]) -> Understood:
             mode = _read(key, text, _mode)
         elif key == HOST:
             host = _read(key, text, _flag)
+        elif key == DNS:
+            names = replace(names, servers=_read(key, text, _servers))
+        elif key == DNS_AT_GATEWAY:
+            names = replace(names, at_gateway=_read(key, text, _flag))
+        elif key == ALLOW:
+            names = replace(names, allowed=_read(key, text, _patterns))
         elif key == BRIDGE_NAME:
             warnings.append(f"option {key} has no effect: the switch makes no bridge")
         elif key in _FIXED:
@@ -80,7 +96,7 @@ def understand(options: Mapping[str, str]) -> Understood:
         else:
             hint = did_you_mean(key, _KNOWN)
             warnings.append(f"option {key} is unknown{f': {hint}' if hint else ''}")
-    return Understood(mtu, external, icc, mode, host, tuple(warnings))
+    return Understood(mtu, external, icc, mode, host, names, tuple(warnings))
 
 
 def _mtu(text: str) -> int:
@@ -144,6 +160,15 @@ def _address(text: str) -> IpAddress:
     return IpAddress.parse(text)
 
 
+def _servers(text: str) -> tuple[Server, ...]:
+    return tuple(namewords.server(each.strip()) for each in text.split(","))
+
+
+def _patterns(text: str) -> tuple[str, ...]:
+    """None at all where nothing is said: then nothing is allowed."""
+    return tuple(namewords.pattern(each.strip()) for each in text.split(",")) if text else ()
+
+
 _ON, _OFF = _Fixed(_flag, True, "true"), _Fixed(_flag, False, "false")
 
 _FIXED = {
@@ -158,4 +183,7 @@ _FIXED = {
     "com.docker.network.enable_ipv6": _OFF,
 }
 
-_KNOWN = (MTU, EXTERNAL, ENABLE_ICC, GATEWAY_MODE, HOST, BRIDGE_NAME, *_FIXED)
+_KNOWN = (
+    *(MTU, EXTERNAL, ENABLE_ICC, GATEWAY_MODE, HOST, DNS, DNS_AT_GATEWAY, ALLOW, BRIDGE_NAME),
+    *_FIXED,
+)

@@ -8,19 +8,11 @@ several keys must agree on is none of its business.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from vswitch.impairment import LARGEST_SEED, Impairment, Impairments
-from vswitch.naming import Server
 from vswitch.network import fields, linking, names, sizes
 from vswitch.network.fields import (
     ALLOWED_MAC,
@@ -41,8 +33,26 @@ from vswitch.network.model import (
     TriggerRequest,
     UplinkDevice,
 )
+from vswitch.network.nameschema import (
+    DnsTable,
+    DomainName,
+    Hostname,
+    NetworkDnsTable,
+    ResolverOptions,
+    Search,
+    Servers,
+)
 from vswitch.network.ports import ExposedPorts, PublicationRequest, StaticMapping
 from vswitch.network.publish import GRAMMAR, MAPPING_GRAMMAR
+from vswitch.network.table import (
+    LARGEST_MEMORY,
+    LONGEST_TIMEOUT,
+    Flag,
+    Table,
+    by_default,
+    size,
+    time,
+)
 from vswitch.policy import Action, GatewayMode, NetworkPolicy, PortRole
 from vswitch.translation import (
     PROFILES,
@@ -53,10 +63,9 @@ from vswitch.translation import (
     Translation,
     Unsolicited,
 )
-from vswitch.units import DAY, KIBIBYTE, MEBIBYTE, SECOND, Nanoseconds
+from vswitch.units import KIBIBYTE, MEBIBYTE, SECOND, Nanoseconds
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
 
-LONGEST_TIMEOUT = 365 * DAY
 LONGEST_FRAGMENT_TIMEOUT = 255 * SECOND
 """The highest time to live, which RFC 791, 3.2, counts in seconds."""
 
@@ -66,16 +75,13 @@ MOST_CONNECTIONS = 1 << 24
 SMALLEST_MEMORY = 1 * MEBIBYTE
 SMALLEST_FRAGMENTS = 64 * KIBIBYTE
 """Bytes: one datagram of the greatest length."""
-LARGEST_MEMORY = 1024 * 1024 * MEBIBYTE
 
 MOST_PER_SECOND = 1_000_000
 MOST_HELD = 1_000_000
 
-_FLAG = "true or false"
 _COUNT = f"a number from 0 to {MOST_CONNECTIONS}, 0 for no limit"
 
 _Mac = Annotated[MacAddress | None, PlainValidator(fields.mac), Field(description=ALLOWED_MAC)]
-_Flag = Annotated[bool, PlainValidator(fields.flag), Field(description=_FLAG)]
 _Count = Annotated[
     int, PlainValidator(fields.whole_number(0, MOST_CONNECTIONS)), Field(description=_COUNT)
 ]
@@ -100,41 +106,16 @@ _Hosts = Annotated[IpNetwork, PlainValidator(fields.hosts)]
 _Ports = Annotated[range, PlainValidator(fields.ports)]
 
 
-def _size(least: int, example: str) -> str:
-    return f'a size from "{sizes.text(least)}" to "{sizes.text(LARGEST_MEMORY)}", like "{example}"'
-
-
-def _time(least: str) -> str:
-    return f'a time from {least} to 365d, like "30s", "2h4m" or 120 (seconds)'
-
-
 _Timeout = Annotated[
     Nanoseconds | None,
     PlainValidator(fields.duration(SECOND, LONGEST_TIMEOUT)),
-    Field(description=_time("1s")),
+    Field(description=time("1s")),
 ]
 _Rest = Annotated[
     Nanoseconds | None,
     PlainValidator(fields.duration(0, LONGEST_TIMEOUT)),
-    Field(description=_time("0s")),
+    Field(description=time("0s")),
 ]
-
-
-class Table(BaseModel):
-    """A table of a file: keys that it does not know are mistakes.
-
-    Its validator is built with that of the table around it, not for itself as well.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-
-_T = TypeVar("_T", bound=Table)
-
-
-def _by_default(table: type[_T]) -> _T:
-    """A table in which nothing is said. There is nothing to check, so no validator is built."""
-    return table.model_construct()
 
 
 class UplinkTable(Table):
@@ -163,7 +144,7 @@ class UplinkTable(Table):
     unsolicited: Annotated[Unsolicited, PlainValidator(fields.one_of(Unsolicited))] = Field(
         default=Unsolicited.HOLD, description=fields.quoted(Unsolicited)
     )
-    clamp_mss: _Flag = True
+    clamp_mss: Flag = True
     impair: _Impair = None
     impair_in: _Impair = None
     impair_out: _Impair = None
@@ -214,7 +195,7 @@ class NetworkTable(Table):
     uplink: Annotated[str | None, PlainValidator(fields.string)] = Field(
         default=None, description="the name of an uplink"
     )
-    host: _Flag = False
+    host: Flag = False
     external: Annotated[IpAddress | None, PlainValidator(fields.ipv4)] = Field(
         default=None, description="one of the uplink's addresses"
     )
@@ -227,21 +208,21 @@ class NetworkTable(Table):
     refresh: Annotated[Refresh, PlainValidator(fields.one_of(Refresh))] = Field(
         default=Translation().refresh, description=fields.quoted(Refresh)
     )
-    window_tracking: _Flag = Translation().window_tracking
-    port_parity: _Flag = Translation().keeps_parity
-    resets: _Flag = Translation().resets
+    window_tracking: Flag = Translation().window_tracking
+    port_parity: Flag = Translation().keeps_parity
+    resets: Flag = Translation().resets
     timeouts: Annotated[TimeoutsTable, BeforeValidator(fields.profile_as_table)] = Field(
-        default=_by_default(TimeoutsTable),
+        default=by_default(TimeoutsTable),
         description=" or ".join(f'"{name}"' for name in PROFILES) + ", or a table",
     )
-    quotas: QuotasTable = Field(default=_by_default(QuotasTable), description="a table")
-    internal: _Flag = NetworkPolicy().internal
-    icc: _Flag = NetworkPolicy().icc
+    quotas: QuotasTable = Field(default=by_default(QuotasTable), description="a table")
+    internal: Flag = NetworkPolicy().internal
+    icc: Flag = NetworkPolicy().icc
     gateway_mode: Annotated[GatewayMode, PlainValidator(fields.gateway_mode)] = Field(
         default=NetworkPolicy().gateway_mode, description=fields.quoted(GatewayMode)
     )
-    isolated_ports: _Flag = NetworkPolicy().isolated_ports
-    spoof_guard: _Flag = NetworkPolicy().spoof_guard
+    isolated_ports: Flag = NetworkPolicy().isolated_ports
+    spoof_guard: Flag = NetworkPolicy().spoof_guard
     ip_range: Annotated[IpNetwork | None, PlainValidator(fields.destinations)] = Field(
         default=None, description='a part of the subnet, like "172.18.5.0/24"'
     )
@@ -250,6 +231,9 @@ class NetworkTable(Table):
     ] = Field(default={}, description='a table, like { router = "172.18.0.9" }')
     labels: dict[str, Annotated[str, PlainValidator(fields.or_say("a text", fields.string))]] = (
         Field(default={}, description='a table, like { stage = "test" }')
+    )
+    dns: NetworkDnsTable = Field(
+        default=by_default(NetworkDnsTable), description="a table, [networks.NAME.dns]"
     )
 
 
@@ -338,6 +322,11 @@ class EndpointTable(Table):
     )
     mac: _Mac = None
     gateway_priority: _Priority = 0
+    dns: Servers = Field(default=[])
+    dns_search: Search = Field(default=[])
+    dns_options: ResolverOptions = Field(default=[])
+    hostname: Hostname = None
+    domainname: DomainName = None
     networks: dict[str, MembershipTable] = Field(
         default={}, description="a table of further networks, [endpoints.NAME.networks.NETWORK]"
     )
@@ -345,15 +334,6 @@ class EndpointTable(Table):
     impair_in: _Impair = None
     impair_out: _Impair = None
     impair_seed: _Seed = 0
-
-
-class DnsTable(Table):
-    """`[dns]`."""
-
-    upstream: list[Annotated[Server, PlainValidator(fields.server)]] = Field(
-        default=[],
-        description='an IP address, alone or with a port: "198.51.100.53", "198.51.100.53:53"',
-    )
 
 
 class RecorderTable(Table):
@@ -404,10 +384,10 @@ class LimitsTable(Table):
         default=Limits().connections, description=f"a number from 1 to {MOST_CONNECTIONS}"
     )
     memory: Annotated[int, PlainValidator(fields.size(SMALLEST_MEMORY, LARGEST_MEMORY))] = Field(
-        default=Limits().memory, description=_size(SMALLEST_MEMORY, "256MiB")
+        default=Limits().memory, description=size(SMALLEST_MEMORY, "256MiB")
     )
     fragments: Annotated[int, PlainValidator(fields.size(SMALLEST_FRAGMENTS, LARGEST_MEMORY))] = (
-        Field(default=Limits().fragments, description=_size(SMALLEST_FRAGMENTS, "4MiB"))
+        Field(default=Limits().fragments, description=size(SMALLEST_FRAGMENTS, "4MiB"))
     )
     fragment_timeout: Annotated[
         Nanoseconds, PlainValidator(fields.duration(SECOND, LONGEST_FRAGMENT_TIMEOUT))
@@ -439,20 +419,20 @@ class Document(Table):
     endpoints: dict[str, EndpointTable] = Field(
         default={}, description="a table of endpoints, [endpoints.NAME]"
     )
-    dns: DnsTable = Field(default=_by_default(DnsTable), description="a table, [dns]")
+    dns: DnsTable = Field(default=by_default(DnsTable), description="a table, [dns]")
     recorder: RecorderTable = Field(
-        default=_by_default(RecorderTable), description="a table, [recorder]"
+        default=by_default(RecorderTable), description="a table, [recorder]"
     )
-    limits: LimitsTable = Field(default=_by_default(LimitsTable), description="a table, [limits]")
-    api: ApiTable = Field(default=_by_default(ApiTable), description="a table, [api]")
+    limits: LimitsTable = Field(default=by_default(LimitsTable), description="a table, [limits]")
+    api: ApiTable = Field(default=by_default(ApiTable), description="a table, [api]")
     bip: Annotated[IpInterface | None, PlainValidator(fields.gateway)] = Field(
         default=None, description='an IPv4 address with its prefix length, like "172.26.0.1/16"'
     )
-    icc: _Flag = NetworkPolicy().icc
+    icc: Flag = NetworkPolicy().icc
     default_address_pools: list[PoolTable] = Field(
         default=[], description='a table, like { base = "10.10.0.0/16", size = 24 }'
     )
-    ip_forward: _Flag = True
+    ip_forward: Flag = True
     filters: list[FilterTable] = Field(default=[], description="a table, [[filters]]")
     state_directory: Annotated[str | None, PlainValidator(fields.directory)] = Field(
         default=None, description="the absolute path of a directory"

@@ -15,9 +15,9 @@ from vswitch.network import names
 from vswitch.network.errors import KeyPath
 from vswitch.network.fields import NotAllowedError
 from vswitch.network.mistakes import Mistake
+from vswitch.network.nameschema import CacheTable, DnsTable, NetworkDnsTable
 from vswitch.network.schema import (
     ApiTable,
-    DnsTable,
     Document,
     EndpointTable,
     FilterTable,
@@ -27,10 +27,10 @@ from vswitch.network.schema import (
     PoolTable,
     QuotasTable,
     RecorderTable,
-    Table,
     TimeoutsTable,
     UplinkTable,
 )
+from vswitch.network.table import Table
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -111,8 +111,12 @@ def _table_around(path: KeyPath) -> type[Table]:
             return NamedTables
         case ("endpoints", _, "networks", _, _):
             return MembershipTable
+        case ("networks", _, "dns", _):
+            return NetworkDnsTable
         case ("dns", _):
             return DnsTable
+        case ("dns", "cache", _):
+            return CacheTable
         case ("recorder", _):
             return RecorderTable
         case ("limits", _):

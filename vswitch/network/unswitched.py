@@ -84,6 +84,12 @@ def require_nothing_of_ours(request: EndpointRequest) -> None:
         raise no_links_on(Unswitched(request.network)).at("links")
     if request.role.value != "community":
         raise NetworkError("conflicting options: role and the network mode", key=("role",))
-    if request.dns:
-        hint = f"on network {request.network} the host's own resolv.conf holds"
-        raise NetworkError("conflicting options: dns and the network mode", hint=hint, key=("dns",))
+    for key, said in (
+        ("dns", request.dns),
+        ("dns_search", request.dns_search),
+        ("dns_options", request.dns_options),
+    ):
+        if said:
+            words = f"conflicting options: {key.replace('_', '-')} and the network mode"
+            hint = f"on network {request.network} the host's own resolv.conf holds"
+            raise NetworkError(words, hint=hint, key=(key,))

@@ -18,6 +18,7 @@ from vswitch.network.ipam import Pool
 from vswitch.network.model import MembershipRequest, RemoteDoor, Settings, TriggerRequest
 from vswitch.network.ports import PublicationRequest, StaticMapping
 from vswitch.policy import ports_text
+from vswitch.units import Nanoseconds
 from vswitch.wire.values import Protocol
 
 Said: TypeAlias = tuple[str, ...]
@@ -53,6 +54,11 @@ def field(name: str, value: object) -> Said:
 def size(octets: int) -> Said:
     """A number of bytes."""
     return (sizes.text(octets) if octets else "0",)
+
+
+def duration(value: Nanoseconds) -> Said:
+    """A time."""
+    return (durations.text(value),)
 
 
 def settings(values: Settings) -> Said:

@@ -123,6 +123,14 @@ def test_hostname_with_a_domain_is_two_names() -> None:
     assert resolved(switch, "web", "www.example") == []
 
 
+def test_hostname_is_known_with_the_domain_that_is_said_apart() -> None:
+    asked = EndpointRequest("web", "front", hostname="www", domainname="example.org")
+    switch = inventory(asked)
+    for name in ("www", "www.example.org"):
+        assert resolved(switch, "web", name) == ["172.18.0.2"]
+    assert resolved(switch, "web", "example.org") == []
+
+
 def test_beginning_of_an_id_is_a_name_on_that_network() -> None:
     switch = inventory(on("front", "web"))
     web = switch.endpoint("web")

@@ -148,12 +148,16 @@ class _Endpoints:
             aliases=endpoint.aliases,
             networks=tuple(self._membership(each) for each in endpoint.memberships),
             hostname=endpoint.hostname,
+            domainname=endpoint.domainname,
             published=tuple(str(publication) for publication in endpoint.publications),
             exposed=tuple(str(each) for each in endpoint.exposed),
             dns=tuple(str(each) for each in endpoint.dns),
+            dns_search=endpoint.dns_search,
+            dns_options=endpoint.dns_options,
             links=tuple(str(each) for each in endpoint.links),
             role=endpoint.role,
-            resolv_conf=self._daemon.resolv_conf,
+            resolv_conf=self._daemon.resolv_confs.text(endpoint),
+            resolv_conf_file=str(self._daemon.resolv_confs.path(endpoint.name) or ""),
         )
 
     def _membership(self, at: Membership) -> MembershipRow:
@@ -198,12 +202,16 @@ def _row_beside(bystander: Bystander) -> EndpointRow:
         aliases=(),
         networks=(),
         hostname=bystander.hostname,
+        domainname=bystander.domainname,
         published=(),
         exposed=(),
         dns=(),
+        dns_search=(),
+        dns_options=(),
         links=(),
         role=None,
         resolv_conf="",
+        resolv_conf_file="",
     )
 
 

@@ -109,6 +109,7 @@ def _wish(body: NetworkBody, understood: options.Understood) -> NetworkRequest:
         translation=replace(DEFAULT_TRANSLATION, external=understood.external),
         options=tuple(body.options.items()),
         host=understood.host,
+        names=understood.names,
         labels=tuple(body.labels.items()),
         policy=_policy(body, understood),
     )

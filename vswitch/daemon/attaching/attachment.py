@@ -42,6 +42,7 @@ from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.kernel.processes import Process
 from vswitch.daemon.resolving.listeners import Resolver
 from vswitch.daemon.resolving.parties import Parties
+from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
@@ -116,7 +117,7 @@ class Attacher:
         resolver: Resolver,
         parties: Parties,
         journal: Journal,
-        resolv_conf: str,
+        resolv_confs: ResolvConfFiles,
         listeners: HostListeners,
         linked: LinkedEndpoints,
         resume: Callable[[Endpoint, int], None],
@@ -128,7 +129,7 @@ class Attacher:
         self._resolver = resolver
         self._parties = parties
         self._journal = journal
-        self._resolv_conf = resolv_conf
+        self._resolv_confs = resolv_confs
         self._listeners = listeners
         self._linked = linked
         self._resume = resume
@@ -270,8 +271,7 @@ class Attacher:
         """Judge the namespace that it is to live in, and have a resolv.conf for that."""
         namespace.require()
         _refuse_our_own(namespace)
-        if namespace.name is not None:
-            belongings.resolv_conf(namespace.name, self._resolv_conf, undo)
+        belongings.resolv_conf(self._resolv_confs, namespace, undo)
 
     async def _device(
         self, attachment: Attachment, link: EndpointLink, undo: AsyncExitStack

@@ -26,7 +26,7 @@ from vswitch.daemon.kernel.journal import NOBODY, Journal
 from vswitch.daemon.kernel.links import EndpointLink
 from vswitch.daemon.kernel.made import Made, MadeLink, MadeNamespace, MadeTap
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving import resolvconf
+from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.tap import TapDevice
 
@@ -86,10 +86,12 @@ class Belongings:
             self._journal.hand_over(thing, self.endpoint)
             undo.push_async_callback(self._remove, thing)
 
-    def resolv_conf(self, name: str, text: str, undo: AsyncExitStack) -> None:
-        """Have a resolv.conf where ip-netns(8) looks for a namespace's. Raises OSError."""
-        resolvconf.install(name, text, self._journal, of=self.endpoint)
-        undo.callback(self._remove_resolv_conf, name)
+    def resolv_conf(
+        self, files: ResolvConfFiles, namespace: Namespace, undo: AsyncExitStack
+    ) -> None:
+        """Have one of the resolv.conf `files` in that namespace. Raises OSError."""
+        undo.callback(lambda: files.remove(self.endpoint, stays=self.stays))
+        files.install(self.endpoint, namespace, was_left=self.were_left)
 
     async def tap(
         self, namespace: Namespace, link: EndpointLink, undo: AsyncExitStack
@@ -164,10 +166,6 @@ class Belongings:
     async def _remove_of(self, thing: Made, owner: str) -> None:
         if thing in self._journal.of(owner):
             await asyncio.to_thread(self._journal.undo, thing)
-
-    def _remove_resolv_conf(self, name: str) -> None:
-        if not self.stays:
-            resolvconf.remove(name, self._journal)
 
     async def _close(self, tap: TapDevice, thing: MadeTap) -> None:
         """With the descriptor of one that is persistent no more the interface goes."""

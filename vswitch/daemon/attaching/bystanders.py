@@ -34,6 +34,7 @@ class Bystander:
     network: Unswitched
     process: Process
     hostname: str | None
+    domainname: str | None
 
 
 class Bystanders:
@@ -54,7 +55,8 @@ class Bystanders:
         """Take up again who is there still, and forget all others. Raises StoreError."""
         for name, kept in self._store.bystanders.all().items():
             try:
-                bystander = self._take_up(name, kept.network, kept.process.pid, kept.hostname)
+                called = kept.hostname, kept.domainname
+                bystander = self._take_up(name, kept.network, kept.process.pid, *called)
                 if bystander.process.birth != kept.process:
                     self._forget(bystander)
                     raise ProcessError(f"process {kept.process.pid} is another one")
@@ -79,11 +81,12 @@ class Bystanders:
         Raises NetworkError, ProcessError, LinkError or StoreError.
         """
         require_nothing_of_ours(request)
-        bystander = self._take_up(request.name, network, pid, request.hostname)
+        called = request.hostname, request.domainname
+        bystander = self._take_up(request.name, network, pid, *called)
         try:
             if network is Unswitched.NONE:
                 await asyncio.to_thread(links.set_up, "lo", Namespace.of_process(pid))
-            kept = KeptBystander(network, bystander.process.birth, bystander.hostname)
+            kept = KeptBystander(network, bystander.process.birth, *called)
             self._store.bystanders.put(bystander.name, kept)
         except BaseException:
             self._forget(bystander)
@@ -114,11 +117,18 @@ class Bystanders:
             else:
                 self._forget(bystander)
 
-    def _take_up(self, name: str, network: Unswitched, pid: int, hostname: str | None) -> Bystander:
+    def _take_up(
+        self,
+        name: str,
+        network: Unswitched,
+        pid: int,
+        hostname: str | None,
+        domainname: str | None,
+    ) -> Bystander:
         """Raises NetworkError or ProcessError."""
         self._inventory.reserve_name(name, network.value)
         try:
-            bystander = Bystander(name, network, Process(pid), hostname)
+            bystander = Bystander(name, network, Process(pid), hostname, domainname)
         except BaseException:
             self._inventory.free_name(name)
             raise

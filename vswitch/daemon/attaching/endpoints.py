@@ -176,6 +176,14 @@ class Endpoints:
         """The endpoints that are up, by name."""
         return self._attachments
 
+    def homes(self) -> dict[str, Namespace]:
+        """The namespaces of the endpoints that are up and have one, by their names."""
+        return {
+            name: each.namespace
+            for name, each in self._attachments.items()
+            if each.namespace is not None
+        }
+
     def attachment(self, name: str) -> Attachment:
         """How the endpoint called `name` is attached. Raises NetworkError."""
         attachment = self._attachments.get(name)

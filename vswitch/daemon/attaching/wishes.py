@@ -7,12 +7,13 @@ inventory to say.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.messages.endpoints import EndpointBody, MembershipBody, TapBody, Wish
 from vswitch.naming import Server
-from vswitch.network import expose, linking, publish
+from vswitch.network import expose, linking, namewords, publish
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import EndpointKind, EndpointRequest, MembershipRequest
 from vswitch.network.names import is_name
@@ -29,8 +30,6 @@ def of_endpoint(body: EndpointBody, namespace: Namespace) -> EndpointRequest:
         _common(body, body.name or after),
         kind=body.kind,
         namespace=namespace.name,
-        dns=tuple(_server(each) for each in body.dns),
-        hostname=None if body.hostname is None else _hostname(body.hostname),
     )
 
 
@@ -59,6 +58,11 @@ def _common(wish: Wish, name: str) -> EndpointRequest:
         exposed=tuple(exposed),
         links=tuple(linking.parse(spec) for spec in wish.links),
         role=wish.role,
+        dns=tuple(_server(each) for each in wish.dns),
+        dns_search=tuple(_domain(each, namewords.search) for each in wish.dns_search),
+        dns_options=tuple(_option(each) for each in wish.dns_options),
+        hostname=None if wish.hostname is None else _hostname(wish.hostname),
+        domainname=None if wish.domainname is None else _domain(wish.domainname),
     )
 
 
@@ -97,9 +101,23 @@ def _mac(text: str) -> MacAddress:
 
 def _server(text: str) -> Server:
     try:
-        return Server(IpAddress.parse(text))
+        return namewords.server(text)
     except ValueError:
         raise NetworkError(f"{text} is not an ip address", hint="of a name server") from None
+
+
+def _domain(text: str, read: Callable[[str], str] = namewords.domain) -> str:
+    try:
+        return read(text)
+    except ValueError:
+        raise NetworkError(f"{text} is not a valid domain") from None
+
+
+def _option(text: str) -> str:
+    try:
+        return namewords.option(text)
+    except ValueError as error:
+        raise NetworkError(str(error)) from None
 
 
 def _hostname(text: str) -> str:

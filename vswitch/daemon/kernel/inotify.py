@@ -16,6 +16,15 @@ from vswitch.daemon.kernel.syscalls import call
 IN_MODIFY = 0x0000_0002
 """A file in the watched directory was written to."""
 
+IN_CLOSE_WRITE = 0x0000_0008
+"""A file in the watched directory was closed by somebody who could write to it."""
+
+IN_MOVED_TO = 0x0000_0080
+"""A file has come into the watched directory under another name, perhaps over one."""
+
+IN_CREATE = 0x0000_0100
+"""A name has come into the watched directory, as that of a symbolic link."""
+
 IN_DELETE = 0x0000_0200
 """A name was removed from the watched directory."""
 
@@ -39,7 +48,8 @@ class Inotify:
         return self._descriptor
 
     def add(self, directory: Path, events: int) -> None:
-        """Tell of `events` in `directory` from now on, once however often it is asked for.
+        """Tell of `events` in `directory` from now on, once however often it is asked for; of those
+        of a file, where it is one.
 
         Raises OSError.
         """

@@ -208,15 +208,18 @@ class Journal:
         """Write a file that was not there, with the directories that it needs.
 
         One that is there belongs to somebody else and stays as it is, unless it is recorded and
-        nobody has changed it. Raises OSError.
+        nobody has changed it: that one is written anew where it is, so that whoever has it bound
+        over another file finds there what it says. Raises OSError.
         """
         content = text.encode()
         wanted = MadeFile(str(path), hashlib.sha256(content).hexdigest())
-        if wanted in self._made and is_present(wanted):
-            return Written.WRITTEN
         for thing in [each for each in self._made if isinstance(each, MadeFile)]:
-            if thing.path == wanted.path:
-                self.undo(thing)
+            if thing.path != wanted.path:
+                continue
+            if is_present(thing):
+                self._write_anew(thing, wanted, content)
+                return Written.WRITTEN
+            self._let_go(thing)
         for parent in reversed(path.parents):
             if not parent.exists():
                 with self.making(MadeDirectory(str(parent))):
@@ -297,6 +300,30 @@ class Journal:
         fresh.write_bytes(b"".join(map(_line, records)))
         fresh.replace(self.directory / "journal")
         return os.open(self.directory / "journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+    def _let_go(self, file: MadeFile) -> None:
+        """Of one that is not as it was written. What it was of is no less whole for that."""
+        of = self._made[file]
+        was_whole = self.is_whole(of)
+        self.undo(file)
+        if was_whole:
+            self.finish(of)
+
+    def _write_anew(self, before: MadeFile, wanted: MadeFile, content: bytes) -> None:
+        """Both are recorded while it is written, as either may be what a kill leaves."""
+        if before == wanted:
+            return
+        of = self._made[before]
+        self._append("made", wanted, of)
+        self._made[wanted] = of
+        descriptor = os.open(before.path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
+        del self._made[before]
+        whole = [_whole(of)] if of in self._whole else []
+        os.write(self._file, b"".join(map(_line, (_record("gone", before, of), *whole))))
 
     def _append(self, event: str, thing: Made, of: str) -> None:
         self._write(_record(event, thing, of))

@@ -95,6 +95,16 @@ def take_hostname(name: str) -> None:
         raise NamespaceError(f"cannot be called {name}: {error.strerror}") from error
 
 
+def take_domainname(name: str) -> None:
+    """Give the calling process, after `take_hostname`, a domain name (NIS's) that is its own and
+    its children's alone. Raises NamespaceError."""
+    octets = name.encode()
+    try:
+        call("setdomainname", octets, len(octets))
+    except OSError as error:
+        raise NamespaceError(f"cannot be in domain {name}: {error.strerror}") from error
+
+
 def overlay_file(text: str, target: Path = RESOLV_CONF) -> None:
     """Let `target` read as `text` in the calling process's mount namespace.
 
@@ -112,7 +122,20 @@ def overlay_file(text: str, target: Path = RESOLV_CONF) -> None:
         finally:
             source.unlink()
     except OSError as error:
-        raise NamespaceError(f"cannot lay a file over {target}: {error.strerror}") from error
+        raise _not_laid_over(target, error) from error
+
+
+def bind_file(source: Path, target: Path = RESOLV_CONF) -> None:
+    """Let `target` be the file `source` in the calling process's mount namespace, whatever becomes
+    of that. Otherwise as `overlay_file`. Raises NamespaceError."""
+    try:
+        mount(str(source), target, MS_BIND)
+    except OSError as error:
+        raise _not_laid_over(target, error) from error
+
+
+def _not_laid_over(target: Path, error: OSError) -> NamespaceError:
+    return NamespaceError(f"cannot lay a file over {target}: {error.strerror}")
 
 
 def _unshare_mounts_and(others: int) -> None:

@@ -74,6 +74,11 @@ class StatusRow(_Message):
     errors_withheld: int
     """ICMP errors of the switch's own that were not sent because there were too many."""
     captures: int
+    name_servers: tuple[str, ...]
+    """Who is asked for the names of whoever has nobody else to ask: the configuration's, else the
+    host's as they are by now. None: such names get SERVFAIL."""
+    without_names: dict[str, str]
+    """Endpoints that nothing answers at 127.0.0.11, and why."""
     drops: dict[str, int]
 
 

@@ -49,14 +49,20 @@ class Wish(MembershipBody):
     """Endpoints that it is linked to, each as `name[:alias]`."""
     role: PortRole = PortRole.COMMUNITY
     """Whom it reaches within its network."""
+    dns: tuple[str, ...] = ()
+    """Name servers that are asked for it alone, each as the configuration has it."""
+    dns_search: tuple[str, ...] = ()
+    """Domains in which it looks for short names; none: the host's; `.` alone: really none."""
+    dns_options: tuple[str, ...] = ()
+    """Of its resolv.conf, beside the host's."""
+    hostname: str | None = None
+    domainname: str | None = None
 
 
 class EndpointWish(Wish):
     """What an endpoint with a namespace is to be, whichever that is."""
 
     kind: EndpointKind = EndpointKind.TAP
-    dns: tuple[str, ...] = ()
-    hostname: str | None = None
 
 
 class EndpointBody(EndpointWish):
@@ -128,10 +134,16 @@ class EndpointRow(Message):
     aliases: tuple[str, ...]
     networks: tuple[MembershipRow, ...]
     hostname: str | None
+    domainname: str | None
     published: tuple[str, ...]
     exposed: tuple[str, ...]
     dns: tuple[str, ...]
+    dns_search: tuple[str, ...]
+    dns_options: tuple[str, ...]
     links: tuple[str, ...]
     role: PortRole | None
     """None on networks `host` and `none`."""
     resolv_conf: str
+    """What its resolv.conf says, unless somebody has edited that."""
+    resolv_conf_file: str
+    """Where that lies, to be bound over /etc/resolv.conf; empty where it has none."""

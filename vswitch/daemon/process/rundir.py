@@ -19,6 +19,7 @@ SOCKET = "socket"
 """The control socket's name in a switch's directory."""
 
 _LOGS = "logs"
+_RESOLV_CONFS = "resolv.conf"
 
 _OWNER_ONLY = 0o600
 _OWNER_AND_GROUP = 0o660
@@ -44,6 +45,12 @@ def bound(path: Path, group: int | None = None) -> Iterator[socket.socket]:
             yield control
         finally:
             path.unlink(missing_ok=True)
+
+
+def resolv_conf(directory: Path, endpoint: str) -> Path:
+    """Where the resolv.conf of an endpoint lies whose namespace has no name, given the switch's
+    directory."""
+    return directory / _RESOLV_CONFS / endpoint
 
 
 def logs(directory: Path) -> Path:

@@ -90,6 +90,8 @@ def _names_of(endpoint: Endpoint, there: Membership) -> tuple[str, ...]:
     names = [endpoint.name, *there.aliases]
     if endpoint.hostname is not None:
         names += [endpoint.hostname, endpoint.hostname.partition(".")[0]]
+        if endpoint.domainname is not None:
+            names.append(f"{endpoint.hostname}.{endpoint.domainname}")
     names.append(membership_id(endpoint, there)[:SHORT_ID])
     return tuple(dict.fromkeys(names))
 

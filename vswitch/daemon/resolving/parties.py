@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolving.directory import Directory
+from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.resolving.views import View
 from vswitch.dataplane.responders.dns.party import Party
@@ -20,12 +21,14 @@ class Parties:
         self,
         inventory: Inventory,
         routes: Routes,
+        resolv_confs: ResolvConfFiles,
         settings: Callable[[], NameSettings],
     ) -> None:
         """`settings` are those of the moment."""
         self._inventory = inventory
         self._directory = Directory(inventory, settings)
         self._routes = routes
+        self._resolv_confs = resolv_confs
 
     def of(self, name: str, namespace: Namespace) -> Party:
         """The endpoint called `name`, which lives in `namespace`."""
@@ -33,6 +36,7 @@ class Parties:
         return Party(
             name,
             View(self._directory, name),
-            self._routes.of(namespace, endpoint.dns),
+            self._routes.of_endpoint(name, namespace),
             endpoint.network,
+            lambda: self._resolv_confs.sets_ndots(name),
         )

@@ -1,73 +1,87 @@
 """resolv.conf(5): what the host's says, and what an endpoint finds in its own.
 
-`install` makes `ip netns exec NAME` use the resolver at 127.0.0.11: it binds the files under
-/etc/netns/NAME over those of /etc. A file that somebody put there is never replaced.
+An endpoint asks us, at 127.0.0.11, looks for short names where the host does unless it has a search
+list of its own, and has the host's options with its own over them. `ndots:0` is Docker's default: a
+name without a dot is asked for as it is.
+
+Comments, what is not known and what means nothing are passed over. Where files lie and when they
+are written is `resolvconffiles`'.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 
-from vswitch.daemon.kernel.journal import NOBODY, Journal, Written
-from vswitch.daemon.kernel.made import Undone
 from vswitch.naming import Server
+from vswitch.network.namewords import NO_SEARCH, option_name, sets_ndots
 from vswitch.wire.values import IpAddress
 
 ADDRESS = "127.0.0.11"
 """Where the C library of a container looks for Docker's resolver."""
 
-ETC_NETNS = Path("/etc/netns")
-"""Where ip-netns(8) looks for files to bind over those of /etc."""
+_NDOTS = "ndots:0"
 
 
-def host_upstreams(resolv_conf: str) -> tuple[Server, ...]:
-    """The servers that a resolv.conf(5) names, in its order, without an address of our own.
+@dataclass(frozen=True, slots=True)
+class ResolvConf:
+    """What a resolv.conf(5) says."""
 
-    A line that names no address (one with a zone, say) is passed over.
-    """
-    upstreams = []
-    for line in resolv_conf.splitlines():
-        match line.split():
-            case ["nameserver", text, *_] if text != ADDRESS:
-                try:
-                    upstreams.append(Server(IpAddress.parse(text)))
-                except ValueError:
-                    continue
-    return tuple(upstreams)
+    servers: tuple[Server, ...] = ()
+    """In its order, without an address of our own, and without those that name no address by
+    itself (one with a zone, say)."""
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
-def render(host: str) -> str:
-    """The resolv.conf(5) of an endpoint, made from the text of the host's.
-
-    Its search list is kept, and so is `ndots` where it is set. `ndots:0` is Docker's default: a
-    name without a dot is asked for as it is. The host's other options were chosen for its own
-    servers and go.
-    """
-    search: list[str] = []
-    ndots = "ndots:0"
-    for line in host.splitlines():
-        match line.split():
+def read(text: str) -> ResolvConf:
+    """What `text` says: of servers and options all, of search lists the last."""
+    servers: list[Server] = []
+    search: tuple[str, ...] = ()
+    options: list[str] = []
+    for line in text.splitlines():
+        match _words(line):
+            case ["nameserver", address, *_] if address != ADDRESS:
+                servers += _server(address)
             case ["search" | "domain", *domains]:
-                search = domains
-            case ["options", *options]:
-                ndots = next((each for each in options if each.startswith("ndots:")), ndots)
-    lines = [f"nameserver {ADDRESS}"]
-    if search:
-        lines.append(f"search {' '.join(search)}")
-    lines.append(f"options {ndots}")
-    return "\n".join(lines) + "\n"
+                search = tuple(domains)
+            case ["options", *more]:
+                options += more
+    return ResolvConf(tuple(servers), search, tuple(options))
 
 
-def install(
-    name: str, text: str, journal: Journal, directory: Path = ETC_NETNS, *, of: str = NOBODY
-) -> Written:
-    """Let `ip netns exec NAME` see `text` as its resolv.conf, for endpoint `of`. Raises OSError.
+def endpoints_own(
+    host: ResolvConf, search: tuple[str, ...] = (), options: tuple[str, ...] = ()
+) -> ResolvConf:
+    """What an endpoint finds that has this search list, or the host's, and these options."""
+    domains = tuple(each for each in search or host.search if each != NO_SEARCH)
+    merged = {option_name(each): each for each in (*host.options, *options)}
+    chosen = tuple(merged.values())
+    if not sets_ndots(chosen):
+        chosen = (*chosen, _NDOTS)
+    return ResolvConf((Server(IpAddress.parse(ADDRESS)),), domains, chosen)
 
-    Written.KEPT: somebody's own file is there and stays.
-    """
-    return journal.write_file(directory / name / "resolv.conf", text, of)
+
+def text(conf: ResolvConf) -> str:
+    """A file that says so."""
+    lines = [f"nameserver {each.address}" for each in conf.servers]
+    if conf.search:
+        lines.append(f"search {' '.join(conf.search)}")
+    if conf.options:
+        lines.append(f"options {' '.join(conf.options)}")
+    return "".join(f"{line}\n" for line in lines)
 
 
-def remove(name: str, journal: Journal, directory: Path = ETC_NETNS) -> Undone:
-    """Take back what `install` wrote, and nothing else."""
-    return journal.remove_file(directory / name / "resolv.conf")
+def _words(line: str) -> list[str]:
+    """Those of a line that say something: a word that begins with # or ; is the last."""
+    words = line.split()
+    for at, word in enumerate(words):
+        if word[0] in "#;":
+            return words[:at]
+    return words
+
+
+def _server(text: str) -> list[Server]:
+    try:
+        return [Server(IpAddress.parse(text))]
+    except ValueError:
+        return []

@@ -42,6 +42,7 @@ class KeptBystander:
     network: Unswitched
     process: Birth
     hostname: str | None
+    domainname: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

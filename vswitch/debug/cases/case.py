@@ -36,8 +36,8 @@ from vswitch.network.fields import LARGEST_MTU, SMALLEST_MTU, NotAllowedError, s
 from vswitch.network.mistakes import Mistake, lines
 from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress
 from vswitch.network.names import did_you_mean
-from vswitch.network.schema import Table
 from vswitch.network.shaping import NamedTables
+from vswitch.network.table import Table
 from vswitch.units import MICROSECOND, SECOND, Nanoseconds
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import Offloads
