@@ -119,6 +119,7 @@ def add_inside(
         network.mtu,
         translation=network.translation,
         policy=network.policy,
+        answers_queries=network.names.at_gateway,
         uplink=outside.get(network.uplink),
     )
     switch.add_network(domain)
@@ -129,9 +130,12 @@ def change_inside(
     switch: Switch, before: model.Network, after: model.Network, number: int, now: Nanoseconds
 ) -> None:
     """Let a network inside, which the dataplane knows by number, have another policy and another
-    translation, with the same gateway. `guard` is for those who are on it."""
+    translation, with the same gateway, which answers queries or not. `guard` is for those who are
+    on it."""
     if before.policy != after.policy:
         switch.changes.set_policy(number, after.policy, now)
+    if before.names.at_gateway != after.names.at_gateway:
+        switch.changes.set_answering(number, answers=after.names.at_gateway)
     if before.translation != after.translation:
         switch.changes.set_translation(number, after.translation, now)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
+from tests.dataplane.oracle import Oracle, query
 from tests.harness import UPLINK_ADDRESS, Lab
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.verdict import Fate
@@ -90,6 +91,22 @@ def test_what_a_timer_sends_has_nothing_to_do_with_the_last_frame() -> None:
     asked = sights[-1]
     assert (asked.direction, asked.flow) == (Direction.SENT, 0)
     assert "by itself" in asked.comment
+
+
+def test_answer_to_a_query_that_had_waited_says_so() -> None:
+    lab = Lab().meet_everyone()
+    queries = lab.switch.tables.queries
+    queries.front = Oracle()
+    sights = watched(lab)
+    lab.send(lab.a, query(lab, lab.a, b"ask"))
+    lab.send(lab.b, lab.arp_request(lab.b, "10.0.0.1"))
+    lab.now += SECOND
+    (waiting,) = queries.take()
+    lab.switch.answer_query(waiting, b"they say", lab.now)
+    words = "a query for debian.org A, asked of servers"
+    assert (sights[0].fate, sights[0].words[-1]) == (Fate.ABSORBED, words)
+    assert (sights[-1].direction, sights[-1].port) == (Direction.SENT, lab.a.port)
+    assert sights[-1].comment == f"answered; {words}, which have answered"
 
 
 def test_nobody_is_told_any_more_once_the_last_sink_is_gone() -> None:

@@ -194,6 +194,12 @@ class Changes:
         self._tables.networks[number].policy = wanted
         self._revalidate(now)
 
+    def set_answering(self, number: int, *, answers: bool) -> None:
+        """Let the gateway of a network inside answer who asks it for names, or not. Who has a
+        connection with the host at its port goes on with that."""
+        self._tables.networks[number].answers_queries = answers
+        self._tables.precedents.forget()
+
     def set_translation(self, number: int, wanted: Translation, now: Nanoseconds) -> None:
         """Let connections of a network inside be translated in another way, by the same address.
 

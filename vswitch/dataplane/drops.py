@@ -87,6 +87,8 @@ class DropReason(Enum):
     ICMP_ERROR_UNRELATED = "an ICMP error about no connection that is known here"
     ICMP_NOT_TRANSLATED = "an ICMP message that is neither an echo nor an error"
     OVERRUN = "more frames that nothing is known about than can be decided about in time"
+    NO_QUERY = "to the gateway's port 53, and nothing that an answer could be given to"
+    QUERIES_WAITING = "a query of a port of which too many wait for servers already"
     NO_SERVICE = "to an address of the switch, where nothing listens on that port"
 
     @classmethod

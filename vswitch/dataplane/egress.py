@@ -158,6 +158,13 @@ def complete(onward: Onward, network: Network, mac: MacAddress, interface: Inter
     return Delivery.by(program, onward.frame, kept, onward.connection.number, onward.cut)
 
 
+def hop(network: Network, mac: MacAddress, interface: Interface) -> Program:
+    """How a frame of the switch's own making, or as good as that, gets to a station."""
+    outputs, _ = _ports_towards(network, mac)
+    before, after = _hop(None, mac, interface.mac, outputs)
+    return Program((*before, *after))
+
+
 @lru_cache(maxsize=4096)
 def _hop(
     limit: int | None, station: MacAddress, own: MacAddress, outputs: tuple[int, ...]

@@ -19,3 +19,6 @@ class DecisionObserver(Protocol):
 
 class Observer(observer.Observer, DecisionObserver, Protocol):
     """Sees every frame that comes in, by `hit` or by `decided`, and then what is sent for it."""
+
+    def answered(self, about: object, now: Nanoseconds) -> None:
+        """What is sent next is said to a query that had waited: by `str()`, what became of it."""

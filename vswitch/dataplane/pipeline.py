@@ -15,7 +15,15 @@ about. The trail of findings is kept where `is_heard` says that somebody will re
 
 from __future__ import annotations
 
-from vswitch.dataplane import arp_stage, bridge, dhcp_stage, guard, repetition, router
+from vswitch.dataplane import (
+    arp_stage,
+    bridge,
+    dhcp_stage,
+    guard,
+    repetition,
+    router,
+    stream_stage,
+)
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
@@ -59,6 +67,9 @@ def decide(
     if refused is not None:
         return walk.drop(refused)
     walk.detail(Stage.ADMIT, "no address that bridges refuse")
+    listener = tables.listening.listener
+    if listener is not None and listener.port == port_number:
+        return stream_stage.hear_listener(walk, tables)
     if network.is_host(port_number):
         return _from_host(walk, tables)
     if port.policy.is_guarded:

@@ -3,10 +3,10 @@
 Theory of operation. In this order: is the packet sound and may it be here (`policy`); is it whole
 (`reassembly`: a fragment waits for the others); which flow is it part of (`transport`); is that
 flow known (`conntrack`). A known flow leaves as its connection says (`egress`). A new one is for
-the switch itself (`local`), or it is translated (`nat`) where filters and policy let it
-(`policy.judge`), becomes a connection where the limits allow it (`admission`) and leaves. Who can
-do something about a refusal is told (`refusal`). Between the host and the endpoints of a network
-that it has a port on, all of this holds as well, but that nothing is translated.
+the switch itself (`dns_stage`, `local`), or it is translated (`nat`) where filters and policy let
+it (`policy.judge`), becomes a connection where the limits allow it (`admission`) and leaves. Who
+can do something about a refusal is told (`refusal`). Between the host and the endpoints of a
+network that it has a port on, all of this holds as well, but that nothing is translated.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import partial
 
 from vswitch.dataplane import (
     admission,
+    dns_stage,
     egress,
     expectation,
     icmp_errors,
@@ -163,6 +164,9 @@ def _to_ourselves(walk: Walk, tables: Tables, datagram: Datagram, message: Trans
     """To an address of the switch, from the inside."""
     translation = nat.hairpin(walk, tables, message.tuple)
     if translation is None:
+        answered = dns_stage.answer(walk, tables, datagram.packet, message)
+        if answered is not None:
+            return answered
         if walk.network.host is not None and walk.network.owns(datagram.packet.destination):
             walk.found(Stage.LOCAL, "{} is the host's address, too", datagram.packet.destination)
             return _with_host(walk, tables, datagram, message)

@@ -23,7 +23,7 @@ from itertools import chain
 from random import Random
 from typing import NamedTuple
 
-from vswitch.dataplane import dhcp_stage, policy
+from vswitch.dataplane import dhcp_stage, policy, queries
 from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.conntrack import Connection, most_connections
 from vswitch.dataplane.counters import Counters
@@ -32,16 +32,18 @@ from vswitch.dataplane.dhcp.outcome import News
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.egress import ask
 from vswitch.dataplane.kept import KeptProgram, KeptPrograms
+from vswitch.dataplane.listening import Listener
 from vswitch.dataplane.mappings import Mapping
 from vswitch.dataplane.neighbours import Tick
 from vswitch.dataplane.observer import DecisionObserver, Observer
 from vswitch.dataplane.pipeline import decide
 from vswitch.dataplane.publications import Publication
+from vswitch.dataplane.queries import Query
 from vswitch.dataplane.reassembly import Expired
 from vswitch.dataplane.responders import arp as arp_responder
 from vswitch.dataplane.responders import icmp as icmp_responder
 from vswitch.dataplane.tables import Tables
-from vswitch.dataplane.topology import HostPort, Network, Port
+from vswitch.dataplane.topology import HostPort, Network, Port, Side
 from vswitch.dataplane.verdict import Delivery, Fate, Onward, Verdict
 from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
@@ -64,6 +66,10 @@ from vswitch.wire.values import IpAddress, MacAddress
 
 HIGHEST_NUMBER = 0xFFFF
 """Of a port or a network: keys and tuples have two bytes for it."""
+
+
+LISTENERS_NETWORK = "(names)"
+"""As no user can call a network."""
 
 
 class Egress(NamedTuple):
@@ -139,6 +145,17 @@ class Switch:
         self.tables.precedents.forget()
         return port
 
+    def add_listener(self, name: str, device: Device, mac: MacAddress) -> Port:
+        """Connect who listens for queries by TCP at the gateways, at the station `mac`, which is on
+        no user's network. What has waited for it is in `Listening.take_early`."""
+        number = self.new_network_number()
+        self.add_network(
+            Network(number, LISTENERS_NETWORK, Side.INSIDE, None, None, HIGHEST_NUMBER)
+        )
+        port = self.add_port(name, number, device)
+        self.tables.listening.begin(Listener(port.number, mac))
+        return port
+
     def _new_port(self, name: str, network: int, device: Device) -> Port:
         self._last_port = _next_number(self._last_port, self.tables.ports)
         port = Port(self._last_port, name, network)
@@ -206,10 +223,12 @@ class Switch:
     @property
     def has_news(self) -> bool:
         """Whether something waits to be taken note of: what DHCP clients have learnt, what filters
-        have to say, what is published no longer, or is used up."""
+        have to say, what is published no longer, or is used up, queries that servers are to be
+        asked, and whether somebody is to listen for those by TCP."""
         tables = self.tables
         publications = self.changes.ended_publications or tables.publications.served
-        return bool(tables.news or publications or tables.filters.has_logged)
+        names = tables.queries.has_fresh or tables.listening.is_wanted
+        return bool(tables.news or publications or tables.filters.has_logged or names)
 
     def take_news(self) -> list[tuple[int, News]]:
         """What the DHCP clients have learnt since the last call, by number of the network."""
@@ -226,6 +245,14 @@ class Switch:
         table = self.tables.publications
         served, table.served = table.served, []
         return served
+
+    def answer_query(self, query: Query, message: bytes | None, now: Nanoseconds) -> None:
+        """Say to who has asked what servers have said; None where nothing is to be said. Nothing
+        leaves where the port is gone that it came in by."""
+        if self.tables.queries.end(query) and message is not None:
+            if self._observer is not None:
+                self._observer.answered(query.about, now)
+            self._deliver((queries.said(query.way, query.asker.address, message),), now)
 
     # Frames
 

@@ -17,10 +17,12 @@ from vswitch.dataplane.dhcp.client import DhcpClient
 from vswitch.dataplane.dhcp.outcome import News
 from vswitch.dataplane.filters import FilterChain
 from vswitch.dataplane.identification import Identifications
+from vswitch.dataplane.listening import Listening
 from vswitch.dataplane.mappings import External, MappingTable
 from vswitch.dataplane.ports import PORTS as EVERY_PORT
 from vswitch.dataplane.precedents import PrecedentTable
 from vswitch.dataplane.publications import PublicationTable
+from vswitch.dataplane.queries import Queries
 from vswitch.dataplane.rate import Rate
 from vswitch.dataplane.reassembly import Reassembly
 from vswitch.dataplane.topology import Interface, Network, Port, Side
@@ -63,6 +65,10 @@ class Tables:
         """Those that learn the address of an uplink's network, by its number."""
         self.news: deque[tuple[int, News]] = deque()
         """What they have learnt, with the number of the network, and nobody has taken note of."""
+        self.queries = Queries()
+        """Those for names, at the gateways."""
+        self.listening = Listening()
+        """Who listens for those by TCP."""
         self.held_syns = HeldSyns(limits.held_syns)
         self.reassembly = Reassembly(memory=limits.fragments, timeout=limits.fragment_timeout)
         self.identifications = Identifications(random)
@@ -155,6 +161,8 @@ class Tables:
         self.precedents.forget()
         self._errors.pop(number, None)
         self.held_syns.forget_port(number)
+        self.queries.forget_port(number)
+        self.listening.forget_port(number)
         self.settle_bridging()
 
     # Connections

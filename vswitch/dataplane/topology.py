@@ -95,6 +95,8 @@ class Network:
     """The network, by number, that leads its endpoints outside; None: the first there is."""
     policy: NetworkPolicy = field(kw_only=True, default=NetworkPolicy())
     """Whom its endpoints reach, on the inside."""
+    answers_queries: bool = field(kw_only=True, default=True)
+    """Whether its gateway answers who asks it for names, on the inside."""
     links: dict[tuple[IpAddress, IpAddress], tuple[Link, ...]] = field(
         kw_only=True, default_factory=dict
     )

@@ -101,6 +101,11 @@ class Witness:
         self._causes.received(Cause(verdict.fate, flow, words), now)
         self._tell(port, Direction.RECEIVED, frame, verdict, now)
 
+    def answered(self, about: object, now: Nanoseconds) -> None:
+        """A query that had waited for servers is answered."""
+        words = (f"{about}, which have answered",)
+        self._causes.received(Cause(Fate.ANSWERED, 0, words), now)
+
     def sent(self, port: int, frame: Buffer, flow: int, now: Nanoseconds) -> None:
         """A frame that leaves."""
         self._causes.sent(flow, now)

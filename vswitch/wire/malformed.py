@@ -35,6 +35,7 @@ class Malformed(Enum):
 
     TRUNCATED_UDP = "packet ends within its UDP header"
     UDP_BAD_LENGTH = "UDP length is below 8 bytes or beyond the packet's end"
+    UDP_BAD_CHECKSUM = "UDP checksum is wrong"
 
     TRUNCATED_ICMP = "packet ends within its ICMP header"
     ICMP_BAD_CHECKSUM = "ICMP checksum is wrong"

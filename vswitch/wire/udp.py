@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 
+from vswitch.wire import offload
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.checksum import ones_sum, pseudo_header_sum
 from vswitch.wire.malformed import Malformed
@@ -61,7 +62,7 @@ class Udp:
         """Guarantees the whole header and that all of the datagram lies before `end`.
 
         `offset` and `end` are the payload and the end of an IP view, so within the frame. The
-        checksum is not verified.
+        checksum is not verified: ask `is_intact`.
         """
         if end - offset < HEADER_LENGTH:
             return Malformed.TRUNCATED_UDP
@@ -79,6 +80,17 @@ class Udp:
     def end(self) -> int:
         """Where the datagram ends by its own length."""
         return self.offset + self.length
+
+
+def is_intact(datagram: Udp, source: IpAddress, destination: IpAddress) -> bool:
+    """Whether the checksum is right for these addresses, or there is none, or it is still to be
+    computed (virtio-net's NEEDS_CSUM)."""
+    frame = datagram.frame
+    if datagram.checksum == NO_CHECKSUM or frame[offload.FLAGS] & offload.NEEDS_CSUM:
+        return True
+    partial = pseudo_header_sum(source, destination, Protocol.UDP, datagram.length)
+    summed = partial.to_bytes(2, "big") + bytes(frame[datagram.offset : datagram.end])
+    return ones_sum(summed) == 0xFFFF
 
 
 def build(
