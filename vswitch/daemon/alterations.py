@@ -22,6 +22,7 @@ from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing
+from vswitch.daemon.resolving.hostnames import HostNames
 from vswitch.daemon.resolving.listeners import Resolver
 from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
@@ -68,6 +69,7 @@ class Parts:
     publishing: Publishing
     filters: Filters
     resolver: Resolver
+    host_names: HostNames
     routes: Routes
     outside: MutableMapping[str, int]
     """The networks behind the uplinks, by the names of these."""
@@ -102,8 +104,8 @@ class Alterations:
     async def do(self, step: Step) -> None:
         """Do one step.
 
-        Raises NetworkError, AttachError, LinkError, UplinkError, PortTakenError, StoreError or
-        OSError.
+        Raises NetworkError, AttachError, LinkError, UplinkError, PortTakenError, ResolverError,
+        StoreError or OSError.
         """
         match step:
             case RemoveEndpoint(endpoint, comes_again):
@@ -269,13 +271,14 @@ class Alterations:
         if "ip_forward" in keys:
             self._parts.switch.changes.set_forwarding(settings.ip_forward, now)
         if "dns" in keys:
-            self._ask(settings.dns)
+            await self._ask(settings.dns)
         if "default_address_pools" in keys:
             self._parts.inventory.use_pools(settings.pools)
         if "recorder" in keys:
             await self._parts.record(settings.recorder)
 
-    def _ask(self, dns: NameSettings) -> None:
+    async def _ask(self, dns: NameSettings) -> None:
+        await self._parts.host_names.follow(dns.listen)
         self._parts.resolver.follow(dns)
         self._parts.routes.follow(dns)
         self._parts.networks.keep_clear_of(each.address for each in dns.servers)

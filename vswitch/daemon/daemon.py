@@ -42,8 +42,10 @@ from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.reload import Reload
+from vswitch.daemon.resolving.gateways import Gateways
 from vswitch.daemon.resolving.hostfile import HostFile
-from vswitch.daemon.resolving.listeners import Resolver
+from vswitch.daemon.resolving.hostnames import HostNames
+from vswitch.daemon.resolving.listeners import Resolver, ResolverError
 from vswitch.daemon.resolving.parties import Parties
 from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
@@ -95,6 +97,12 @@ class Daemon:
         self.resolv_confs = ResolvConfFiles(self.inventory, journal, self._host_file.conf)
         self._resolver = Resolver(self.runtime.now, configuration.dns)
         self._routes = Routes(self.inventory, configuration.dns, self._host_file.conf.servers)
+        parties = Parties(
+            *(self.inventory, self._routes, self.resolv_confs),
+            lambda: self._resolver.settings,
+        )
+        self._gateways = Gateways(self.switch, self.runtime, self._resolver, parties)
+        self._host_names = HostNames(self._resolver, parties, self.inventory)
         self._uplinks = Uplinks(
             self.switch, self.runtime, self.inventory, journal, random, self.events
         )
@@ -124,10 +132,7 @@ class Daemon:
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(
                 *(self.switch, self.runtime, self._uplinks, self._resolver),
-                Parties(
-                    *(self.inventory, self._routes, self.resolv_confs),
-                    lambda: self._resolver.settings,
-                ),
+                parties,
                 journal,
                 self.resolv_confs,
                 self._listeners,
@@ -150,6 +155,7 @@ class Daemon:
             publishing=self.publishing,
             filters=self.filters,
             resolver=self._resolver,
+            host_names=self._host_names,
             routes=self._routes,
             outside=self._outside,
             random=random,
@@ -173,6 +179,7 @@ class Daemon:
             self._follow_host_file()
             self._undo.callback(Logs(rundir.logs(self._journal.directory)).close)
             self._begin_recordings(self.configuration.recorder)
+            await self._host_names.follow(self.configuration.dns.listen)
             for uplink in self.configuration.uplinks:
                 self._outside[uplink.name] = self._uplinks.open(uplink)
             assembly.rule(self.switch, self.configuration, self.runtime.now())
@@ -186,7 +193,7 @@ class Daemon:
             self._take_over_connections()
             self.publishing.end_served()
             self._self_test.begin()
-        except (UplinkError, LinkError, AttachError, StoreError) as error:
+        except (UplinkError, LinkError, AttachError, ResolverError, StoreError) as error:
             raise StartError(str(error)) from error
 
     async def stop(self) -> None:
@@ -203,6 +210,8 @@ class Daemon:
             await self._recordings.close()
         await self._collisions.close()
         self._host_ports.close()
+        await self._gateways.close()
+        await self._host_names.close()
         await self._resolver.close()
         self._uplinks.close()
         self.runtime.close()
@@ -383,7 +392,8 @@ class Daemon:
         self._uplinks.take_news()
         self.filters.write_down()
         self.publishing.take_news()
+        self._gateways.take_news()
 
     def _device_gone(self, port: Port) -> None:
-        if not self.endpoints.gone(port) and not self._uplinks.gone(port):
+        if not any(each.gone(port) for each in (self.endpoints, self._uplinks, self._gateways)):
             self._host_ports.gone(port)

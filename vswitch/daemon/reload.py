@@ -24,6 +24,7 @@ from vswitch.daemon.attaching.endpoints import AttachError
 from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.networks import host_subnets
+from vswitch.daemon.resolving.listeners import ResolverError
 from vswitch.daemon.store import StoreError
 from vswitch.daemon.uplinks import UplinkError
 from vswitch.network import candidate, config, steps
@@ -174,7 +175,7 @@ class Reload:
 
 
 _REFUSALS = (
-    *(NetworkError, AttachError, LinkError, UplinkError, PortTakenError, StoreError),
+    *(NetworkError, AttachError, LinkError, UplinkError, PortTakenError, ResolverError, StoreError),
     OSError,
 )
 """What a step may come to that was sound before it was tried."""

@@ -10,11 +10,11 @@ import dns.rcode
 import pytest
 
 from vswitch.daemon.resolving.answering import ANSWERS_KEPT, Answering
-from vswitch.daemon.resolving.directory import Directory
 from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.daemon.resolving.views import View
 from vswitch.dataplane.responders.dns.brain import Answer, Brain
 from vswitch.dataplane.responders.dns.party import Party, Route
+from vswitch.known.directory import Directory
+from vswitch.known.to_endpoints import View
 from vswitch.naming import NameSettings
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import EndpointRequest, MembershipRequest, Network

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from vswitch.daemon.resolving import conversations
-from vswitch.daemon.resolving.conversations import MOST_CLIENTS, Conversations
+from vswitch.daemon.resolving.conversations import MOST_CLIENTS, Conversations, Ends
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,7 +48,7 @@ class Echo:
 def play(request: pytest.FixtureRequest) -> Callable[[Story], None]:
     async def run(story: Story) -> None:
         listening = socket.create_server(("127.0.0.1", 0))
-        hearing = Conversations(lambda: cast("Answering", echo))
+        hearing = Conversations(lambda _: cast("Answering", echo))
         echo = Echo()
         await hearing.begin(listening)
         async with asyncio.timeout(PATIENCE):
@@ -141,3 +141,35 @@ def test_who_is_heard_is_left_at_the_end(play: Callable[[Story], None]) -> None:
         await asyncio.sleep(0.05)
 
     play(story)
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_of_one_address_so_many_are_heard_and_another_one_still(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def story() -> None:
+        asked: list[Ends] = []
+
+        def who(ends: Ends) -> Answering:
+            asked.append(ends)
+            return cast("Answering", Echo())
+
+        listening = socket.create_server(("127.0.0.1", 0))
+        place = listening.getsockname()
+        hearing = Conversations(who, most_of_one=2)
+        await hearing.begin(listening)
+        others = [await asyncio.open_connection(*place) for _ in range(2)]
+        for reader, writer in others:
+            writer.write(framed(b"one"))
+            assert await reader.readexactly(5) == framed(b"one")
+        third, _ = await asyncio.open_connection(*place)
+        with suppress(ConnectionError):
+            assert await third.read() == b""
+        other, writer = await asyncio.open_connection(*place, local_addr=("127.0.0.2", 0))
+        writer.write(framed(b"two"))
+        assert await other.readexactly(5) == framed(b"two")
+        assert asked == [Ends("127.0.0.1", "127.0.0.1")] * 2 + [Ends("127.0.0.1", "127.0.0.2")]
+        await hearing.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(story(), PATIENCE))

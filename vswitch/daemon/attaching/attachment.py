@@ -164,8 +164,8 @@ class Attacher:
                 leads_out = membership.network == endpoint.network
                 await self.join(attachment, endpoint, domain, leads_out=leads_out)
             self.expose(attachment, networks[endpoint.network])
+            party = self._parties.of(endpoint.name, namespace)
             if namespace is not None:
-                party = self._parties.of(endpoint.name, namespace)
                 await self._resolver.attach(namespace, party)
                 undo.push_async_callback(self._resolver.detach, namespace)
             belongings.finish()

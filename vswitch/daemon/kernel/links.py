@@ -47,6 +47,9 @@ LINK_SCOPE = 253
 UNICAST = 1
 """RTN_UNICAST, there too: a route by which frames leave the host."""
 
+_TAKEN_IN = 100
+"""The number of a routing table, which means nothing to anybody else in its namespace."""
+
 LOOPBACK_INDEX = 1
 """Of `lo`, in every namespace (LOOPBACK_IFINDEX in the kernel)."""
 
@@ -265,6 +268,27 @@ def equip_host(link: EndpointLink) -> None:
         kernel.set(index, f"{link.name} up", state="up")
 
     _with_netlink(work, None)
+
+
+def take_everything_in(name: str) -> Link:
+    """Let the calling thread's namespace be the host that all is for which comes in by `name`,
+    whatever its destination, and let all that it sends leave by it, silently otherwise.
+
+    For a namespace of that purpose alone. Raises LinkError.
+    """
+
+    def work(kernel: _Kernel) -> Link:
+        kernel.set(LOOPBACK_INDEX, "lo up", state="up")
+        link = _silenced(kernel, name)
+        what = f"take in all that comes by {name}"
+        kernel.ask(what, "rule", "add", iifname=name, table=_TAKEN_IN)
+        to_all: dict[str, Any] = {"family": socket.AF_INET, "dst_len": 0}
+        local: dict[str, Any] = {"type": "local", "scope": "host", "table": _TAKEN_IN}
+        kernel.ask(what, "route", "add", oif=LOOPBACK_INDEX, **local, **to_all)
+        kernel.ask(f"send all by {name}", "route", "add", oif=link.index, scope="link", **to_all)
+        return link
+
+    return _with_netlink(work, None)
 
 
 class _Kernel:

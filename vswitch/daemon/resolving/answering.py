@@ -21,7 +21,7 @@ import dns.rcode
 from dns.edns import EDECode
 
 from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.dataplane.responders.dns.brain import Brain, Forward, Refuse, Reply
+from vswitch.dataplane.responders.dns.brain import Answer, Brain, Forward, Refuse, Reply
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
 from vswitch.dataplane.responders.dns.telling import Said
 from vswitch.units import Nanoseconds
@@ -90,7 +90,7 @@ class Answering:
     def answer(self, query: bytes, reply: Say, *, by_stream: bool = False) -> None:
         """Answer a query by a call of `reply`, now or when a server has; without one where nothing
         is to be said."""
-        match self._brain.answer(query, self._party, self._now(), by_stream=by_stream):
+        match self.hear(query, by_stream=by_stream):
             case Reply(message, orders):
                 if orders and not by_stream:
                     turning = cycle([each[IDENTIFIER:] for each in orders])
@@ -100,7 +100,15 @@ class Answering:
             case Refuse(message):
                 reply(message)
             case Forward(inquiry):
-                self._begin_forwarding(query, inquiry, reply, by_stream=by_stream)
+                self.forward(query, inquiry, reply, by_stream=by_stream)
+
+    def hear(self, query: bytes, *, by_stream: bool = False) -> Answer:
+        """What becomes of a query: what is to be forwarded is for the caller to `forward`."""
+        return self._brain.answer(query, self._party, self._now(), by_stream=by_stream)
+
+    def preview(self, query: bytes) -> Answer:
+        """What would become of one that nobody has sent, in a datagram."""
+        return self._brain.answer(query, self._party, self._now())
 
     async def close(self) -> None:
         """Wait for no server any more."""
@@ -108,9 +116,10 @@ class Answering:
             task.cancel()
         await asyncio.gather(*self._forwarding, return_exceptions=True)
 
-    def _begin_forwarding(
-        self, query: bytes, inquiry: Inquiry, reply: Say, *, by_stream: bool
+    def forward(
+        self, query: bytes, inquiry: Inquiry, reply: Say, *, by_stream: bool = False
     ) -> None:
+        """Answer a query, of which `hear` has said that, by a call of `reply` when a server has."""
         if len(self._forwarding) >= IN_FLIGHT:
             self._refuse_for_being_full(query, reply)
             return

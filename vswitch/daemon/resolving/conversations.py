@@ -3,7 +3,8 @@
 Theory of operation. A message has its length in front. A client may ask on without waiting, and an
 answer comes when it is there, in whichever order (RFC 7766, 6.2.1.1). Who says nothing for a while,
 or not all of a query, is left; who does not read what it is told is asked for no more until it has.
-Of one namespace so many clients at a time are heard, and further ones are left at once.
+So many clients at a time are heard, and further ones are left at once; where they have addresses of
+their own, so many of one.
 
 What a query deserves is `answering`'s business.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from vswitch.daemon.resolving.answering import Answering
@@ -22,19 +23,36 @@ IDLE_SECONDS = 10.0
 """RFC 7766, 6.2.3: of the order of a few seconds."""
 
 MOST_CLIENTS = 64
-"""Of one namespace at a time."""
+"""Of one listening socket at a time."""
 
 _LENGTH = 2
 """Octets in front of a message."""
 
 
-class Conversations:
-    """Those of one namespace. Belongs to one event loop."""
+class Ends(NamedTuple):
+    """Between which addresses somebody talks."""
 
-    def __init__(self, answering: Callable[[], Answering]) -> None:
+    here: str
+    there: str
+
+
+class _GoingOn(NamedTuple):
+    ends: Ends
+    over: asyncio.Event
+
+
+class Conversations:
+    """Those at one listening socket. Belongs to one event loop."""
+
+    def __init__(
+        self, answering: Callable[[Ends], Answering], most_of_one: int = MOST_CLIENTS
+    ) -> None:
+        """`answering` says who answers a client, before each query. Of one address `most_of_one`
+        clients at a time are heard."""
         self._answering = answering
-        self._going_on: dict[asyncio.StreamWriter, asyncio.Event] = {}
-        """By those who are told something: set when that is over."""
+        self._most_of_one = most_of_one
+        self._going_on: dict[asyncio.StreamWriter, _GoingOn] = {}
+        """By those who are told something."""
         self._server: asyncio.Server | None = None
 
     async def begin(self, listening: socket.socket) -> None:
@@ -47,21 +65,28 @@ class Conversations:
             self._server.close()
         for writer in self._going_on:
             writer.transport.abort()
-        for over in list(self._going_on.values()):
-            await over.wait()
+        for each in list(self._going_on.values()):
+            await each.over.wait()
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._going_on) >= MOST_CLIENTS:
+        ends = _ends(writer)
+        if ends is None or not self._has_room_for(ends.there):
             writer.transport.abort()
             return
-        self._going_on[writer] = over = asyncio.Event()
+        self._going_on[writer] = going_on = _GoingOn(ends, asyncio.Event())
         try:
-            await self._converse(reader, writer)
+            await self._converse(reader, writer, ends)
         finally:
             del self._going_on[writer]
-            over.set()
+            going_on.over.set()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _has_room_for(self, address: str) -> bool:
+        of_one = sum(each.ends.there == address for each in self._going_on.values())
+        return len(self._going_on) < MOST_CLIENTS and of_one < self._most_of_one
+
+    async def _converse(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ends: Ends
+    ) -> None:
         owed = _Owed(writer)
         try:
             while True:
@@ -70,7 +95,7 @@ class Conversations:
                     length = int.from_bytes(await reader.readexactly(_LENGTH), "big")
                     query = await reader.readexactly(length)
                 owed.begin()
-                self._answering().answer(query, owed.pay, by_stream=True)
+                self._answering(ends).answer(query, owed.pay, by_stream=True)
         except asyncio.IncompleteReadError:
             if not writer.is_closing():  # it asks no more, and waits for what it has asked
                 await owed.settled()
@@ -78,6 +103,12 @@ class Conversations:
             pass
         finally:
             writer.close()
+
+
+def _ends(writer: asyncio.StreamWriter) -> Ends | None:
+    """None where the client is gone already."""
+    here, there = (writer.get_extra_info(name) for name in ("sockname", "peername"))
+    return Ends(here[0], there[0]) if here and there else None
 
 
 class _Owed:

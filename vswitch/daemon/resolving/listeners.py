@@ -17,7 +17,8 @@ import secrets
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
@@ -39,6 +40,8 @@ SERVER_TIMEOUT_SECONDS = 4.0
 SECRET = 32
 """Octets that cookies are made with: another one for each run, as no client minds."""
 
+Kind: TypeAlias = "Callable[[Party, Brain, Forwarder, Callable[[], Nanoseconds]], Answering]"
+
 
 class ResolverError(Exception):
     """Listening in a namespace failed. The text is one line for the user."""
@@ -59,7 +62,7 @@ class Resolver:
         self.settings = settings
         """What the user wants."""
         self._timeout = timeout
-        self._listeners: dict[Namespace, _Listener] = {}
+        self._listeners: dict[Namespace, Listener] = {}
         self._minds: tuple[Brain, Forwarder] | None = None
         self._slots = Slots()
 
@@ -81,21 +84,17 @@ class Resolver:
         ResolverError, as where another program has the port in there.
         """
         try:
-            by_datagram, by_stream = netns.run(_listening_sockets, namespace)
+            by_datagram, by_stream = netns.run(listening_sockets, namespace)
         except NamespaceError as error:
             raise ResolverError(str(error)) from error
         except OSError as error:
             raise ResolverError(
                 f"cannot listen at {ADDRESS}:{PORT} in {namespace}: {error.strerror}"
             ) from error
-        listener = _Listener(by_datagram, self._slots, lambda: self._answering(party))
-        try:
-            await listener.conversations.begin(by_stream)
-        except BaseException:
-            by_stream.close()
-            await listener.close()
-            raise
-        self._listeners[namespace] = listener
+        begin = partial(self.answering, party)
+        self._listeners[namespace] = await Listener.begin(
+            by_datagram, by_stream, self._slots, begin
+        )
 
     async def detach(self, namespace: Namespace) -> None:
         """Stop answering in `namespace` and let go of it. One that is not attached is no error."""
@@ -108,7 +107,8 @@ class Resolver:
         for namespace in tuple(self._listeners):
             await self.detach(namespace)
 
-    def _answering(self, party: Party) -> Answering:
+    def answering(self, party: Party, kind: Kind | None = None) -> Answering:
+        """Who answers `party`, wherever it asks; one of a `kind` of its own where that is given."""
         from vswitch.daemon.resolving.answering import Answering
         from vswitch.daemon.resolving.forwarding import Forwarder
         from vswitch.dataplane.responders.dns.brain import Brain
@@ -118,11 +118,11 @@ class Resolver:
                 Brain(self.settings, secrets.token_bytes(SECRET)),
                 Forwarder(self._timeout),
             )
-        return Answering(party, *self._minds, self._now)
+        return (kind or Answering)(party, *self._minds, self._now)
 
 
-class _Listener:
-    """One namespace's sockets.
+class Listener:
+    """Sockets of UDP and TCP at one place.
 
     That of UDP is read as long as there is something, but not for so long that others wait.
     """
@@ -135,9 +135,28 @@ class _Listener:
         self._datagrams = Datagrams(by_datagram, slots)
         self._begin = begin
         self._answering: Answering | None = None
-        self.conversations = Conversations(self._who_answers)
+        self.conversations = Conversations(lambda _: self._who_answers())
         """Those who come by TCP."""
         asyncio.get_running_loop().add_reader(by_datagram, self._hear)
+
+    @classmethod
+    async def begin(
+        cls,
+        by_datagram: socket.socket,
+        by_stream: socket.socket,
+        slots: Slots,
+        answering: Callable[[], Answering],
+    ) -> Listener:
+        """One that hears, and has the sockets from then on; `answering` is called when somebody
+        asks."""
+        listener = cls(by_datagram, slots, answering)
+        try:
+            await listener.conversations.begin(by_stream)
+        except BaseException:
+            by_stream.close()
+            await listener.close()
+            raise
+        return listener
 
     def _hear(self) -> None:
         datagrams = self._datagrams
@@ -150,6 +169,7 @@ class _Listener:
         return self._answering
 
     async def close(self) -> None:
+        """Hear nobody any more."""
         asyncio.get_running_loop().remove_reader(self._by_datagram)
         await self.conversations.close()
         if self._answering is not None:
@@ -157,16 +177,18 @@ class _Listener:
         self._by_datagram.close()
 
 
-def _listening_sockets() -> tuple[socket.socket, socket.socket]:
-    """One of UDP and one of TCP."""
+def listening_sockets(
+    place: tuple[str, int] = (ADDRESS, PORT), family: socket.AddressFamily = socket.AF_INET
+) -> tuple[socket.socket, socket.socket]:
+    """One of UDP and one of TCP, in the namespace of the calling thread. Raises OSError."""
     with ExitStack() as undo:
         by_datagram, by_stream = (
-            undo.enter_context(socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK))
+            undo.enter_context(socket.socket(family, kind | socket.SOCK_NONBLOCK))
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)
         )
         by_stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for each in (by_datagram, by_stream):
-            each.bind((ADDRESS, PORT))
+            each.bind(place)
         by_stream.listen()
         undo.pop_all()
         return by_datagram, by_stream

@@ -1,17 +1,25 @@
-"""Who asks: the parties of one switch."""
+"""Who asks: the parties of one switch.
+
+An endpoint is one party, wherever it asks: at 127.0.0.11 in its namespace, or at the gateway of one
+of its networks, where it is known by its address there. What its foreign names are asked of, and
+its share of that, is the same. Whoever else is on a network is one party with all others of whom
+that is so: names known to all there, and the network's servers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.directory import Directory
 from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
-from vswitch.daemon.resolving.views import View
-from vswitch.dataplane.responders.dns.party import Party
+from vswitch.dataplane.responders.dns.party import Party, Route
+from vswitch.known.directory import Directory
+from vswitch.known.to_endpoints import View
+from vswitch.known.to_others import Overview
 from vswitch.naming import NameSettings
 from vswitch.network.inventory import Inventory
+from vswitch.wire.values import IpAddress
 
 
 class Parties:
@@ -29,14 +37,58 @@ class Parties:
         self._directory = Directory(inventory, settings)
         self._routes = routes
         self._resolv_confs = resolv_confs
+        self._endpoints: dict[str, Party] = {}
+        """Those who are attached, by name."""
+        self._others: dict[str, Party] = {}
+        """By the names of networks."""
+        self._revision = -1
+        self._there: dict[tuple[str, IpAddress], str] = {}
+        """Whose each address on a network is, as of that revision."""
 
-    def of(self, name: str, namespace: Namespace) -> Party:
-        """The endpoint called `name`, which lives in `namespace`."""
+    def of(self, name: str, namespace: Namespace | None) -> Party:
+        """The endpoint called `name`, which lives in `namespace`; a virtual machine lives in none.
+        It is that party from now on."""
         endpoint = self._inventory.endpoint(name)
-        return Party(
+        party = self._endpoints[name] = Party(
             name,
             View(self._directory, name),
             self._routes.of_endpoint(name, namespace),
             endpoint.network,
             lambda: self._resolv_confs.sets_ndots(name),
         )
+        return party
+
+    def at_gateway(self, network: str, address: IpAddress) -> Party:
+        """Who asks the gateway of `network` from there: the same object while nothing changes."""
+        if self._revision != self._inventory.revision:
+            self._revision = self._inventory.revision
+            self._forget_who_is_gone()
+            self._there = {
+                (at.network, at.address): endpoint.name
+                for endpoint in self._inventory.endpoints
+                for at in endpoint.memberships
+            }
+        party = self._endpoints.get(self._there.get((network, address), ""))
+        return self._other(network) if party is None else party
+
+    def host(self) -> Party:
+        """The host itself, and whoever asks where it does. It is asked nothing that is foreign."""
+        return Party("the host", Overview.of_all(self._directory), lambda _: Route())
+
+    def has(self, party: Party) -> bool:
+        """Whether it is one of those who ask at gateways at present."""
+        return any(each is party for each in (*self._endpoints.values(), *self._others.values()))
+
+    def _forget_who_is_gone(self) -> None:
+        endpoints = {each.name for each in self._inventory.endpoints}
+        networks = {each.name for each in self._inventory.networks}
+        self._endpoints = {name: at for name, at in self._endpoints.items() if name in endpoints}
+        self._others = {name: at for name, at in self._others.items() if name in networks}
+
+    def _other(self, network: str) -> Party:
+        party = self._others.get(network)
+        if party is None:
+            names = Overview.of_network(self._directory, network)
+            party = Party(f"others on {network}", names, self._routes.of_network(network), network)
+            self._others[network] = party
+        return party

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from vswitch.daemon.resolving.directory import Directory
-from vswitch.daemon.resolving.views import View
 from vswitch.dataplane.responders.dns.names import Names
+from vswitch.known.directory import Directory
+from vswitch.known.to_endpoints import View
 from vswitch.naming import NameSettings
 from vswitch.network import linking
 from vswitch.network.ids import membership_id

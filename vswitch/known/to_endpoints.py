@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vswitch.daemon.resolving.directory import Directory, State, known_as
+from vswitch.known.directory import Directory, State, known_as
 from vswitch.naming import NameSettings
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
