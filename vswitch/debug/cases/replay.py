@@ -31,6 +31,7 @@ from vswitch.debug.witness import Witness
 from vswitch.devices.base import Sent
 from vswitch.devices.memory import MemoryDevice
 from vswitch.impairment import Impairments
+from vswitch.known.without_servers import WithoutServers
 from vswitch.network.inventory import Inventory
 from vswitch.network.mistakes import ConfigurationError
 from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress, Network
@@ -192,6 +193,8 @@ class Replay:
         for name, number in numbers.items():
             assembly.link(switch, inventory.endpoints, name, number)
         assembly.rule(switch, configuration, self._now or 0)
+        names = WithoutServers(inventory, switch.tables.networks, configuration.dns)
+        switch.tables.queries.front = names
         for uplink in configuration.uplinks:
             self._add_port(uplink.name, outside[uplink.name], uplink.name, uplink.impairments)
 
