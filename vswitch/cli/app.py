@@ -267,6 +267,7 @@ def trace(
       PORT icmp echo \\[reply] ADDRESS > ADDRESS \\[id=N] \\[seq=N]
       PORT arp who-has ADDRESS \\[tell ADDRESS]
       PORT arp ADDRESS is-at MAC
+      PORT dns NAME \\[TYPE] \\[from ADDRESS]
 
     with the options ttl=N, data=BYTES, df, vlan=N, src-mac=MAC, dst-mac=MAC.
     A shell takes > for itself: quote it, or write [bold]to[/bold].

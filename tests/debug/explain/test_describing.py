@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.layers.dns import DNS
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
@@ -19,6 +20,7 @@ from vswitch.debug.explain.describing import (
     IsAt,
     Message,
     Options,
+    Question,
     Segment,
     Socket,
     Stations,
@@ -63,8 +65,10 @@ packets = (
     | st.builds(Echo, addresses, addresses, st.booleans(), words, words)
 )
 arps = st.builds(WhoHas, addresses, st.none() | addresses) | st.builds(IsAt, addresses, macs)
+names = st.from_regex(r"[a-z]{1,9}(\.[a-z]{1,9}){0,2}", fullmatch=True)
+questions = st.builds(Question, names, st.sampled_from(("A", "AAAA", "PTR")), st.none() | addresses)
 descriptions = st.builds(Description, ports, packets, options) | st.builds(
-    Description, ports, arps, st.builds(Options, **link_options)
+    Description, ports, arps | questions, st.builds(Options, **link_options)
 )
 
 
@@ -80,7 +84,9 @@ def test_description_reads_back_as_what_it_says(description: Description) -> Non
 @given(
     st.text()
     | st.lists(
-        st.sampled_from((*EXAMPLE.split(), "udp", "arp", "icmp", "echo", "ttl=", "is-at"))
+        st.sampled_from(
+            (*EXAMPLE.split(), "udp", "arp", "icmp", "echo", "ttl=", "is-at", "dns", "from")
+        )
     ).map(" ".join)
 )
 def test_anything_is_a_description_or_refused_in_one_line(text: str) -> None:
@@ -106,6 +112,11 @@ def test_frame_has_what_the_description_says(description: Description) -> None:
         return
     assert frame.dst == str(said.destination_mac or GATEWAY)
     packet = frame[IP]
+    if isinstance(message, Question):
+        sender = str(message.sender or STATIONS.address)
+        assert (packet.src, packet.dst) == (sender, str(STATIONS.gateway))
+        assert packet[DNS].qd[0].qname.decode() == f"{message.name}."
+        return
     assert (packet.src, packet.dst) == tuple(str(each) for each in message.addresses)
     assert (packet.ttl, packet.flags.DF) == (said.ttl, said.dont_fragment)
     assert bytes(packet)[-said.data :] == bytes(said.data) or not said.data
@@ -155,6 +166,13 @@ def test_arp_is_asked_by_the_host_itself_or_by_whom_it_says() -> None:
     assert frame_of("app arp who-has 172.18.0.1 tell 9.9.9.9")[ARP].psrc == "9.9.9.9"
 
 
+def test_query_is_for_an_address_unless_it_says_another_type() -> None:
+    asked = frame_of("app dns web.front")
+    assert (asked.dst, asked[UDP].dport, asked[DNS].qd[0].qtype) == (GATEWAY, 53, 1)
+    asked = frame_of("app dns web.front aaaa from 9.9.9.9 ttl=3 df")
+    assert (asked[IP].src, asked[IP].ttl, asked[DNS].qd[0].qtype) == ("9.9.9.9", 3, 28)
+
+
 def test_arp_answers_the_gateway() -> None:
     told = frame_of("app arp 172.18.0.9 is-at 02:00:00:00:00:99")
     assert (told.src, told.dst, told[ARP].op) == (OWN, GATEWAY, 2)
@@ -176,6 +194,9 @@ def test_arp_answers_the_gateway() -> None:
         ("app tcp 1.2.3.4:5", "a shell takes > for itself"),
         ("app tcp 1.2.3.4:5 > 6.7.8.9:1 sny", "'sny' is not understood: allowed here are fin, syn"),
         ("app udp 1.2.3.4:5 > 6.7.8.9:1 syn", "'syn' is not understood: allowed here are ttl="),
+        ("app dns a..b", "dns 'a..b' 'A': no name, or no type like AAAA"),
+        ("app dns web BOGUS", "dns 'web' 'BOGUS': no name, or no type like AAAA"),
+        ("app dns web from", "the description ends where there has to be who asks"),
         ("app udp 1.2.3.4:5 > 6.7.8.9:1 ttl=256", "'ttl=256': allowed is 0 to 255"),
         ("app udp 1.2.3.4:5 > 6.7.8.9:1 vlan=4095", "'vlan=4095': allowed is 1 to 4094"),
         ("app udp 1.2.3.4:5 > 6.7.8.9:1 ttl=1 ttl=2", "'ttl' is said twice"),

@@ -8,7 +8,9 @@ is, followed by its addresses, and by flags and `name=value` options in any orde
     PORT icmp echo [reply] ADDRESS > ADDRESS [id=N] [seq=N]
     PORT arp who-has ADDRESS [tell ADDRESS]
     PORT arp ADDRESS is-at MAC
+    PORT dns NAME [TYPE] [from ADDRESS]
 
+The last one asks the gateway for a name, by UDP.
 `->` and `to` mean the same as `>`, which a shell takes for itself unless it is quoted. `parse`
 makes a `Description` of that, `str` of which is the description again, and `build` makes the frame.
 What a description leaves open, above all the stations, is for whoever knows the switch to say
@@ -23,12 +25,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from vswitch import naming
 from vswitch.wire import arp, ethernet, icmp, ipv4, tcp, udp
 from vswitch.wire.values import BROADCAST, EtherType, IpAddress, MacAddress, Protocol
 
 EXAMPLE = "app tcp 172.18.0.3:40000 > 93.184.216.34:443 syn"
 
-KINDS = "tcp, udp, icmp echo, arp who-has and arp ADDRESS is-at"
+KINDS = "tcp, udp, icmp echo, arp who-has, arp ADDRESS is-at and dns"
 
 DEFAULT_TTL = 64
 """What most hosts begin with (RFC 1700)."""
@@ -38,6 +41,9 @@ HIGHEST_VLAN = 4094
 
 MOST_DATA = 0xFFFF - ipv4.HEADER_LENGTH - tcp.HEADER_LENGTH
 """Bytes that fit behind the headers of the longest IPv4 packet."""
+
+_IDENTIFIER, _ANY_PORT = 1, 40000
+"""Of a query, which nobody waits for."""
 
 _NO_FLAGS = "none"
 _DONT_FRAGMENT = "df"
@@ -138,7 +144,20 @@ class IsAt:
         return f"arp {self.address} is-at {self.mac}"
 
 
-Message: TypeAlias = Segment | Datagram | Echo | WhoHas | IsAt
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query for a name, to the gateway. Without a `sender` it is the host's behind the port."""
+
+    name: str
+    kind: str = "A"
+    sender: IpAddress | None = None
+
+    def __str__(self) -> str:
+        sender = f" from {self.sender}" if self.sender else ""
+        return f"dns {self.name} {self.kind}{sender}"
+
+
+Message: TypeAlias = Segment | Datagram | Echo | WhoHas | IsAt | Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +228,9 @@ def parse(text: str) -> Description:
         case "arp":
             message = _arp(words)
             return Description(port, message, _rest(words, _OF_FRAMES).options)
+        case "dns":
+            question = _question(words)
+            return Description(port, question, _rest(words, _OF_QUESTIONS).options)
     raise DescriptionError(f"{kind!r} can not be described: allowed are {KINDS}")
 
 
@@ -227,7 +249,10 @@ def build(description: Description, stations: Stations) -> bytearray:
         reply = arp.Operation.REPLY
         told = arp.build(reply, message.mac, message.address, destination, stations.gateway)
         return ethernet.build(destination, source, EtherType.ARP, told, options.vlan)
-    packet = _packet(message, options, stations)
+    if isinstance(message, Question):
+        packet = _asked(message, options, stations)
+    else:
+        packet = _packet(message, options, stations)
     return ethernet.build(destination, source, EtherType.IPV4, packet, options.vlan)
 
 
@@ -262,6 +287,19 @@ def _packet(message: Segment | Datagram | Echo, options: Options, stations: Stat
     )
 
 
+def _asked(question: Question, options: Options, stations: Stations) -> bytes:
+    import dns.message
+
+    query = dns.message.make_query(question.name, question.kind, id=_IDENTIFIER)
+    ends = question.sender or stations.address, stations.gateway
+    datagram = udp.build(*ends, _ANY_PORT, naming.PORT, query.to_wire())
+    return ipv4.build(
+        *(*ends, Protocol.UDP, datagram),
+        ttl=options.ttl,
+        dont_fragment=options.dont_fragment,
+    )
+
+
 class _Words:
     """The words of a description, taken one by one."""
 
@@ -281,6 +319,12 @@ class _Words:
             self._words.pop()
             return True
         return False
+
+    def take_unless(self, *others: str) -> str | None:
+        """Take the next word where it is none of `others`, and gives no option a value."""
+        if not self._words or self._words[-1].lower() in others or "=" in self._words[-1]:
+            return None
+        return self._words.pop()
 
     def take_all(self) -> list[str]:
         """What is left."""
@@ -322,6 +366,7 @@ _RANGES = {
 _OF_FRAMES = ("vlan", "src-mac", "dst-mac")
 _OF_PACKETS = ("ttl", "data", _DONT_FRAGMENT, *_OF_FRAMES)
 _OF_ECHOES = ("id", "seq", *_OF_PACKETS)
+_OF_QUESTIONS = ("ttl", _DONT_FRAGMENT, *_OF_FRAMES)
 
 
 def _echo(port: str, words: _Words) -> Description:
@@ -346,6 +391,20 @@ def _arp(words: _Words) -> WhoHas | IsAt:
     if not words.take_if("is-at"):
         raise DescriptionError(f"arp {address} has to be followed by is-at and a MAC address")
     return IsAt(address, _mac(words.take("a MAC address")))
+
+
+def _question(words: _Words) -> Question:
+    import dns.exception
+    import dns.message
+
+    name = words.take("the name that is asked for")
+    kind = words.take_unless("from", _DONT_FRAGMENT) or "A"
+    try:
+        dns.message.make_query(name, kind)
+    except (dns.exception.DNSException, ValueError) as error:
+        raise DescriptionError(f"dns {name!r} {kind!r}: no name, or no type like AAAA") from error
+    sender = _address(words.take("who asks")) if words.take_if("from") else None
+    return Question(name, kind.upper(), sender)
 
 
 def _sockets(words: _Words) -> tuple[Socket, Socket]:

@@ -26,6 +26,7 @@ from vswitch.debug.explain.describing import (
     Description,
     DescriptionError,
     IsAt,
+    Question,
     Segment,
     Stations,
     WhoHas,
@@ -153,7 +154,7 @@ def stations(
     own = next((host for host in hosts if host.port == port.name), None)
     source, destination = own.mac if own else _someone(network, port, known), interface.mac
     message, options = description.message, description.options
-    if not isinstance(message, WhoHas | IsAt):
+    if not isinstance(message, WhoHas | IsAt | Question):
         begins, ends = message.addresses
         if network.side is Side.OUTSIDE:
             source = known.get(begins, source)
