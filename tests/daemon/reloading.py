@@ -23,7 +23,8 @@ from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.listeners import Resolver
+from vswitch.daemon.resolving.hostnames import HostNames, Place
+from vswitch.daemon.resolving.listeners import Resolver, ResolverError
 from vswitch.devices.memory import MemoryDevice
 from vswitch.network.model import Endpoint, EndpointKind, Network
 from vswitch.wire import domain
@@ -86,6 +87,11 @@ def granting(tmp_path: Path) -> Iterator[Kernel]:
     async def nothing(*_: object) -> None:
         return
 
+    async def listening(_: HostNames, place: Place) -> SimpleNamespace:
+        if str(place[0]) in kernel.refuses:
+            raise ResolverError(f"cannot listen at {place[0]}: the kernel does not want to")
+        return SimpleNamespace(close=nothing)
+
     def host_on(_: HostPorts, network: Network, number: int) -> None:
         kernel.host_is_on.add(network.name)
 
@@ -109,6 +115,7 @@ def granting(tmp_path: Path) -> Iterator[Kernel]:
         for kind in ("tap", "veth", "vm_tap"):
             patch.setattr(Belongings, kind, device)
         patch.setattr(Resolver, "attach", nothing)
+        patch.setattr(HostNames, "_open", listening)
         patch.setattr(HostPorts, "add", host_on)
         patch.setattr(HostPorts, "remove", host_off)
         patch.setattr(HostPorts, "close", lambda _: None)
@@ -204,6 +211,7 @@ def picture(daemon: Daemon) -> dict[str, object]:
                 each.translation,
                 each.outside,
                 None if each.uplink is None else names[each.uplink],
+                each.answers_queries,
                 {
                     port.name: (port.policy.role, port.policy.is_guarded)
                     for port in each.ports.values()
@@ -241,6 +249,7 @@ def picture(daemon: Daemon) -> dict[str, object]:
             if (found := tables.one_to_one.internal(address)) is not None
         },
         "names": daemon._resolver.settings,
+        "host is answered": daemon._host_names.place,
         "asked": {
             (endpoint.name, name): daemon._routes.of_endpoint(
                 endpoint.name, Namespace.named(endpoint.name)

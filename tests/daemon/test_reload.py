@@ -463,6 +463,45 @@ def test_host_comes_and_goes_in_place(kernel: Kernel, tmp_path: Path) -> None:
     play(tmp_path, FRONT + WEB, story)
 
 
+def test_host_is_answered_elsewhere_in_place_or_as_before(kernel: Kernel, tmp_path: Path) -> None:
+    def text(listen: str) -> str:
+        return f'[dns]\nlisten = "{listen}"\n'
+
+    async def story(running: Running) -> None:
+        names = running.daemon._host_names
+        assert names.place is not None
+        (line,) = await running.reload(text("127.0.0.2:53"))
+        assert line == "~ dns: listen 127.0.0.1:53 → 127.0.0.2:53 (in place)"
+        assert str(names.place[0]) == "127.0.0.2"
+        kernel.refuses.add("127.0.0.3")
+        with pytest.raises(
+            ReloadError, match=r"cannot listen at 127.0.0.3: .* left: ~ dns: listen"
+        ):
+            await running.reload(text("127.0.0.3:53"))
+        assert str(names.place[0]) == "127.0.0.2"
+        await running.reload("")
+        assert names.place is None
+
+    play(tmp_path, text("127.0.0.1:53"), story)
+
+
+def test_gateway_answers_or_not_in_place(kernel: Kernel, tmp_path: Path) -> None:
+    quiet = FRONT + "dns = { at_gateway = false }\n" + WEB
+
+    async def story(running: Running) -> None:
+        daemon = running.daemon
+        number = daemon.networks.number(daemon.inventory.network("front"))
+        domain = daemon.switch.tables.networks[number]
+        assert domain.answers_queries
+        (line,) = await running.reload(quiet)
+        assert line == "~ network front: dns.at_gateway true → false (in place)"
+        assert not domain.answers_queries
+        await running.reload(FRONT + WEB)
+        assert domain.answers_queries
+
+    play(tmp_path, FRONT + WEB, story)
+
+
 def test_own_file_is_read_again_and_the_log_says_what_came_of_it(
     kernel: Kernel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -196,6 +196,7 @@ names = st.fixed_dictionaries(
         "rebind_protection": st.booleans(),
         "rebind_domains": st.just(["corp.example"]),
         "log": st.booleans(),
+        "listen": st.sampled_from(["127.0.0.1:5353", "127.0.0.2:53"]),
         "cache": st.sampled_from([{"memory": 0}, {"stale": 0, "prefetch": False}]),
     },
 )

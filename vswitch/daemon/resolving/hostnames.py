@@ -36,17 +36,18 @@ class HostNames:
         self._parties = parties
         self._inventory = inventory
         self._listener: Listener | None = None
-        self._place: Place | None = None
+        self.place: Place | None = None
+        """Where; None: nowhere."""
 
     async def follow(self, place: Place | None) -> None:
         """Answer there from now on, and nowhere else.
 
         Raises ResolverError, as where another program has the port, and then all is as it was.
         """
-        if place == self._place:
+        if place == self.place:
             return
         fresh = None if place is None else await self._open(place)
-        before, self._listener, self._place = self._listener, fresh, place
+        before, self._listener, self.place = self._listener, fresh, place
         if before is not None:
             await before.close()
 
