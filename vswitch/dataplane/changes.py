@@ -22,6 +22,7 @@ from dataclasses import replace
 from vswitch.dataplane import policy
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.counters import Counters
+from vswitch.dataplane.dhcp.book import Addresses, Grant, Terms
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.kept import KeptPrograms
@@ -229,6 +230,26 @@ class Changes:
         if network.links != by_ends:
             network.links = by_ends
             self._review_bridging()
+
+    # Addresses that are leased
+
+    def lease(self, number: int, terms: Terms, addresses: Addresses, now: Nanoseconds) -> None:
+        """Let the gateway of a network inside lease addresses, or go on doing so on other terms.
+
+        What has been granted goes on for as long as it was granted for. Raises ValueError where the
+        network has no gateway.
+        """
+        raise NotImplementedError
+
+    def restore_leases(self, number: int, grants: Iterable[Grant], now: Nanoseconds) -> list[Grant]:
+        """Let what was granted in an earlier life hold in a network that leases; returns those that
+        do not: their time is over, or the address is somebody else's. That is no news."""
+        raise NotImplementedError
+
+    def stop_leasing(self, number: int, now: Nanoseconds) -> None:
+        """Lease addresses of a network no longer; what was granted is forgotten, which is no
+        news."""
+        raise NotImplementedError
 
     # Who is there
 

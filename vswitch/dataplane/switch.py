@@ -27,7 +27,9 @@ from vswitch.dataplane import dhcp_stage, policy
 from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.conntrack import Connection, most_connections
 from vswitch.dataplane.counters import Counters
+from vswitch.dataplane.dhcp.book import Grant
 from vswitch.dataplane.dhcp.client import DhcpClient
+from vswitch.dataplane.dhcp.news import LeaseNews
 from vswitch.dataplane.dhcp.outcome import News
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.egress import ask
@@ -215,6 +217,14 @@ class Switch:
         """What the DHCP clients have learnt since the last call, by number of the network."""
         news, self.tables.news = list(self.tables.news), deque()
         return news
+
+    def grants(self, network: int) -> list[Grant]:
+        """What the DHCP server of a network has granted and holds; none where it has no server."""
+        raise NotImplementedError
+
+    def take_lease_news(self) -> list[tuple[int, LeaseNews]]:
+        """What has come of the DHCP servers since the last call, by number of the network."""
+        raise NotImplementedError
 
     def take_ended_publications(self) -> list[Publication]:
         """What has come to its end by itself since the last call: it is published no longer."""

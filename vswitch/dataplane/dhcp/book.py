@@ -1,15 +1,18 @@
 """What a DHCP server has to know of others, and what others have to know of it.
 
-A *grant* is what a station has been given: it may have an address until then. `Addresses` says
-which addresses are somebody's already.
+A *grant* is what a station has been given: it may have an address until then. `Terms` are what the
+server of one network gives and tells, and `Addresses` says which addresses are somebody's already.
+What has come of it is told as `news`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from vswitch.leasing import Leasing
 from vswitch.units import Nanoseconds
-from vswitch.wire.values import IpAddress, MacAddress
+from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
 
 
 class Grant(NamedTuple):
@@ -24,11 +27,30 @@ class Grant(NamedTuple):
     until: Nanoseconds
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the server of one network gives and tells, beside what the dataplane knows of the network
+    itself: its mask, its MTU and the gateway, which is the server."""
+
+    leasing: Leasing
+    pool: IpNetwork
+    """Where guests get addresses from, in the network's subnet: `Leasing.leased`, where that is not
+    None."""
+    domain: str
+    """Option 15: `Leasing.domain`, where that is not None."""
+    router: IpAddress | None
+    """Option 3: the network's default route; None where nothing leads elsewhere."""
+    name_servers: tuple[IpAddress, ...] = ()
+    """Option 6."""
+
+
 class Addresses(Protocol):
     """The addresses of one network, as whoever gives them to endpoints knows them."""
 
     def of_port(self, port: int) -> IpAddress | None:
-        """The address of the endpoint whose port that is; None where it is no endpoint's."""
+        """The address of the endpoint whose port that is; None where it is no endpoint's, or that
+        of one that is to be leased none."""
 
     def is_taken(self, address: IpAddress) -> bool:
-        """Whether somebody has an address who was not leased it."""
+        """Whether somebody has an address who was not leased it: an endpoint (whether it is there
+        or not), the gateway, or whoever an auxiliary address is for."""
