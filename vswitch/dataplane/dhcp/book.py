@@ -29,8 +29,8 @@ class Grant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the server of one network gives and tells, beside what the dataplane knows of the network
-    itself: its mask, its MTU and the gateway, which is the server."""
+    """What the server of one network gives and tells. Its mask, its MTU and the gateway, which is
+    the server, the dataplane knows by itself."""
 
     leasing: Leasing
     pool: IpNetwork
@@ -45,7 +45,8 @@ class Terms:
 
 
 class Addresses(Protocol):
-    """The addresses of one network, as whoever gives them to endpoints knows them."""
+    """The addresses of one network, as whoever gives them to endpoints knows them. All that is said
+    here is asked for each message, so it is to be at hand."""
 
     def of_port(self, port: int) -> IpAddress | None:
         """The address of the endpoint whose port that is; None where it is no endpoint's, or that
@@ -54,3 +55,7 @@ class Addresses(Protocol):
     def is_taken(self, address: IpAddress) -> bool:
         """Whether somebody has an address who was not leased it: an endpoint (whether it is there
         or not), the gateway, or whoever an auxiliary address is for."""
+
+    def hostname(self, address: IpAddress) -> str | None:
+        """What the endpoint that has an address is called (option 12); None where it is called
+        nothing, or nobody's."""
