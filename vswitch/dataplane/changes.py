@@ -23,6 +23,7 @@ from vswitch.dataplane import policy
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.counters import Counters
 from vswitch.dataplane.dhcp.book import Addresses, Grant, Terms
+from vswitch.dataplane.dhcp.server import DhcpServer
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.kept import KeptPrograms
@@ -233,23 +234,38 @@ class Changes:
 
     # Addresses that are leased
 
-    def lease(self, number: int, terms: Terms, addresses: Addresses, now: Nanoseconds) -> None:
+    def lease(self, number: int, terms: Terms, addresses: Addresses) -> None:
         """Let the gateway of a network inside lease addresses, or go on doing so on other terms.
 
         What has been granted goes on for as long as it was granted for. Raises ValueError where the
-        network has no gateway.
+        network has no gateway, or a domain of the search list is none.
         """
-        raise NotImplementedError
+        network, servers = self._tables.networks[number], self._tables.dhcp_servers.by_network
+        server = servers.get(number)
+        if server is not None:
+            server.addresses = addresses
+            server.follow(terms)
+        elif network.interface is None:
+            raise ValueError(f"network {network.name} has no gateway, which would lease addresses")
+        else:
+            servers[number] = DhcpServer(network.interface, network.mtu, terms, addresses)
 
     def restore_leases(self, number: int, grants: Iterable[Grant], now: Nanoseconds) -> list[Grant]:
         """Let what was granted in an earlier life hold in a network that leases; returns those that
         do not: their time is over, or the address is somebody else's. That is no news."""
-        raise NotImplementedError
+        return self._tables.dhcp_servers.by_network[number].restore(grants, now)
 
-    def stop_leasing(self, number: int, now: Nanoseconds) -> None:
+    def stop_leasing(self, number: int) -> None:
         """Lease addresses of a network no longer; what was granted is forgotten, which is no
-        news."""
-        raise NotImplementedError
+        news. Stations go on with what they have."""
+        self._tables.dhcp_servers.by_network.pop(number, None)
+
+    def vacate(self, now: Nanoseconds) -> None:
+        """End what guests have begun whose leases are over, before others get their addresses."""
+        vacated, self._tables.dhcp_servers.vacated = self._tables.dhcp_servers.vacated, []
+        for number, address in vacated:
+            if number in self._tables.networks:
+                self.forget_address(number, address, now)
 
     # Who is there
 
@@ -275,6 +291,7 @@ class Changes:
         self.end([each for each in tables.connections if _is_on(each, number)], now)
         self._release_all(lambda each: number in (each.internal.network, each.uplink), now)
         tables.bridged.forget_network(number)
+        self.stop_leasing(number)
         tables.remove_network(network)
 
     def set_interface(

@@ -3,7 +3,8 @@
     admit    is this a frame that a switch may look at at all?
     guard    does it speak in the name of its own port?
     learn    the sender's port (inside; the outside has one port and nothing to learn)
-    dhcp     for the client of an uplink that learns its address
+    dhcp     for the client of an uplink that learns its address; on the inside, for the server of
+             a network that leases addresses, or in the name of one
     arp      teach the neighbour table, answer for the switch's own address
     route    to the switch's own station: another network, the host, or the switch itself
     bridge   to any other station
@@ -15,7 +16,7 @@ about. The trail of findings is kept where `is_heard` says that somebody will re
 
 from __future__ import annotations
 
-from vswitch.dataplane import arp_stage, bridge, dhcp_stage, guard, repetition, router
+from vswitch.dataplane import arp_stage, bridge, dhcp_stage, guard, lease_stage, repetition, router
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
@@ -67,12 +68,16 @@ def decide(
             return walk.drop(spoofed)
     if network.side is Side.INSIDE:
         bridge.learn(walk)
+        leased = lease_stage.hear(walk, tables)
+        if leased is not None:
+            return leased
     elif tables.dhcp_clients:
         answered = dhcp_stage.hear(walk, tables)
         if answered is not None:
             return answered
     if ethernet.ethertype == EtherType.ARP:
         dhcp_stage.overhear(walk, tables)
+        lease_stage.overhear(walk, tables)
         heard = arp_stage.hear(walk)
         if heard is not None:
             return heard

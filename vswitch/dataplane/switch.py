@@ -23,7 +23,7 @@ from itertools import chain
 from random import Random
 from typing import NamedTuple
 
-from vswitch.dataplane import dhcp_stage, policy
+from vswitch.dataplane import dhcp_stage, lease_stage, policy
 from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.conntrack import Connection, most_connections
 from vswitch.dataplane.counters import Counters
@@ -162,6 +162,7 @@ class Switch:
         self.fastpath.detach(number)
         self.impaired.pop(number, None)
         self.tables.forget_port(number)
+        self.tables.dhcp_servers.forget_port(network.number, number)
         lost = self.tables.reassembly.forget_port(number)
         self.counters.count_lost(number, DropReason.ENDED_WHILE_WAITING, lost)
 
@@ -207,11 +208,12 @@ class Switch:
 
     @property
     def has_news(self) -> bool:
-        """Whether something waits to be taken note of: what DHCP clients have learnt, what filters
-        have to say, what is published no longer, or is used up."""
+        """Whether something waits to be taken note of: what DHCP clients have learnt, what has come
+        of DHCP servers, what filters have to say, what is published no longer, or is used up."""
         tables = self.tables
         publications = self.changes.ended_publications or tables.publications.served
-        return bool(tables.news or publications or tables.filters.has_logged)
+        learnt = tables.news or tables.dhcp_servers.news
+        return bool(learnt or publications or tables.filters.has_logged)
 
     def take_news(self) -> list[tuple[int, News]]:
         """What the DHCP clients have learnt since the last call, by number of the network."""
@@ -219,12 +221,15 @@ class Switch:
         return news
 
     def grants(self, network: int) -> list[Grant]:
-        """What the DHCP server of a network has granted and holds; none where it has no server."""
-        raise NotImplementedError
+        """What the DHCP server of a network has granted; none where it has no server."""
+        server = self.tables.dhcp_servers.by_network.get(network)
+        return server.grants if server is not None else []
 
     def take_lease_news(self) -> list[tuple[int, LeaseNews]]:
         """What has come of the DHCP servers since the last call, by number of the network."""
-        raise NotImplementedError
+        servers = self.tables.dhcp_servers
+        news, servers.news = list(servers.news), deque()
+        return news
 
     def take_ended_publications(self) -> list[Publication]:
         """What has come to its end by itself since the last call: it is published no longer."""
@@ -329,6 +334,7 @@ class Switch:
             tables.reassembly.next_deadline(),
             self.changes.revalidation.next_deadline(),
             *(client.next_deadline() for client in tables.dhcp_clients.values()),
+            *(server.next_deadline() for server in tables.dhcp_servers.by_network.values()),
         ]
         for network in self._awake.values():
             deadlines += [network.neighbours.next_deadline(), network.fdb.next_turn()]
@@ -357,6 +363,7 @@ class Switch:
                 self.tables, self.tables.networks[number], client.tick(now)
             )
             sent += self._execute(deliveries)
+        sent += self._tick_servers(now)
         if self.impaired:
             self._let_go(now)
         return sent
@@ -369,6 +376,8 @@ class Switch:
         begun, evicted, connections = verdict.connection, verdict.evicted, self.tables.connections
         if begun and evicted and begun in connections and evicted in connections:
             self.changes.end((evicted,), now)
+        if self.tables.dhcp_servers.vacated:
+            self.changes.vacate(now)
         if verdict.fate in (Fate.WAITING, Fate.DROPPED):
             self._count_lost_fragments()
         sent = list(self._execute(verdict.deliveries))
@@ -463,6 +472,13 @@ class Switch:
         network = self.tables.networks[port.network]
         kind, code = Type.TIME_EXCEEDED, TimeExceeded.REASSEMBLY
         yield from self._tell(expired.port, network, expired.first, kind, code, now)
+
+    def _tick_servers(self, now: Nanoseconds) -> Iterator[Egress]:
+        for number, server in self.tables.dhcp_servers.by_network.items():
+            network, step = self.tables.networks[number], server.tick(now)
+            yield from self._execute(lease_stage.carry_out(self.tables, network, server, step))
+        if self.tables.dhcp_servers.vacated:
+            self.changes.vacate(now)
 
     def _let_sleep(self, network: Network) -> None:
         """A network without ports, as soon as nothing is left that could happen there."""

@@ -15,6 +15,7 @@ from vswitch.dataplane.bridged import BridgedFlows
 from vswitch.dataplane.conntrack import Connection, ConnectionTable, most_connections
 from vswitch.dataplane.dhcp.client import DhcpClient
 from vswitch.dataplane.dhcp.outcome import News
+from vswitch.dataplane.dhcp.servers import DhcpServers
 from vswitch.dataplane.filters import FilterChain
 from vswitch.dataplane.identification import Identifications
 from vswitch.dataplane.mappings import External, MappingTable
@@ -63,6 +64,8 @@ class Tables:
         """Those that learn the address of an uplink's network, by its number."""
         self.news: deque[tuple[int, News]] = deque()
         """What they have learnt, with the number of the network, and nobody has taken note of."""
+        self.dhcp_servers = DhcpServers()
+        """Those of networks inside that lease addresses."""
         self.held_syns = HeldSyns(limits.held_syns)
         self.reassembly = Reassembly(memory=limits.fragments, timeout=limits.fragment_timeout)
         self.identifications = Identifications(random)

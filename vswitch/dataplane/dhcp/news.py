@@ -23,7 +23,7 @@ class End(Enum):
     DECLINED = "the station says that somebody else has the address"
     REPLACED = "the station has been given another address"
     LEFT = "the port that the station was behind is gone"
-    TAKEN = "the address is somebody else's now"
+    TAKEN = "the address is somebody else's now, or none of those that are leased"
 
 
 @dataclass(frozen=True, slots=True)
