@@ -13,7 +13,7 @@ from scapy.packet import Packet
 
 from tests.harness import Host, Lab
 from vswitch.dataplane.dhcp.book import Terms
-from vswitch.dataplane.dhcp.news import LeaseNews
+from vswitch.dataplane.dhcp.news import LeaseNews, Turn
 from vswitch.leasing import Leasing
 from vswitch.units import MILLISECOND, SECOND
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
@@ -36,8 +36,10 @@ class Inventory:
         self.by_port: dict[int, str] = {}
         self.taken = {"10.0.0.2", "10.0.0.3"}
         self.names: dict[str, str] = {}
+        self.turns: list[Turn] = []
+        self.can_write = True
 
-    def of_port(self, port: int) -> IpAddress | None:
+    def of_port(self, port: int, station: MacAddress) -> IpAddress | None:
         address = self.by_port.get(port)
         return None if address is None else ip(address)
 
@@ -46,6 +48,10 @@ class Inventory:
 
     def hostname(self, address: IpAddress) -> str | None:
         return self.names.get(str(address))
+
+    def keep(self, turn: Turn) -> bool:
+        self.turns.append(turn)
+        return self.can_write
 
 
 class GuestLab(Lab):
@@ -76,6 +82,11 @@ class GuestLab(Lab):
         """Addresses by station."""
         grants = self.switch.grants(self.network("front").number)
         return {str(each.station): str(each.address) for each in grants}
+
+    def turns(self) -> list[Turn]:
+        """What has been kept since the last call."""
+        turns, self.inventory.turns = self.inventory.turns, []
+        return turns
 
     def news(self) -> list[LeaseNews]:
         return [each for _, each in self.switch.take_lease_news()]

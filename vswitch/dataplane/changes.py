@@ -255,6 +255,16 @@ class Changes:
         do not: their time is over, or the address is somebody else's. That is no news."""
         return self._tables.dhcp_servers.by_network[number].restore(grants, now)
 
+    def end_lease(self, number: int, address: IpAddress, now: Nanoseconds) -> Grant | None:
+        """Let nobody have an address who was leased it; who had it, None where nobody had. The
+        station hears of that when it wants more time. That is not told to who keeps grants."""
+        lease = self._tables.dhcp_servers.by_network[number].end(address)
+        if lease is None:
+            return None
+        if not lease.is_own:
+            self.forget_address(number, address, now)
+        return lease.grant
+
     def stop_leasing(self, number: int) -> None:
         """Lease addresses of a network no longer; what was granted is forgotten, which is no
         news. Stations go on with what they have."""

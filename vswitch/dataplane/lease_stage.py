@@ -46,7 +46,7 @@ def hear(walk: Walk, tables: Tables) -> Verdict | None:
     port = service_frames.destination_port(walk.frame, ethernet.payload)
     if port == CLIENT_PORT and _is_guarded(network, server):
         return _refuse_rogue(walk, tables)
-    if port == SERVER_PORT and server is not None and server.is_for(walk.port.number):
+    if port == SERVER_PORT and server is not None:
         return _serve(walk, tables, server)
     return None
 
@@ -65,9 +65,9 @@ def overhear(walk: Walk, tables: Tables) -> None:
 
 
 def carry_out(tables: Tables, network: Network, server: DhcpServer, step: Step) -> list[Delivery]:
-    """Note a server's news; what it has to send."""
-    tables.dhcp_servers.tell(network.number, step.news)
-    sent = [_delivery(answer, server) for answer in step.answers]
+    """Note what has come of a server; what it has to send. Nobody is told what is not kept."""
+    is_kept = tables.dhcp_servers.note(network.number, step)
+    sent = [_delivery(answer, server) for answer in step.answers if is_kept]
     for address in step.probes:
         sent += ask(network, server.interface, address)
     return sent
@@ -94,9 +94,13 @@ def _serve(walk: Walk, tables: Tables, server: DhcpServer) -> Verdict | None:
         return None
     request = service_frames.read(walk.ethernet)
     if not isinstance(request, Request):
+        if not server.terms.leasing.takes_guests:
+            return None
         walk.found(Stage.LOCAL, "for the DHCP server, but {}", request.value)
         return walk.drop(DropReason.BAD_DHCP)
-    name = request.type.name
+    ruling, name = server.rule(request, walk.port.number, walk.now), request.type.name
+    if ruling is None:
+        return None
     if not request.relay.is_unspecified:
         walk.found(Stage.LOCAL, "DHCP {} by the relay agent {}", name, request.relay)
         if walk.commit:
@@ -107,9 +111,6 @@ def _serve(walk: Walk, tables: Tables, server: DhcpServer) -> Verdict | None:
     if stations is not None and request.client not in stations:
         walk.found(Stage.LOCAL, "DHCP {} for {}", name, request.client)
         return walk.drop(DropReason.STATION_SPOOFED)
-    ruling = server.rule(request, walk.port.number, walk.now)
-    if ruling is None:
-        return None
     walk.found(Stage.LOCAL, "DHCP {} of {}: {}", name, request.client, ruling)
     if walk.commit:
         step = server.carry_out(request, walk.port.number, ruling, walk.now)

@@ -226,7 +226,8 @@ class Switch:
         return server.grants if server is not None else []
 
     def take_lease_news(self) -> list[tuple[int, LeaseNews]]:
-        """What has come of the DHCP servers since the last call, by number of the network."""
+        """What has come of the DHCP servers since the last call beside what is kept of grants, by
+        number of the network."""
         servers = self.tables.dhcp_servers
         news, servers.news = list(servers.news), deque()
         return news
@@ -475,8 +476,9 @@ class Switch:
 
     def _tick_servers(self, now: Nanoseconds) -> Iterator[Egress]:
         for number, server in self.tables.dhcp_servers.by_network.items():
-            network, step = self.tables.networks[number], server.tick(now)
-            yield from self._execute(lease_stage.carry_out(self.tables, network, server, step))
+            network = self.tables.networks[number]
+            for step in server.tick(now):
+                yield from self._execute(lease_stage.carry_out(self.tables, network, server, step))
         if self.tables.dhcp_servers.vacated:
             self.changes.vacate(now)
 

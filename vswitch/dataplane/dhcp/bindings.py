@@ -57,7 +57,9 @@ class Lease:
     client: Client
     grant: Grant
     port: int | None
-    """The one that the client is behind; None where it has not spoken since a restart."""
+    """The one that the client is behind; None where it has not spoken since that was there."""
+    is_own: bool
+    """Whether the address is that of the endpoint whose port it is, not a guest's."""
 
 
 class Bindings:

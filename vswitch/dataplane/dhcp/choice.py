@@ -66,8 +66,12 @@ class Choice:
     def own(self, caller: Caller) -> IpAddress | None:
         """The address of the endpoint whose port a client is behind; None where that is nobody's,
         or another station's that is behind the same port."""
-        own = self._addresses.of_port(caller.port)
+        own = self.own_of(caller)
         return own if own is not None and self._is_free_for(caller, own, own) else None
+
+    def own_of(self, caller: Caller) -> IpAddress | None:
+        """The same, whoever has it."""
+        return self._addresses.of_port(caller.port, caller.station)
 
     def configured(self, caller: Caller) -> IpAddress | None:
         """The address that a client is to have, where that has been said."""
@@ -99,7 +103,7 @@ class Choice:
         even_if_spoilt: bool = False,
     ) -> bool:
         """Whether a client may be given an address, or keep it."""
-        own = self._addresses.of_port(caller.port)
+        own = self.own_of(caller)
         if not self.is_host(address) or not self._is_free_for(caller, address, own):
             return False
         if self._bindings.is_spoilt(address, now) and not even_if_spoilt:
@@ -109,7 +113,7 @@ class Choice:
     def claimed(self, caller: Caller, wanted: IpAddress | None, now: Nanoseconds) -> Chosen | None:
         """The address that a client is to be offered which has more of a claim to it than others,
         or asks for it; None where there is none."""
-        own, known = self._addresses.of_port(caller.port), self.known(caller)
+        own, known = self.own_of(caller), self.known(caller)
         for address in (self._reserved(caller), own, *known, wanted):
             if address is not None and self.may_have(caller, address, now):
                 return Chosen(address, address == own or address in known)

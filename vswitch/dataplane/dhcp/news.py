@@ -1,8 +1,9 @@
 """What has come of a DHCP server, for whoever keeps grants and tells people.
 
 A grant begins with `Granted`, goes on with `Renewed` and is over with `Ended`; each names all that
-there is to remember. What can be made to happen by whoever is on the network, for as often as he
-likes, is told once in a while: `Exhausted`, `InUse`, `Relayed`, `Rogue`.
+there is to remember, and is kept (`Addresses.keep`) before the station is told. All else is for
+people to read: whoever is on the network may make it happen as often as he likes, so it is told
+once in a while.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class End(Enum):
     EXPIRED = "the station has not renewed it in time"
     DECLINED = "the station says that somebody else has the address"
     REPLACED = "the station has been given another address"
-    LEFT = "the port that the station was behind is gone"
+    LEFT = "the port of the endpoint whose address it is is gone"
     TAKEN = "the address is somebody else's now, or none of those that are leased"
 
 
@@ -81,4 +82,5 @@ class Rogue:
     port: int
 
 
-LeaseNews: TypeAlias = Granted | Renewed | Ended | InUse | Exhausted | Relayed | Rogue
+Turn: TypeAlias = Granted | Renewed | Ended
+LeaseNews: TypeAlias = Exhausted | InUse | Relayed | Rogue

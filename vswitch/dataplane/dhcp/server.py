@@ -26,10 +26,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from vswitch.dataplane.dhcp.bindings import Bindings, Lease, Offer, client_of
+from vswitch.dataplane.dhcp.bindings import Bindings, Client, Lease, Offer, client_of
 from vswitch.dataplane.dhcp.book import Addresses, Grant, Terms
 from vswitch.dataplane.dhcp.choice import Caller, Choice, Chosen
-from vswitch.dataplane.dhcp.news import End, Ended, Exhausted, Granted, InUse, LeaseNews, Renewed
+from vswitch.dataplane.dhcp.news import (
+    End,
+    Ended,
+    Exhausted,
+    Granted,
+    InUse,
+    LeaseNews,
+    Renewed,
+    Turn,
+)
 from vswitch.dataplane.dhcp.parameters import Parameters
 from vswitch.dataplane.dhcp.ruling import Act, Ruling
 from vswitch.dataplane.rate import Rate
@@ -79,13 +88,14 @@ class Step:
     answers: tuple[Answer, ...] = ()
     probes: tuple[IpAddress, ...] = ()
     """Addresses about which the network is to be asked whether somebody has them."""
+    turns: tuple[Turn, ...] = ()
+    """What has become of grants, to be kept before anything is said."""
+    vacated: tuple[IpAddress, ...] = ()
+    """Addresses that are no guest's any more."""
     news: tuple[LeaseNews, ...] = ()
 
 
 NOTHING = Step()
-
-News = tuple[LeaseNews, ...]
-_NO_NEWS: News = ()
 
 _ANSWERS = {
     Act.OFFER: MessageType.OFFER,
@@ -133,7 +143,8 @@ class DhcpServer:
             is_free = self._bindings.holder(grant.address) is None
             is_new = self._bindings.lease_of(client) is None
             if grant.until > now and is_free and is_new and self._choice.is_host(grant.address):
-                self._bindings.grant(Lease(client, grant, None))
+                is_own = self.addresses.is_taken(grant.address)
+                self._bindings.grant(Lease(client, grant, None, is_own))
             else:
                 lost.append(grant)
         return lost
@@ -147,10 +158,6 @@ class DhcpServer:
         if not self.terms.leasing.takes_guests and self._choice.own(caller) is None:
             return None
         return self._rule(request, caller, now)
-
-    def is_for(self, port: int) -> bool:
-        """Whether the server is for somebody behind a port."""
-        return self.terms.leasing.takes_guests or self.addresses.of_port(port) is not None
 
     def _rule(self, request: Request, caller: Caller, now: Nanoseconds) -> Ruling:
         match request.type:
@@ -239,28 +246,28 @@ class DhcpServer:
 
     def carry_out(self, request: Request, port: int, ruling: Ruling, now: Nanoseconds) -> Step:
         """Do what `rule` has said about a message; what is to be said is `answer`'s."""
-        caller, address, news = Caller.of(request, port), ruling.address, _NO_NEWS
+        caller, address, step = Caller.of(request, port), ruling.address, NOTHING
         match ruling.act:
             case Act.OFFER if address is not None:
-                news = self._hold(request, caller, address, now + OFFER_TIME)
+                step = self._hold(request, caller, address, now + OFFER_TIME)
             case Act.PROBE if address is not None:
                 return self._probe(request, caller, address, now)
             case Act.COMMIT | Act.GIVE if address is not None:
-                news = self._give(request, caller, address, now)
+                step = self._give(request, caller, address, now)
             case Act.REFUSE:
-                news = self._refuse(caller, address)
+                step = self._refuse(caller, address)
             case Act.TAKE_BACK:
-                news = self._end(caller.client, End.RELEASED)
+                step = self._end(caller.client, End.RELEASED)
             case Act.SPOIL if address is not None:
-                news = self._end(caller.client, End.DECLINED)
-                news += self._spoil(address, caller.station, now)
+                step = self._end(caller.client, End.DECLINED)
+                step = _with(step, self._spoil(address, caller.station, now))
             case Act.WITHDRAW:
                 self._bindings.withdraw(caller.client)
             case Act.EXHAUSTED:
                 self._looked = self._bindings.revision, now
-                news = self._complain(Exhausted(caller.station), now)
+                step = self._complain(Exhausted(caller.station), now)
         answer = self.answer(request, port, ruling)
-        return Step(() if answer is None else (answer,), news=news)
+        return step if answer is None else replace(step, answers=(answer,))
 
     def answer(self, request: Request, port: int, ruling: Ruling) -> Answer | None:
         """What is said to a message about which `rule` has said that; None where nothing is."""
@@ -295,7 +302,7 @@ class DhcpServer:
             is_conflict = offer.is_probed and offer.address == sender_ip
             if is_conflict and offer.request.client != sender_mac:
                 self._bindings.withdraw(offer.client)
-                step = Step(news=self._spoil(sender_ip, sender_mac, now))
+                step = self._spoil(sender_ip, sender_mac, now)
                 return _with(step, self._choose_anew(offer, now))
         return NOTHING
 
@@ -303,28 +310,32 @@ class DhcpServer:
         """When `tick` has something to do; None while nothing can happen by itself."""
         return self._bindings.next_deadline()
 
-    def tick(self, now: Nanoseconds) -> Step:
+    def tick(self, now: Nanoseconds) -> list[Step]:
         """Make the offers that nobody has objected to; let others lapse, and leases end."""
         offers, leases = self._bindings.due(now)
-        step = NOTHING
         for offer in offers:
             self._bindings.withdraw(offer.client)
-            if offer.is_probed:
-                step = _with(step, self._make(offer, now))
-        for lease in leases:
-            step = _with(step, Step(news=self._end(lease.client, End.EXPIRED)))
-        return step
+        made = [self._make(offer, now) for offer in offers if offer.is_probed]
+        return [*made, *(self._end(lease.client, End.EXPIRED) for lease in leases)]
 
-    def forget_port(self, port: int) -> News:
-        """A port is gone, and who was behind it."""
-        news: list[LeaseNews] = []
+    def forget_port(self, port: int) -> Step:
+        """A port is gone, and its endpoint. Guests who were behind it may come back by another."""
+        step = NOTHING
         for offer in self._bindings.offers:
             if offer.port == port:
                 self._bindings.withdraw(offer.client)
         for lease in self._bindings.leases:
-            if lease.port == port:
-                news += self._end(lease.client, End.LEFT)
-        return tuple(news)
+            if lease.port == port and lease.is_own:
+                step = _with(step, self._end(lease.client, End.LEFT))
+            elif lease.port == port:
+                self._bindings.grant(replace(lease, port=None))
+        return step
+
+    def end(self, address: IpAddress) -> Lease | None:
+        """Let nobody have an address who was leased it; who had it. It hears of that when it wants
+        more time."""
+        lease = self._bindings.lease_at(address)
+        return None if lease is None else self._bindings.end(lease.client)
 
     # Offers
 
@@ -340,10 +351,10 @@ class DhcpServer:
 
     def _hold(
         self, request: Request, caller: Caller, address: IpAddress, until: Nanoseconds
-    ) -> News:
-        news = self._clear(caller, address)
+    ) -> Step:
+        step = self._clear(caller, address)
         self._bindings.offer(Offer(caller.client, address, request, caller.port, until))
-        return news
+        return step
 
     def _probe(
         self, request: Request, caller: Caller, address: IpAddress, now: Nanoseconds
@@ -371,43 +382,49 @@ class DhcpServer:
 
     # Leases
 
-    def _give(self, request: Request, caller: Caller, address: IpAddress, now: Nanoseconds) -> News:
-        news = self._clear(caller, address)
+    def _give(self, request: Request, caller: Caller, address: IpAddress, now: Nanoseconds) -> Step:
+        step = self._clear(caller, address)
         before = self._bindings.lease_of(caller.client)
         if before is not None and before.grant.address != address:
-            news += self._end(caller.client, End.REPLACED)
+            step = _with(step, self._end(caller.client, End.REPLACED))
             before = None
         self._bindings.withdraw(caller.client)
         until = now + self._time(request)
         grant = Grant(address, caller.station, request.identifier, caller.hostname, until)
-        self._bindings.grant(Lease(caller.client, grant, caller.port))
-        return (*news, Granted(grant) if before is None else Renewed(grant))
+        is_own = address == self._choice.own_of(caller)
+        self._bindings.grant(Lease(caller.client, grant, caller.port, is_own))
+        turn = Granted(grant) if before is None else Renewed(grant)
+        return _with(step, Step(turns=(turn,)))
 
-    def _refuse(self, caller: Caller, address: IpAddress | None) -> News:
+    def _refuse(self, caller: Caller, address: IpAddress | None) -> Step:
         """What a client has and may not have is somebody else's."""
         lease = self._bindings.lease_of(caller.client)
         if lease is None or lease.grant.address != address:
-            return _NO_NEWS
+            return NOTHING
         return self._end(caller.client, End.TAKEN)
 
-    def _end(self, client: bytes, reason: End) -> News:
+    def _end(self, client: Client, reason: End) -> Step:
         lease = self._bindings.end(client)
-        return () if lease is None else (Ended(lease.grant, reason),)
+        if lease is None:
+            return NOTHING
+        vacated = () if lease.is_own else (lease.grant.address,)
+        return Step(turns=(Ended(lease.grant, reason),), vacated=vacated)
 
-    def _clear(self, caller: Caller, address: IpAddress) -> News:
+    def _clear(self, caller: Caller, address: IpAddress) -> Step:
         """The station had the address under another name, and has it no longer under that."""
         holder = self._bindings.holder(address)
         if holder is None or holder == caller.client:
-            return ()
+            return NOTHING
         self._bindings.withdraw(holder)
         return self._end(holder, End.REPLACED)
 
-    def _spoil(self, address: IpAddress, station: MacAddress, now: Nanoseconds) -> News:
+    def _spoil(self, address: IpAddress, station: MacAddress, now: Nanoseconds) -> Step:
         self._bindings.spoil(address, now + SPOILT_TIME)
         return self._complain(InUse(address, station), now)
 
-    def _complain(self, complaint: Exhausted | InUse, now: Nanoseconds) -> News:
-        return (complaint,) if self._complaints[type(complaint)].take(now) else ()
+    def _complain(self, complaint: Exhausted | InUse, now: Nanoseconds) -> Step:
+        is_told = self._complaints[type(complaint)].take(now)
+        return Step(news=(complaint,)) if is_told else NOTHING
 
     def _time(self, request: Request) -> Nanoseconds:
         """What the client asks for where that is less than it could get."""
@@ -441,4 +458,10 @@ def _offering(request: Request) -> Act:
 
 
 def _with(step: Step, other: Step) -> Step:
-    return Step(step.answers + other.answers, step.probes + other.probes, step.news + other.news)
+    return Step(
+        step.answers + other.answers,
+        step.probes + other.probes,
+        step.turns + other.turns,
+        step.vacated + other.vacated,
+        step.news + other.news,
+    )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 
-from vswitch.dataplane.dhcp.news import Ended, LeaseNews, Relayed, Rogue
-from vswitch.dataplane.dhcp.server import DhcpServer
+from vswitch.dataplane.dhcp.news import LeaseNews, Relayed, Rogue
+from vswitch.dataplane.dhcp.server import DhcpServer, Step
 from vswitch.dataplane.rate import Rate
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress
@@ -24,13 +23,15 @@ class DhcpServers:
         before somebody else gets the address."""
         self._complaints: dict[tuple[int, type[LeaseNews]], Rate] = {}
 
-    def tell(self, network: int, news: Iterable[LeaseNews]) -> None:
-        """Note what has come of the server of a network."""
-        server = self.by_network[network]
-        for each in news:
-            self.news.append((network, each))
-            if isinstance(each, Ended) and not server.addresses.is_taken(each.grant.address):
-                self.vacated.append((network, each.grant.address))
+    def note(self, network: int, step: Step) -> bool:
+        """Note what has come of the server of a network; whether that could be kept, so that what
+        it has to say may be said."""
+        self.news += [(network, each) for each in step.news]
+        self.vacated += [(network, address) for address in step.vacated]
+        addresses, is_kept = self.by_network[network].addresses, True
+        for turn in step.turns:
+            is_kept = addresses.keep(turn) and is_kept
+        return is_kept
 
     def complain(self, network: int, complaint: Rogue | Relayed, now: Nanoseconds) -> None:
         """Note what somebody behind a port may do as often as he likes, once a second."""
@@ -44,4 +45,4 @@ class DhcpServers:
             self._complaints.pop((port, kind), None)
         server = self.by_network.get(network)
         if server is not None:
-            self.tell(network, server.forget_port(port))
+            self.note(network, server.forget_port(port))
