@@ -156,7 +156,9 @@ class Bindings:
         """Let a client have no offer; the one that it had."""
         offer = self._offers.pop(client, None)
         if offer is not None and self.lease_at(offer.address) is None:
-            self._free(offer.address, client)
+            self._free(offer.address)
+            if not offer.is_probed:
+                self._remember(offer.address, client)
         return offer
 
     def grant(self, lease: Lease) -> None:
@@ -171,7 +173,8 @@ class Bindings:
         if lease is not None:
             offer = self._offers.get(client)
             if offer is None or offer.address != lease.grant.address:
-                self._free(lease.grant.address, client)
+                self._free(lease.grant.address)
+                self._remember(lease.grant.address, client)
         return lease
 
     def spoil(self, address: IpAddress, until: Nanoseconds) -> None:
@@ -211,9 +214,11 @@ class Bindings:
         self._spoilt.pop(address, None)
         self._forget_past(address)
 
-    def _free(self, address: IpAddress, client: Client) -> None:
+    def _free(self, address: IpAddress) -> None:
         self.revision += 1
         del self._holders[address]
+
+    def _remember(self, address: IpAddress, client: Client) -> None:
         replaced = self._past_of.pop(client, None)
         if replaced is not None:
             self._past.pop(replaced, None)
