@@ -100,11 +100,13 @@ class GuestLab(Lab):
         return [each for each in self.received(host) if DHCP in each]
 
     def ask(self, host: Host, message: Packet) -> Packet | None:
-        """The same with the time in which the network is probed; the one answer, if any."""
+        """The same with the time in which the network is probed; the one answer to the station that
+        it is from, if any."""
         answers = self.say(host, message)
         if not answers:
             self.pass_time(300 * MILLISECOND)
             answers = self.heard(host)
+        answers = [each for each in answers if each[BOOTP].chaddr[:6] == message[BOOTP].chaddr[:6]]
         assert len(answers) <= 1
         return answers[0] if answers else None
 

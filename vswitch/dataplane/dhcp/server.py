@@ -371,12 +371,15 @@ class DhcpServer:
         return Step(probes=(address,))
 
     def _make(self, offer: Offer, now: Nanoseconds) -> Step:
-        """Nobody else has the address: let the client know of it."""
+        """Nobody has answered for the address: let the client know of it, unless it has been given
+        to somebody meanwhile."""
+        if not self._choice.may_have(Caller.of(offer.request, offer.port), offer.address, now):
+            return self._choose_anew(offer, now)
         ruling = Ruling(_offering(offer.request), offer.address)
         return self.carry_out(offer.request, offer.port, ruling, now)
 
     def _choose_anew(self, offer: Offer, now: Nanoseconds) -> Step:
-        """Somebody else has the address."""
+        """The address is somebody else's."""
         ruling = self.rule(offer.request, offer.port, now)
         return self.carry_out(offer.request, offer.port, ruling, now) if ruling else NOTHING
 
