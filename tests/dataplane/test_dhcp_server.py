@@ -654,6 +654,15 @@ def test_endpoint_that_leaves_takes_its_lease_along_and_a_guest_keeps_his() -> N
     assert kind(ack) == "ack"
 
 
+def test_endpoint_that_leaves_takes_its_lease_of_an_earlier_life_along() -> None:
+    lab = GuestLab()
+    number, station = lab.network("front").number, MacAddress.parse(lab.vm.mac)
+    grant = Grant(ip("10.0.0.7"), station, b"", None, lab.now + 100 * SECOND)
+    assert lab.switch.changes.restore_leases(number, [grant], lab.now) == []
+    lab.detach(lab.vm)
+    assert lab.turns() == [Ended(grant, End.LEFT)]
+
+
 def test_offer_is_not_made_to_a_port_that_is_gone() -> None:
     lab = GuestLab()
     lab.send(lab.g, client(lab.g.mac, "discover"))

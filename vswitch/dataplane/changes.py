@@ -282,6 +282,7 @@ class Changes:
     def forget_address(self, network: int, address: IpAddress, now: Nanoseconds) -> None:
         """An endpoint is gone: end its connections, free its ports, forget its station."""
         self._tables.precedents.forget()
+        self._tables.dhcp_servers.forget_address(network, address)
         self._give_up(self._tables.networks[network].neighbours.forget(address))
         links = self._tables.networks[network].links
         left = [each for ends, opened in links.items() if address not in ends for each in opened]

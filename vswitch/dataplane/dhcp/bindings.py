@@ -56,10 +56,8 @@ class Lease:
 
     client: Client
     grant: Grant
-    port: int | None
-    """The one that the client is behind; None where it has not spoken since that was there."""
     is_own: bool
-    """Whether the address is that of the endpoint whose port it is, not a guest's."""
+    """Whether the address is that of an endpoint, not a guest's."""
 
 
 class Bindings:
@@ -93,15 +91,19 @@ class Bindings:
         lease = self._leases.get(self._holders.get(address, b""))
         return lease if lease is not None and lease.grant.address == address else None
 
+    def offer_at(self, address: IpAddress) -> Offer | None:
+        """Who has been offered an address."""
+        offer = self._offers.get(self._holders.get(address, b""))
+        return offer if offer is not None and offer.address == address else None
+
     def holder(self, address: IpAddress) -> Client | None:
         """Who has an address, or has been offered it."""
         return self._holders.get(address)
 
     def station_of(self, address: IpAddress) -> MacAddress | None:
         """The station of who has an address, or has been offered it."""
-        holder = self._holders.get(address, b"")
-        lease, offer = self._leases.get(holder), self._offers.get(holder)
-        if lease is not None and lease.grant.address == address:
+        lease, offer = self.lease_at(address), self.offer_at(address)
+        if lease is not None:
             return lease.grant.station
         return offer.request.client if offer is not None else None
 

@@ -23,7 +23,7 @@ class End(Enum):
     EXPIRED = "the station has not renewed it in time"
     DECLINED = "the station says that somebody else has the address"
     REPLACED = "the station has been given another address"
-    LEFT = "the port of the endpoint whose address it is is gone"
+    LEFT = "the endpoint whose address it is is gone"
     TAKEN = "the address is somebody else's now, or none of those that are leased"
 
 

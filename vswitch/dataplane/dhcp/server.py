@@ -144,7 +144,7 @@ class DhcpServer:
             is_new = self._bindings.lease_of(client) is None
             if grant.until > now and is_free and is_new and self._choice.is_host(grant.address):
                 is_own = self.addresses.is_taken(grant.address)
-                self._bindings.grant(Lease(client, grant, None, is_own))
+                self._bindings.grant(Lease(client, grant, is_own))
             else:
                 lost.append(grant)
         return lost
@@ -298,13 +298,11 @@ class DhcpServer:
 
     def hear_arp(self, sender_ip: IpAddress, sender_mac: MacAddress, now: Nanoseconds) -> Step:
         """Take notice of who says, in an ARP request or reply on the network, that it has what."""
-        for offer in self._bindings.offers:
-            is_conflict = offer.is_probed and offer.address == sender_ip
-            if is_conflict and offer.request.client != sender_mac:
-                self._bindings.withdraw(offer.client)
-                step = self._spoil(sender_ip, sender_mac, now)
-                return _with(step, self._choose_anew(offer, now))
-        return NOTHING
+        offer = self._bindings.offer_at(sender_ip)
+        if offer is None or not offer.is_probed or offer.request.client == sender_mac:
+            return NOTHING
+        self._bindings.withdraw(offer.client)
+        return _with(self._spoil(sender_ip, sender_mac, now), self._choose_anew(offer, now))
 
     def next_deadline(self) -> Nanoseconds | None:
         """When `tick` has something to do; None while nothing can happen by itself."""
@@ -318,18 +316,17 @@ class DhcpServer:
         made = [self._make(offer, now) for offer in offers if offer.is_probed]
         return [*made, *(self._end(lease.client, End.EXPIRED) for lease in leases)]
 
-    def forget_port(self, port: int) -> Step:
-        """A port is gone, and its endpoint. Guests who were behind it may come back by another."""
-        step = NOTHING
+    def forget_port(self, port: int) -> None:
+        """A port is gone: nobody is there to hear of an offer. Guests may come back by another."""
         for offer in self._bindings.offers:
             if offer.port == port:
                 self._bindings.withdraw(offer.client)
-        for lease in self._bindings.leases:
-            if lease.port == port and lease.is_own:
-                step = _with(step, self._end(lease.client, End.LEFT))
-            elif lease.port == port:
-                self._bindings.grant(replace(lease, port=None))
-        return step
+
+    def forget_address(self, address: IpAddress) -> Step:
+        """Whoever had an address is gone, with all that he had begun."""
+        lease = self._bindings.lease_at(address)
+        step = NOTHING if lease is None else self._end(lease.client, End.LEFT)
+        return replace(step, vacated=())
 
     def end(self, address: IpAddress) -> Lease | None:
         """Let nobody have an address who was leased it; who had it. It hears of that when it wants
@@ -395,7 +392,7 @@ class DhcpServer:
         until = now + self._time(request)
         grant = Grant(address, caller.station, request.identifier, caller.hostname, until)
         is_own = address == self._choice.own_of(caller)
-        self._bindings.grant(Lease(caller.client, grant, caller.port, is_own))
+        self._bindings.grant(Lease(caller.client, grant, is_own))
         turn = Granted(grant) if before is None else Renewed(grant)
         return _with(step, Step(turns=(turn,)))
 

@@ -45,4 +45,10 @@ class DhcpServers:
             self._complaints.pop((port, kind), None)
         server = self.by_network.get(network)
         if server is not None:
-            self.note(network, server.forget_port(port))
+            server.forget_port(port)
+
+    def forget_address(self, network: int, address: IpAddress) -> None:
+        """Whoever had an address of a network is gone."""
+        server = self.by_network.get(network)
+        if server is not None:
+            self.note(network, server.forget_address(address))
