@@ -563,6 +563,17 @@ def test_client_that_asks_for_it_has_its_lease_after_one_message() -> None:
     assert lab.grants == {lab.g.mac: FIRST}
 
 
+def test_lease_that_ends_as_another_begins_does_not_take_that_along() -> None:
+    lab = GuestLab(Leasing(reservations=(Reservation("box", ip("10.0.5.5")),)))
+    lab.bind(lab.g, client_id=b"\xffme")
+    lab.pass_time(LEASE_SECONDS * SECOND - PROBE_WAIT)
+    said = {"client_id": b"\xffme", "hostname": b"box", "rapid_commit": b""}
+    lab.send(lab.g, client(lab.g.mac, "discover", **said))
+    lab.pass_time(PROBE_WAIT)
+    assert lab.grants == {lab.g.mac: "10.0.5.5"}
+    assert [type(each) for each in lab.turns()] == [Granted, Ended, Granted]
+
+
 # Whom the server is not for
 
 

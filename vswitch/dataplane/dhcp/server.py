@@ -309,12 +309,12 @@ class DhcpServer:
         return self._bindings.next_deadline()
 
     def tick(self, now: Nanoseconds) -> list[Step]:
-        """Make the offers that nobody has objected to; let others lapse, and leases end."""
+        """Let leases end; make the offers that nobody has objected to, and let others lapse."""
         offers, leases = self._bindings.due(now)
+        ended = [self._end(lease.client, End.EXPIRED) for lease in leases]
         for offer in offers:
             self._bindings.withdraw(offer.client)
-        made = [self._make(offer, now) for offer in offers if offer.is_probed]
-        return [*made, *(self._end(lease.client, End.EXPIRED) for lease in leases)]
+        return ended + [self._make(offer, now) for offer in offers if offer.is_probed]
 
     def forget_port(self, port: int) -> None:
         """A port is gone: nobody is there to hear of an offer. Guests may come back by another."""
