@@ -38,6 +38,7 @@ from vswitch.dataplane.dhcp.server import OFFER_TIME, PROBE_WAIT, SPOILT_TIME
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.verdict import Fate
 from vswitch.leasing import Leasing, Reservation
+from vswitch.policy import PortPolicy
 from vswitch.units import MILLISECOND, SECOND
 from vswitch.wire.values import IpNetwork, MacAddress
 
@@ -294,11 +295,40 @@ def test_address_that_a_client_declines_is_given_to_nobody_for_a_while() -> None
     assert lab.bind(lab.g) == SECOND_ADDRESS
 
 
+def test_address_that_was_spoilt_is_asked_about_anew_even_for_who_had_it() -> None:
+    lab = GuestLab(pool=IpNetwork.parse("10.0.9.5/32"))
+    lab.bind(lab.g)
+    lab.send(lab.g, client(lab.g.mac, "decline", server_id=GATEWAY, requested_addr="10.0.9.5"))
+    lab.pass_time(SPOILT_TIME)
+    lab.received(lab.a)
+    lab.send(lab.g, client(lab.g.mac, "discover"))
+    (question,) = lab.received(lab.a)
+    assert question[ARP].pdst == "10.0.9.5"
+
+
+def test_address_that_an_endpoint_gets_while_the_network_is_asked_is_not_offered() -> None:
+    lab = GuestLab()
+    lab.send(lab.g, client(lab.g.mac, "discover"))
+    lab.inventory.taken.add(FIRST)
+    lab.pass_time(1 * SECOND)
+    (offer,) = lab.heard(lab.g)
+    assert offer[BOOTP].yiaddr == SECOND_ADDRESS
+
+
 def test_client_declines_nothing_that_it_does_not_have() -> None:
     lab = GuestLab()
     lab.bind(lab.g)
     lab.send(lab.g, client(OTHER, "decline", server_id=GATEWAY, requested_addr=FIRST))
     lab.send(lab.g, client(OTHER, "release", server_id=GATEWAY, ciaddr=FIRST))
+    assert lab.grants == {lab.g.mac: FIRST}
+
+
+def test_station_gives_back_nothing_in_the_name_of_another() -> None:
+    lab = GuestLab()
+    lab.bind(lab.g, client_id=b"\xffme")
+    said = {"server_id": GATEWAY, "client_id": b"\xffme"}
+    lab.send(lab.b, client(STRANGER, "release", ciaddr=FIRST, **said))
+    lab.send(lab.b, client(STRANGER, "decline", requested_addr=FIRST, **said))
     assert lab.grants == {lab.g.mac: FIRST}
 
 
@@ -431,6 +461,15 @@ def test_client_is_refused_more_time_for_what_it_may_not_have(address: str) -> N
     assert refused is not None
     assert kind(refused) == "nak"
     assert lab.grants == {}
+
+
+def test_client_is_refused_more_time_for_a_free_address_that_is_not_the_one_it_has() -> None:
+    lab = GuestLab()
+    lab.bind(lab.g)
+    refused = lab.ask(lab.g, client(lab.g.mac, "request", ciaddr="10.0.9.44"))
+    assert refused is not None
+    assert kind(refused) == "nak"
+    assert lab.grants == {lab.g.mac: FIRST}
 
 
 def test_client_is_refused_more_time_for_what_another_has() -> None:
@@ -583,6 +622,15 @@ def test_relay_agents_are_refused_in_words() -> None:
     assert lab.drops == {DropReason.DHCP_RELAYED: 1}
     assert "relay agents are not served" in DropReason.DHCP_RELAYED.value
     assert lab.news() == [Relayed(ip("10.0.0.9"), lab.g.port)]
+
+
+def test_guarded_port_asks_for_its_own_stations_alone() -> None:
+    lab = GuestLab()
+    own = frozenset({MacAddress.parse(lab.vm.mac)})
+    lab.switch.changes.set_port_policy(lab.vm.port, PortPolicy(stations=own))
+    assert lab.ask(lab.vm, client(OTHER, "discover", source=lab.vm.mac)) is None
+    assert lab.drops == {DropReason.STATION_SPOOFED: 1}
+    assert lab.bind(lab.vm) == "10.0.0.7"
 
 
 def test_message_that_is_none_is_dropped_under_its_reason() -> None:

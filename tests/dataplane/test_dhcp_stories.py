@@ -193,7 +193,7 @@ def test_client_of_ours_keeps_its_lease_for_as_long_as_it_likes_and_gives_it_bac
 # Whatever is said
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     noise=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8),
     cut=st.integers(0, 320),
