@@ -106,7 +106,7 @@ class GuestLab(Lab):
         if not answers:
             self.pass_time(300 * MILLISECOND)
             answers = self.heard(host)
-        answers = [each for each in answers if each[BOOTP].chaddr[:6] == message[BOOTP].chaddr[:6]]
+        answers = [each for each in answers if _is_answer(each[BOOTP], message[BOOTP])]
         assert len(answers) <= 1
         return answers[0] if answers else None
 
@@ -157,6 +157,10 @@ def options(message: Packet) -> Mapping[str, Any]:
 
 def kind(message: Packet) -> str:
     return KINDS[options(message)["message-type"]]
+
+
+def _is_answer(answer: Packet, asked: Packet) -> bool:
+    return answer.xid == asked.xid and answer.chaddr[:6] == asked.chaddr[:6]
 
 
 def arp_answer(station: str, address: str, gateway_mac: str) -> Packet:

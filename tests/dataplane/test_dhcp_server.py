@@ -794,3 +794,18 @@ def test_message_that_is_only_asked_about_changes_nothing_and_is_told_the_same()
     assert lab.heard(lab.g) == []
     assert lab.turns() == []
     assert lab.grants == {lab.g.mac: FIRST}
+
+
+# Time
+
+
+def test_server_that_has_nothing_to_wait_for_is_not_looked_at_as_time_passes() -> None:
+    lab = GuestLab()
+    servers = lab.switch.tables.dhcp_servers
+    assert servers.next_deadline() is None
+    lab.bind(lab.g)
+    assert servers.next_deadline() is not None
+    lab.send(lab.g, client(lab.g.mac, "release", ciaddr=FIRST, server_id=GATEWAY))
+    lab.pass_time(2 * LEASE_SECONDS * SECOND)
+    assert servers.next_deadline() is None
+    assert lab.bind(lab.g) == FIRST

@@ -56,7 +56,7 @@ class Clients(RuleBasedStateMachine):
 
     @rule(port=ports, station=stations, identifier=identifiers)
     def bind(self, port: str, station: str, identifier: bytes | None) -> None:
-        said = self.identity(identifier)
+        said = {"xid": 8, **self.identity(identifier)}
         offer = self.lab.ask(self.lab.hosts[port], client(station, "discover", **said))
         if offer is not None:
             chosen = {"server_id": GATEWAY, "requested_addr": offer[BOOTP].yiaddr}

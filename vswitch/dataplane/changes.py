@@ -253,7 +253,7 @@ class Changes:
     def restore_leases(self, number: int, grants: Iterable[Grant], now: Nanoseconds) -> list[Grant]:
         """Let what was granted in an earlier life hold in a network that leases; returns those that
         do not: their time is over, or the address is somebody else's. That is no news."""
-        return self._tables.dhcp_servers.by_network[number].restore(grants, now)
+        return self._tables.dhcp_servers.restore(number, grants, now)
 
     def end_lease(self, number: int, address: IpAddress, now: Nanoseconds) -> Grant | None:
         """Let nobody have an address who was leased it; who had it, None where nobody had. The
@@ -268,7 +268,7 @@ class Changes:
     def stop_leasing(self, number: int) -> None:
         """Lease addresses of a network no longer; what was granted is forgotten, which is no
         news. Stations go on with what they have."""
-        self._tables.dhcp_servers.by_network.pop(number, None)
+        self._tables.dhcp_servers.remove(number)
 
     def vacate(self, now: Nanoseconds) -> None:
         """End what guests have begun whose leases are over, before others get their addresses."""

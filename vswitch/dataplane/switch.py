@@ -335,7 +335,7 @@ class Switch:
             tables.reassembly.next_deadline(),
             self.changes.revalidation.next_deadline(),
             *(client.next_deadline() for client in tables.dhcp_clients.values()),
-            *(server.next_deadline() for server in tables.dhcp_servers.by_network.values()),
+            tables.dhcp_servers.next_deadline(),
         ]
         for network in self._awake.values():
             deadlines += [network.neighbours.next_deadline(), network.fdb.next_turn()]
@@ -475,11 +475,11 @@ class Switch:
         yield from self._tell(expired.port, network, expired.first, kind, code, now)
 
     def _tick_servers(self, now: Nanoseconds) -> Iterator[Egress]:
-        for number, server in self.tables.dhcp_servers.by_network.items():
-            network = self.tables.networks[number]
-            for step in server.tick(now):
-                yield from self._execute(lease_stage.carry_out(self.tables, network, server, step))
-        if self.tables.dhcp_servers.vacated:
+        tables = self.tables
+        for number, step in tables.dhcp_servers.tick(now):
+            network, server = tables.networks[number], tables.dhcp_servers.by_network[number]
+            yield from self._execute(lease_stage.carry_out(tables, network, server, step))
+        if tables.dhcp_servers.vacated:
             self.changes.vacate(now)
 
     def _let_sleep(self, network: Network) -> None:
