@@ -25,6 +25,7 @@ from tests.dataplane.dhcp_guests import (
 )
 from tests.harness import ARP, assert_checksums_right
 from vswitch.dataplane.dhcp.book import Grant
+from vswitch.dataplane.dhcp.contests import CONTEST_WAIT
 from vswitch.dataplane.dhcp.news import (
     End,
     Ended,
@@ -92,7 +93,36 @@ def test_endpoint_is_offered_its_own_address_whatever_station_its_guest_has() ->
 def test_second_station_behind_an_endpoints_port_gets_one_of_the_pool() -> None:
     lab = GuestLab()
     assert lab.bind(lab.vm) == "10.0.0.7"
+    lab.send(lab.vm, client(OTHER, "discover"))
+    (question,) = lab.received(lab.vm)
+    assert (question[ARP].op, question[ARP].pdst) == (1, "10.0.0.7")
+    lab.send(lab.vm, arp_answer(lab.vm.mac, "10.0.0.7", lab.vm.gateway_mac))
+    lab.pass_time(PROBE_WAIT)
+    (offer,) = lab.heard(lab.vm)
+    assert offer[BOOTP].yiaddr == FIRST
     assert lab.bind(lab.vm, OTHER) == FIRST
+    assert lab.grants == {lab.vm.mac: "10.0.0.7", OTHER: FIRST}
+
+
+@pytest.mark.parametrize("takes_guests", [True, False])
+def test_machine_that_comes_back_as_another_station_has_its_address_still(
+    takes_guests: bool,
+) -> None:
+    lab = GuestLab(Leasing(takes_guests=takes_guests))
+    lab.bind(lab.vm)
+    lab.turns()
+    lab.send(lab.vm, client(OTHER, "discover"))
+    lab.pass_time(CONTEST_WAIT - 1)
+    assert lab.heard(lab.vm) == []
+    assert lab.grants == {lab.vm.mac: "10.0.0.7"}
+    lab.send(lab.a, arp_answer(STRANGER, "10.0.0.7", lab.a.gateway_mac))
+    lab.send(lab.vm, arp_answer(OTHER, "10.0.0.7", lab.vm.gateway_mac))
+    lab.pass_time(1)
+    (offer,) = lab.heard(lab.vm)
+    assert offer[BOOTP].yiaddr == "10.0.0.7"
+    assert lab.bind(lab.vm, OTHER) == "10.0.0.7"
+    assert lab.grants == {OTHER: "10.0.0.7"}
+    assert [type(each) for each in lab.turns()] == [Ended, Granted]
 
 
 def test_firmware_and_what_it_boots_are_one_station_behind_an_endpoints_port() -> None:
@@ -650,9 +680,12 @@ def test_network_that_takes_no_guests_leases_to_its_endpoints_alone() -> None:
     assert lab.bind(lab.vm) == "10.0.0.7"
     assert lab.ask(lab.g, client(lab.g.mac, "discover")) is None
     assert len(lab.heard(lab.a)) == 1
+    lab.send(lab.vm, client(OTHER, "discover"))
+    lab.send(lab.vm, arp_answer(lab.vm.mac, "10.0.0.7", lab.vm.gateway_mac))
     lab.heard(lab.vm)
-    assert lab.ask(lab.vm, client(OTHER, "discover")) is None
-    assert len(lab.heard(lab.a)) == 1
+    lab.pass_time(5 * SECOND)
+    assert lab.heard(lab.vm) == []
+    assert lab.grants == {lab.vm.mac: "10.0.0.7"}
 
 
 def test_message_to_another_server_is_bridged() -> None:
@@ -701,7 +734,7 @@ def test_grants_of_an_earlier_life_hold_and_those_that_can_not_are_returned() ->
 def test_endpoint_that_leaves_takes_its_lease_along_and_a_guest_keeps_his() -> None:
     lab = GuestLab()
     lab.bind(lab.vm)
-    lab.bind(lab.vm, OTHER)
+    lab.bind(lab.g, OTHER)
     lab.turns()
     lab.detach(lab.vm)
     (ended,) = lab.turns()

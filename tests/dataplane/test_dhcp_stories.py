@@ -40,6 +40,7 @@ class Clients(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.lab = GuestLab(pool=IpNetwork.parse("10.0.9.0/30"))
+        self.transaction = 1000
         self.kept: dict[str, str] = {}
         """Stations by address, as whoever keeps grants has them."""
 
@@ -56,7 +57,8 @@ class Clients(RuleBasedStateMachine):
 
     @rule(port=ports, station=stations, identifier=identifiers)
     def bind(self, port: str, station: str, identifier: bytes | None) -> None:
-        said = {"xid": 8, **self.identity(identifier)}
+        self.transaction += 1
+        said = {"xid": self.transaction, **self.identity(identifier)}
         offer = self.lab.ask(self.lab.hosts[port], client(station, "discover", **said))
         if offer is not None:
             chosen = {"server_id": GATEWAY, "requested_addr": offer[BOOTP].yiaddr}
@@ -88,6 +90,10 @@ class Clients(RuleBasedStateMachine):
     @rule(station=stations, address=st.sampled_from(ADDRESSES))
     def squat(self, station: str, address: str) -> None:
         self.lab.send(self.lab.b, arp_answer(station, address, self.lab.b.gateway_mac))
+
+    @rule(station=stations)
+    def speak_up(self, station: str) -> None:
+        self.lab.send(self.lab.vm, arp_answer(station, "10.0.0.7", self.lab.vm.gateway_mac))
 
     @rule(taken=st.sampled_from(ADDRESSES))
     def give_to_an_endpoint(self, taken: str) -> None:

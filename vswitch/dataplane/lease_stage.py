@@ -59,7 +59,8 @@ def overhear(walk: Walk, tables: Tables) -> None:
     message = Arp.parse(walk.frame, walk.ethernet.payload)
     if isinstance(message, Malformed):
         return
-    step = server.hear_arp(message.sender_ip, message.sender_mac, walk.now)
+    speaker = message.sender_ip, message.sender_mac, walk.port.number
+    step = server.hear_arp(*speaker, walk.now)
     for delivery in carry_out(tables, walk.network, server, step):
         walk.release(delivery)
 

@@ -2,7 +2,8 @@
 
 Theory of operation. `may_have` is asked of each address that a client names, and of each that it
 could get. What it gets is, in this order: the client's reservation; the address of the endpoint
-whose port it is behind, unless another station behind that port has it; what it has, or has been
+whose port it is behind, unless another station behind that port has it and is still there
+(`contested`); what it has, or has been
 offered; what it had before; what it asks for; what nobody has had, or what has been free for
 longest; and where nothing else is left, what somebody was seen with who was not leased it. RFC
 2131, 4.3.1, has the same order but for the first two.
@@ -72,6 +73,16 @@ class Choice:
     def own_of(self, caller: Caller) -> IpAddress | None:
         """The same, whoever has it."""
         return self._addresses.of_port(caller.port, caller.station)
+
+    def contested(self, caller: Caller) -> IpAddress | None:
+        """The address of the endpoint whose port a client is behind, where another station behind
+        that port has been leased it, and the client has nothing yet."""
+        own = self.own_of(caller)
+        if own is None or self._is_free_for(caller, own, own):
+            return None
+        bindings, client = self._bindings, caller.client
+        has_something = bindings.lease_of(client) or bindings.offer_of(client)
+        return None if has_something or self._reserved(caller) else own
 
     def configured(self, caller: Caller) -> IpAddress | None:
         """The address that a client is to have, where that has been said."""

@@ -15,6 +15,7 @@ class Act(Enum):
     OFFER = "offered {0}"
     COMMIT = "given {0} at once (RFC 4039)"
     PROBE = "{0} is for it, once the network is asked whether somebody has it"
+    CONTEST = "{0} is for it, unless the station that had it speaks up"
     GIVE = "given {0}"
     REFUSE = "refused: {1}"
     TELL = "told what a host on the network has to know"

@@ -13,7 +13,8 @@ starts anew with an address of which nothing is known, the server says nothing, 
 
 Before an address is offered that a client did not have before, the network is asked whether
 somebody has it (2.2, 4.3.1): by ARP, and for `PROBE_WAIT`. Who answers spoils the address for a
-while, as a client's DECLINE does. Where nothing else is left, a spoilt one is asked for anew.
+while, as a client's DECLINE does. Where nothing else is left, a spoilt one is asked for anew. So
+the network is where one station asks for an endpoint's address that another one had (`contests`).
 
 What the server never does: serve relay agents (its caller refuses them), keep anything over a
 restart (`restore` is told), or decide whose an endpoint's address is.
@@ -29,6 +30,7 @@ from dataclasses import dataclass, replace
 from vswitch.dataplane.dhcp.bindings import Bindings, Client, Lease, Offer, client_of
 from vswitch.dataplane.dhcp.book import Addresses, Grant, Terms
 from vswitch.dataplane.dhcp.choice import Caller, Choice, Chosen
+from vswitch.dataplane.dhcp.contests import Contest, Contests
 from vswitch.dataplane.dhcp.news import (
     End,
     Ended,
@@ -116,6 +118,7 @@ class DhcpServer:
         self.addresses = addresses
         self._mtu = mtu
         self._bindings = Bindings()
+        self._contests = Contests()
         self._complaints = {Exhausted: Rate(1), InUse: Rate(1)}
         self._looked: tuple[int, Nanoseconds] | None = None
         """When all of the pool was looked at in vain, with the revision of the bindings."""
@@ -155,6 +158,15 @@ class DhcpServer:
         """What is to be done about a message that came by a port; None where the server is not for
         whoever has sent it. Nothing is changed."""
         caller = Caller.of(request, port)
+        if request.type is MessageType.DISCOVER:
+            contested = self._choice.contested(caller)
+            if contested is not None:
+                return Ruling(Act.CONTEST, contested)
+        return self._rule_uncontested(request, caller, now)
+
+    def _rule_uncontested(
+        self, request: Request, caller: Caller, now: Nanoseconds
+    ) -> Ruling | None:
         if not self.terms.leasing.takes_guests and self._choice.own(caller) is None:
             return None
         return self._rule(request, caller, now)
@@ -252,6 +264,9 @@ class DhcpServer:
                 step = self._hold(request, caller, address, now + OFFER_TIME)
             case Act.PROBE if address is not None:
                 return self._probe(request, caller, address, now)
+            case Act.CONTEST if address is not None:
+                is_asked = self._contests.begin(address, request, port, now)
+                return Step(probes=(address,)) if is_asked else NOTHING
             case Act.COMMIT | Act.GIVE if address is not None:
                 step = self._give(request, caller, address, now)
             case Act.REFUSE:
@@ -296,8 +311,14 @@ class DhcpServer:
         )
         return Answer(message, kind, request, to, port)
 
-    def hear_arp(self, sender_ip: IpAddress, sender_mac: MacAddress, now: Nanoseconds) -> Step:
-        """Take notice of who says, in an ARP request or reply on the network, that it has what."""
+    def hear_arp(
+        self, sender_ip: IpAddress, sender_mac: MacAddress, port: int, now: Nanoseconds
+    ) -> Step:
+        """Take notice of who says, in an ARP request or reply by a port, that it has what."""
+        contest = self._contests.at(sender_ip)
+        if contest is not None and contest.is_lost_to(sender_mac, port):
+            self._contests.end(sender_ip)
+            return self._choose_another(contest, now)
         offer = self._bindings.offer_at(sender_ip)
         if offer is None or not offer.is_probed or offer.request.client == sender_mac:
             return NOTHING
@@ -306,7 +327,8 @@ class DhcpServer:
 
     def next_deadline(self) -> Nanoseconds | None:
         """When `tick` has something to do; None while nothing can happen by itself."""
-        return self._bindings.next_deadline()
+        deadlines = self._bindings.next_deadline(), self._contests.next_deadline()
+        return min((each for each in deadlines if each is not None), default=None)
 
     def tick(self, now: Nanoseconds) -> list[Step]:
         """Let leases end; make the offers that nobody has objected to, and let others lapse."""
@@ -314,10 +336,12 @@ class DhcpServer:
         ended = [self._end(lease.client, End.EXPIRED) for lease in leases]
         for offer in offers:
             self._bindings.withdraw(offer.client)
-        return ended + [self._make(offer, now) for offer in offers if offer.is_probed]
+        made = [self._make(offer, now) for offer in offers if offer.is_probed]
+        return [*ended, *made, *(self._hand_over(*each, now) for each in self._contests.due(now))]
 
     def forget_port(self, port: int) -> None:
         """A port is gone: nobody is there to hear of an offer. Guests may come back by another."""
+        self._contests.forget_port(port)
         for offer in self._bindings.offers:
             if offer.port == port:
                 self._bindings.withdraw(offer.client)
@@ -379,6 +403,18 @@ class DhcpServer:
         """The address is somebody else's."""
         ruling = self.rule(offer.request, offer.port, now)
         return self.carry_out(offer.request, offer.port, ruling, now) if ruling else NOTHING
+
+    def _hand_over(self, address: IpAddress, contest: Contest, now: Nanoseconds) -> Step:
+        """The station that had an endpoint's address is not there any more."""
+        lease = self._bindings.lease_at(address)
+        step = NOTHING if lease is None else self._end(lease.client, End.REPLACED)
+        return _with(step, self._choose_another(contest, now))
+
+    def _choose_another(self, contest: Contest, now: Nanoseconds) -> Step:
+        """What was asked for is free by now, or it is not and a second station asks."""
+        request, port = contest.request, contest.port
+        ruling = self._rule_uncontested(request, Caller.of(request, port), now)
+        return self.carry_out(request, port, ruling, now) if ruling else NOTHING
 
     # Leases
 
