@@ -25,7 +25,7 @@ Read first: RFC 2131 sections 3 and 4.3; RFC 4039 (rapid commit), RFC 6842 (clie
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vswitch.dataplane.dhcp.bindings import Bindings, Client, Lease, Offer, client_of
 from vswitch.dataplane.dhcp.book import Addresses, Grant, Terms
@@ -37,12 +37,11 @@ from vswitch.dataplane.dhcp.news import (
     Exhausted,
     Granted,
     InUse,
-    LeaseNews,
     Renewed,
-    Turn,
 )
 from vswitch.dataplane.dhcp.parameters import Parameters
 from vswitch.dataplane.dhcp.ruling import Act, Ruling
+from vswitch.dataplane.dhcp.step import NOTHING, Answer, Step
 from vswitch.dataplane.rate import Rate
 from vswitch.dataplane.topology import Interface
 from vswitch.units import MILLISECOND, MINUTE, SECOND, Nanoseconds
@@ -70,34 +69,6 @@ LOOKING_PAUSE: Nanoseconds = 1 * SECOND
 
 _HEADERS = 28  # bytes of IPv4's and UDP's, in front of a message
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A message of the server's, and what it answers."""
-
-    message: bytes
-    kind: MessageType
-    request: Request
-    address: IpAddress
-    """The one that the client is to have; unspecified where none."""
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What is to be done about something that has happened."""
-
-    answers: tuple[Answer, ...] = ()
-    probes: tuple[IpAddress, ...] = ()
-    """Addresses about which the network is to be asked whether somebody has them."""
-    turns: tuple[Turn, ...] = ()
-    """What has become of grants, to be kept before anything is said."""
-    vacated: tuple[IpAddress, ...] = ()
-    """Addresses that are no guest's any more."""
-    news: tuple[LeaseNews, ...] = ()
-
-
-NOTHING = Step()
 
 _ANSWERS = {
     Act.OFFER: MessageType.OFFER,
@@ -275,7 +246,7 @@ class DhcpServer:
                 step = self._end(caller.client, End.RELEASED)
             case Act.SPOIL if address is not None:
                 step = self._end(caller.client, End.DECLINED)
-                step = _with(step, self._spoil(address, caller.station, now))
+                step = step.then(self._spoil(address, caller.station, now))
             case Act.WITHDRAW:
                 self._bindings.withdraw(caller.client)
             case Act.EXHAUSTED:
@@ -323,7 +294,8 @@ class DhcpServer:
         if offer is None or not offer.is_probed or offer.request.client == sender_mac:
             return NOTHING
         self._bindings.withdraw(offer.client)
-        return _with(self._spoil(sender_ip, sender_mac, now), self._choose_anew(offer, now))
+        spoilt = self._spoil(sender_ip, sender_mac, now)
+        return spoilt.then(self._choose_anew(offer, now))
 
     def next_deadline(self) -> Nanoseconds | None:
         """When `tick` has something to do; None while nothing can happen by itself."""
@@ -408,7 +380,7 @@ class DhcpServer:
         """The station that had an endpoint's address is not there any more."""
         lease = self._bindings.lease_at(address)
         step = NOTHING if lease is None else self._end(lease.client, End.REPLACED)
-        return _with(step, self._choose_another(contest, now))
+        return step.then(self._choose_another(contest, now))
 
     def _choose_another(self, contest: Contest, now: Nanoseconds) -> Step:
         """What was asked for is free by now, or it is not and a second station asks."""
@@ -422,7 +394,7 @@ class DhcpServer:
         step = self._clear(caller, address)
         before = self._bindings.lease_of(caller.client)
         if before is not None and before.grant.address != address:
-            step = _with(step, self._end(caller.client, End.REPLACED))
+            step = step.then(self._end(caller.client, End.REPLACED))
             before = None
         self._bindings.withdraw(caller.client)
         until = now + self._time(request)
@@ -430,7 +402,7 @@ class DhcpServer:
         is_own = address == self._choice.own_of(caller)
         self._bindings.grant(Lease(caller.client, grant, is_own))
         turn = Granted(grant) if before is None else Renewed(grant)
-        return _with(step, Step(turns=(turn,)))
+        return step.then(Step(turns=(turn,)))
 
     def _refuse(self, caller: Caller, address: IpAddress | None) -> Step:
         """What a client has and may not have is somebody else's."""
@@ -491,13 +463,3 @@ class DhcpServer:
 def _offering(request: Request) -> Act:
     """How an address is given to who looks for one."""
     return Act.COMMIT if Option.RAPID_COMMIT in request.options else Act.OFFER
-
-
-def _with(step: Step, other: Step) -> Step:
-    return Step(
-        step.answers + other.answers,
-        step.probes + other.probes,
-        step.turns + other.turns,
-        step.vacated + other.vacated,
-        step.news + other.news,
-    )

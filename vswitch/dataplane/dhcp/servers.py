@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from vswitch.dataplane.dhcp.book import Grant
 from vswitch.dataplane.dhcp.news import LeaseNews, Relayed, Rogue
-from vswitch.dataplane.dhcp.server import DhcpServer, Step
+from vswitch.dataplane.dhcp.server import DhcpServer
+from vswitch.dataplane.dhcp.step import Step
 from vswitch.dataplane.rate import Rate
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress

@@ -18,7 +18,7 @@ import struct
 from enum import Enum
 
 from vswitch.dataplane.dhcp.frames import EVERYBODY, is_whole
-from vswitch.dataplane.dhcp.server import Answer
+from vswitch.dataplane.dhcp.step import Answer
 from vswitch.dataplane.topology import Interface
 from vswitch.wire import ethernet, ipv4, udp
 from vswitch.wire.buffer import Buffer
