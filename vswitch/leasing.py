@@ -2,8 +2,8 @@
 
 Theory of operation. A network with `Leasing` has a DHCP server at its gateway, for virtual machines
 and for whatever is behind a TAP. An endpoint has its address from the inventory, and is leased that
-very one; a station that is no endpoint's own gets one of the network's that is free, or its
-*reservation*. Nothing is decided here.
+very one; a *guest*, which is a station that is no endpoint's own, gets one of the network's that is
+free, or its *reservation*, where the network takes guests. Nothing is decided here.
 
 Read first: RFC 2131, RFC 2132.
 """
@@ -36,10 +36,12 @@ class Boot(NamedTuple):
 class Leasing:
     """The DHCP server of one network."""
 
+    takes_guests: bool = True
+    """Whether any station is leased an address; else only those endpoints that can not be given one
+    in another way, virtual machines."""
     lease_time: Nanoseconds = HOUR
     leased: IpNetwork | None = None
-    """The part of the subnet that stations which are no endpoint's own get addresses from; None:
-    that of endpoints."""
+    """The part of the subnet that guests get addresses from; None: that of endpoints."""
     reservations: tuple[Reservation, ...] = ()
     domain: str | None = None
     """Option 15; None: the network's name."""
@@ -48,3 +50,10 @@ class Leasing:
     routes: tuple[tuple[IpNetwork, IpAddress], ...] = ()
     """Option 121 (RFC 3442), beside the default route."""
     boot: Boot | None = None
+    ntp: tuple[IpAddress, ...] = ()
+    """Option 42: servers of time."""
+
+
+MACHINES_ALONE = Leasing(takes_guests=False)
+"""What a network has where nobody says anything: no server but for those who would have no address
+without it, so that whoever leases there himself, behind an endpoint, is not disturbed."""

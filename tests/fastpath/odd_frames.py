@@ -19,6 +19,7 @@ from vswitch.fastpath.program import Action, Program, SetDestination, SetSource
 from vswitch.fastpath.routine import prepare
 from vswitch.wire import icmp, ipv4, tcp, udp
 from vswitch.wire.checksum import checksum, pseudo_header_sum
+from vswitch.wire.dhcp import CLIENT_PORT
 from vswitch.wire.offload import (
     DATA_VALID,
     FINISHED,
@@ -44,6 +45,8 @@ INSIDE = (IpAddress.parse("10.0.0.2"), IpAddress.parse("10.0.0.3"))
 OUTSIDE = (IpAddress.parse("198.51.100.1"), IpAddress.parse("0.0.0.0"))
 EXTERNAL = (IpAddress.parse("203.0.113.1"), IpAddress.parse("255.255.255.255"))
 PORTS = (5000, 80)
+_TO_PORTS = (*PORTS, *PORTS, CLIENT_PORT)
+"""A DHCP client's among them, which makes a frame one of those that no program sends on."""
 NEW_PORTS = (6000, 0)
 
 SOURCES: tuple[Action, ...] = tuple(map(SetSource, EXTERNAL, NEW_PORTS))
@@ -75,7 +78,7 @@ _PROTOCOLS = (Protocol.TCP, Protocol.TCP, Protocol.TCP, Protocol.UDP, Protocol.U
 def a_flow(random: Random, station: MacAddress) -> Flow:
     """A flow to a station, which is the gateway's where it is to be routed."""
     addresses = random.choice(INSIDE), random.choice(OUTSIDE)
-    ports = random.choice(PORTS), random.choice(PORTS)
+    ports = random.choice(PORTS), random.choice(_TO_PORTS)
     numbers = random.choice(FIRST_NUMBERS), random.choice(FIRST_NUMBERS)
     return Flow(station, random.choice(_PROTOCOLS), *addresses, ports, numbers)
 

@@ -202,6 +202,40 @@ def test_frame_that_only_the_pipeline_may_decide_about_has_no_key(why: str) -> N
     assert key(frame) is None
 
 
+def to_bob(packet: Packet) -> Packet:
+    return Ether(src=ALICE, dst=BOB) / packet
+
+
+TO_A_CLIENT = UDP(sport=67, dport=68) / b"offer"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        to_bob(ip() / TO_A_CLIENT),
+        to_bob(ip(options=[IPOption(b"\x01")] * 4) / TO_A_CLIENT),
+        to_bob(ip(flags="MF") / UDP(sport=67, dport=68)),
+        to_bob(Dot1Q(vlan=0) / ip() / TO_A_CLIENT),
+        to_bob(Dot1Q(vlan=5) / ip() / TO_A_CLIENT),
+    ],
+)
+def test_what_leads_to_a_dhcp_client_has_no_key_even_where_it_is_bridged(frame: Packet) -> None:
+    assert key(frame) is None
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        to_bob(ip() / UDP(sport=68, dport=67) / b"discover"),
+        to_bob(ip() / TCP(sport=67, dport=68)),
+        to_bob(ip()),
+        to_bob(IPv6(src="fd00::2", dst="fd00::3") / TO_A_CLIENT),
+    ],
+)
+def test_what_only_resembles_it_is_bridged_by_its_stations(frame: Packet) -> None:
+    assert key(frame) == key(to_bob(ARP()))
+
+
 def test_reserved_flag_of_ipv4_makes_no_fragment() -> None:
     assert key(with_ip(flags=4)) is not None
 

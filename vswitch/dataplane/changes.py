@@ -22,6 +22,8 @@ from dataclasses import replace
 from vswitch.dataplane import policy
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.counters import Counters
+from vswitch.dataplane.dhcp.book import Addresses, Grant, Terms
+from vswitch.dataplane.dhcp.server import DhcpServer
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.kept import KeptPrograms
@@ -236,11 +238,57 @@ class Changes:
             network.links = by_ends
             self._review_bridging()
 
+    # Addresses that are leased
+
+    def lease(self, number: int, terms: Terms, addresses: Addresses) -> None:
+        """Let the gateway of a network inside lease addresses, or go on doing so on other terms.
+
+        What has been granted goes on for as long as it was granted for. Raises ValueError where the
+        network has no gateway, or a domain of the search list is none.
+        """
+        network, servers = self._tables.networks[number], self._tables.dhcp_servers.by_network
+        server = servers.get(number)
+        if server is not None:
+            server.addresses = addresses
+            server.follow(terms)
+        elif network.interface is None:
+            raise ValueError(f"network {network.name} has no gateway, which would lease addresses")
+        else:
+            servers[number] = DhcpServer(network.interface, network.mtu, terms, addresses)
+
+    def restore_leases(self, number: int, grants: Iterable[Grant], now: Nanoseconds) -> list[Grant]:
+        """Let what was granted in an earlier life hold in a network that leases; returns those that
+        do not: their time is over, or the address is somebody else's. That is no news."""
+        return self._tables.dhcp_servers.restore(number, grants, now)
+
+    def end_lease(self, number: int, address: IpAddress, now: Nanoseconds) -> Grant | None:
+        """Let nobody have an address who was leased it; who had it, None where nobody had. The
+        station hears of that when it wants more time. That is not told to who keeps grants."""
+        lease = self._tables.dhcp_servers.by_network[number].end(address)
+        if lease is None:
+            return None
+        if not lease.is_own:
+            self.forget_address(number, address, now)
+        return lease.grant
+
+    def stop_leasing(self, number: int) -> None:
+        """Lease addresses of a network no longer; what was granted is forgotten, which is no
+        news. Stations go on with what they have."""
+        self._tables.dhcp_servers.remove(number)
+
+    def vacate(self, now: Nanoseconds) -> None:
+        """End what guests have begun whose leases are over, before others get their addresses."""
+        vacated, self._tables.dhcp_servers.vacated = self._tables.dhcp_servers.vacated, []
+        for number, address in vacated:
+            if number in self._tables.networks:
+                self.forget_address(number, address, now)
+
     # Who is there
 
     def forget_address(self, network: int, address: IpAddress, now: Nanoseconds) -> None:
         """An endpoint is gone: end its connections, free its ports, forget its station."""
         self._tables.precedents.forget()
+        self._tables.dhcp_servers.forget_address(network, address)
         self._give_up(self._tables.networks[network].neighbours.forget(address))
         links = self._tables.networks[network].links
         left = [each for ends, opened in links.items() if address not in ends for each in opened]
@@ -260,6 +308,7 @@ class Changes:
         self.end([each for each in tables.connections if _is_on(each, number)], now)
         self._release_all(lambda each: number in (each.internal.network, each.uplink), now)
         tables.bridged.forget_network(number)
+        self.stop_leasing(number)
         tables.remove_network(network)
 
     def set_interface(

@@ -27,6 +27,11 @@ class DropReason(Enum):
     ADDRESS_SPOOFED = "the source in IPv4, or the sender in ARP, is none that the port may have"
     TAG_IN_TAG = "a second tag hides from a guard or a filter what the frame carries"
 
+    ROGUE_DHCP = "speaks as a DHCP server from behind a port, where the switch is the server"
+    BAD_DHCP = "to the DHCP server, but no sound message of a client's"
+    DHCP_RELAYED = "to the DHCP server by a relay agent: relay agents are not served"
+    ADDRESSES_EXHAUSTED = "a DHCP client asks for an address, and none is left for it"
+
     ARP_CLAIMS_OUR_ADDRESS = "somebody else says that it has an address of the switch"
     NOT_FOR_US = (
         "on an outside port or the host's, and neither for the switch's own station nor its address"

@@ -3,7 +3,8 @@
     admit    is this a frame that a switch may look at at all?
     guard    does it speak in the name of its own port?
     learn    the sender's port (inside; the outside has one port and nothing to learn)
-    dhcp     for the client of an uplink that learns its address
+    dhcp     for the client of an uplink that learns its address; on the inside, for the server of
+             a network that leases addresses, or in the name of one
     arp      teach the neighbour table, answer for the switch's own address
     route    to the switch's own station: another network, the host, or the switch itself
     bridge   to any other station
@@ -20,6 +21,7 @@ from vswitch.dataplane import (
     bridge,
     dhcp_stage,
     guard,
+    lease_stage,
     repetition,
     router,
     stream_stage,
@@ -78,12 +80,16 @@ def decide(
             return walk.drop(spoofed)
     if network.side is Side.INSIDE:
         bridge.learn(walk)
+        leased = lease_stage.hear(walk, tables)
+        if leased is not None:
+            return leased
     elif tables.dhcp_clients:
         answered = dhcp_stage.hear(walk, tables)
         if answered is not None:
             return answered
     if ethernet.ethertype == EtherType.ARP:
         dhcp_stage.overhear(walk, tables)
+        lease_stage.overhear(walk, tables)
         heard = arp_stage.hear(walk)
         if heard is not None:
             return heard

@@ -23,11 +23,13 @@ from itertools import chain
 from random import Random
 from typing import NamedTuple
 
-from vswitch.dataplane import dhcp_stage, policy, queries
+from vswitch.dataplane import dhcp_stage, lease_stage, policy, queries
 from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.conntrack import Connection, most_connections
 from vswitch.dataplane.counters import Counters
+from vswitch.dataplane.dhcp.book import Grant
 from vswitch.dataplane.dhcp.client import DhcpClient
+from vswitch.dataplane.dhcp.news import LeaseNews
 from vswitch.dataplane.dhcp.outcome import News
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.egress import ask
@@ -177,6 +179,7 @@ class Switch:
         self.fastpath.detach(number)
         self.impaired.pop(number, None)
         self.tables.forget_port(number)
+        self.tables.dhcp_servers.forget_port(network.number, number)
         lost = self.tables.reassembly.forget_port(number)
         self.counters.count_lost(number, DropReason.ENDED_WHILE_WAITING, lost)
 
@@ -222,17 +225,30 @@ class Switch:
 
     @property
     def has_news(self) -> bool:
-        """Whether something waits to be taken note of: what DHCP clients have learnt, what filters
-        have to say, what is published no longer, or is used up, queries that servers are to be
-        asked, and whether somebody is to listen for those by TCP."""
+        """Whether something waits to be taken note of: what DHCP clients have learnt, what has come
+        of DHCP servers, what filters have to say, what is published no longer, or is used up,
+        queries that servers are to be asked, and whether somebody is to listen for those by TCP."""
         tables = self.tables
         publications = self.changes.ended_publications or tables.publications.served
+        learnt = tables.news or tables.dhcp_servers.news
         names = tables.queries.has_fresh or tables.listening.is_wanted
-        return bool(tables.news or publications or tables.filters.has_logged or names)
+        return bool(learnt or publications or tables.filters.has_logged or names)
 
     def take_news(self) -> list[tuple[int, News]]:
         """What the DHCP clients have learnt since the last call, by number of the network."""
         news, self.tables.news = list(self.tables.news), deque()
+        return news
+
+    def grants(self, network: int) -> list[Grant]:
+        """What the DHCP server of a network has granted; none where it has no server."""
+        server = self.tables.dhcp_servers.by_network.get(network)
+        return server.grants if server is not None else []
+
+    def take_lease_news(self) -> list[tuple[int, LeaseNews]]:
+        """What has come of the DHCP servers since the last call beside what is kept of grants, by
+        number of the network."""
+        servers = self.tables.dhcp_servers
+        news, servers.news = list(servers.news), deque()
         return news
 
     def take_ended_publications(self) -> list[Publication]:
@@ -346,6 +362,7 @@ class Switch:
             tables.reassembly.next_deadline(),
             self.changes.revalidation.next_deadline(),
             *(client.next_deadline() for client in tables.dhcp_clients.values()),
+            tables.dhcp_servers.next_deadline(),
         ]
         for network in self._awake.values():
             deadlines += [network.neighbours.next_deadline(), network.fdb.next_turn()]
@@ -374,6 +391,7 @@ class Switch:
                 self.tables, self.tables.networks[number], client.tick(now)
             )
             sent += self._execute(deliveries)
+        sent += self._tick_servers(now)
         if self.impaired:
             self._let_go(now)
         return sent
@@ -386,6 +404,8 @@ class Switch:
         begun, evicted, connections = verdict.connection, verdict.evicted, self.tables.connections
         if begun and evicted and begun in connections and evicted in connections:
             self.changes.end((evicted,), now)
+        if self.tables.dhcp_servers.vacated:
+            self.changes.vacate(now)
         if verdict.fate in (Fate.WAITING, Fate.DROPPED):
             self._count_lost_fragments()
         sent = list(self._execute(verdict.deliveries))
@@ -480,6 +500,14 @@ class Switch:
         network = self.tables.networks[port.network]
         kind, code = Type.TIME_EXCEEDED, TimeExceeded.REASSEMBLY
         yield from self._tell(expired.port, network, expired.first, kind, code, now)
+
+    def _tick_servers(self, now: Nanoseconds) -> Iterator[Egress]:
+        tables = self.tables
+        for number, step in tables.dhcp_servers.tick(now):
+            network, server = tables.networks[number], tables.dhcp_servers.by_network[number]
+            yield from self._execute(lease_stage.carry_out(tables, network, server, step))
+        if tables.dhcp_servers.vacated:
+            self.changes.vacate(now)
 
     def _let_sleep(self, network: Network) -> None:
         """A network without ports, as soon as nothing is left that could happen there."""

@@ -15,6 +15,7 @@ from vswitch.dataplane.bridged import BridgedFlows
 from vswitch.dataplane.conntrack import Connection, ConnectionTable, most_connections
 from vswitch.dataplane.dhcp.client import DhcpClient
 from vswitch.dataplane.dhcp.outcome import News
+from vswitch.dataplane.dhcp.servers import DhcpServers
 from vswitch.dataplane.filters import FilterChain
 from vswitch.dataplane.identification import Identifications
 from vswitch.dataplane.listening import Listening
@@ -69,6 +70,8 @@ class Tables:
         """Those for names, at the gateways."""
         self.listening = Listening()
         """Who listens for those by TCP."""
+        self.dhcp_servers = DhcpServers()
+        """Those of networks inside that lease addresses."""
         self.held_syns = HeldSyns(limits.held_syns)
         self.reassembly = Reassembly(memory=limits.fragments, timeout=limits.fragment_timeout)
         self.identifications = Identifications(random)

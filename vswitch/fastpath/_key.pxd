@@ -28,6 +28,7 @@ cdef enum:
     TCP = 6
     UDP = 17
     ICMP = 1
+    DHCP_CLIENT = 68
     TCP_FIN = 1
     TCP_SYN = 2
     TCP_RST = 4
@@ -55,6 +56,8 @@ cdef inline bint extract(
 ) noexcept nogil:
     """Write the key of a frame; False where it has none."""
     cdef uint8_t *octets = <uint8_t *>key
+    cdef uint32_t ethertype
+    cdef size_t packet = IP
     if length < IP:
         return False
     if context.has_gateway and memcmp(frame + START, context.gateway, 6) == 0:
@@ -64,14 +67,29 @@ cdef inline bint extract(
     memset(octets, 0, KEY_BYTES)
     octets[0] = BRIDGED
     memcpy(octets + 1, context.port, 2)
-    if be16(frame + ETHERTYPE) == 0x8100:
+    ethertype = be16(frame + ETHERTYPE)
+    if ethertype == 0x8100:
         if length < IP + 4:
             return False
         octets[3] = frame[IP] & 0x0F
         octets[4] = frame[IP + 1]
+        packet = IP + 4
+        ethertype = be16(frame + IP + 2)
+    if ethertype == 0x0800 and _leads_to_dhcp_client(frame, packet, length):
+        return False
     memcpy(octets + 5, frame + START, 12)
     octets[LENGTH_AT] = BRIDGED_LENGTH
     return True
+
+
+cdef inline bint _leads_to_dhcp_client(
+    const uint8_t *frame, size_t packet, size_t length
+) noexcept nogil:
+    cdef size_t port
+    if length < packet + 20 or frame[packet + 9] != UDP:
+        return False
+    port = packet + ((frame[packet] & 0x0F) << 2) + 2
+    return port + 2 <= length and be16(frame + port) == DHCP_CLIENT
 
 
 cdef inline bint _routed(

@@ -13,7 +13,8 @@ There are two kinds, told apart by the destination station:
   checksum anywhere but in its place, fragments, a TTL about to expire, ICMP errors, and TCP
   segments whose flags contradict each other.
 * To any other station it bridges, so the flow is the pair of stations in a VLAN on a port.
-  Group addresses have no key: a flood is decided anew each time.
+  Group addresses have no key: a flood is decided anew each time. Nor has what leads to a DHCP
+  client's port, whether in a VLAN or not: who may say that is a question of each such frame.
 
 Keys of the two kinds differ in their first byte. IPv6 to the gateway's station has no key, as
 nothing routes it.
@@ -25,7 +26,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vswitch.wire import ethernet, icmp, ipv4, offload, tcp, udp
+from vswitch.wire import dhcp, ethernet, icmp, ipv4, offload, tcp, udp
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.checksum import ones_sum
 from vswitch.wire.values import EtherType, MacAddress, Protocol
@@ -67,6 +68,8 @@ _WITHOUT_OPTIONS = 0x45
 """Version 4, a header of five words."""
 
 _VLAN_ETHERTYPE = b"\x81\x00"
+_IPV4_ETHERTYPE = b"\x08\x00"
+_DHCP_CLIENT = dhcp.CLIENT_PORT.to_bytes(2, "big")
 _UNTAGGED = b"\x00\x00"
 _FRAGMENTED = ipv4.MORE_FRAGMENTS | ipv4.FRAGMENT_OFFSET_MASK
 _MAKES_SENSE = tuple(not tcp.is_contradictory(flags) for flags in range(256))
@@ -140,12 +143,26 @@ def extract(context: KeyContext, frame: Buffer) -> bytes | None:
         return _routed(context, source, frame, length)
     if destination[0] & _GROUP_BIT:
         return None
-    if frame[_ETHERTYPE:_VLAN_TAG] != _VLAN_ETHERTYPE:
+    ethertype = frame[_ETHERTYPE:_VLAN_TAG]
+    if ethertype != _VLAN_ETHERTYPE:
+        if ethertype == _IPV4_ETHERTYPE and _leads_to_dhcp_client(frame, _IP, length):
+            return None
         return b"".join((context.bridged, _UNTAGGED, destination, source))
     if length < _VLAN_TAG + 4:
         return None
+    inner = _VLAN_TAG + ethernet.TAG_LENGTH
+    if frame[inner - 2 : inner] == _IPV4_ETHERTYPE and _leads_to_dhcp_client(frame, inner, length):
+        return None
     vlan = bytes((frame[_VLAN_TAG] & 0x0F, frame[_VLAN_TAG + 1]))
     return b"".join((context.bridged, vlan, destination, source))
+
+
+def _leads_to_dhcp_client(frame: Buffer, packet: int, length: int) -> bool:
+    """Whether an IPv4 packet has, where UDP has its destination port, that of a DHCP client."""
+    if length < packet + ipv4.HEADER_LENGTH or frame[packet + ipv4.PROTOCOL] != _UDP:
+        return False
+    port = packet + ((frame[packet] & 0x0F) << 2) + udp.DESTINATION_PORT
+    return frame[port : port + 2] == _DHCP_CLIENT
 
 
 def _routed(context: KeyContext, station: bytes, frame: Buffer, length: int) -> bytes | None:

@@ -3,14 +3,14 @@
 Theory of operation. dpkt knows the header and cuts the options apart; here they get types. A
 `Reply` is read from the data of a UDP datagram, and its parse is the only place where lengths are
 checked: an option that has not the size of its kind counts as not there. What a client sends is
-made by `build`.
+made by `build`. The same from the server's end is in `dhcp_service`, which reads by `unpack`, too.
 
 dpkt was chosen over pyroute2's message classes: it hands out each option's bytes, so an option that
 occurs twice can be joined (RFC 3396) and one that lies can be passed over, where pyroute2 decodes
 while it reads, stops at the first that it does not like, has times of leases as signed numbers, and
 comes with all of its netlink. dpkt has two weaknesses, both met here: an option code without a
 length is an IndexError, and its work grows with the square of the message's length, so a message
-that is longer than a client says it takes is refused unread. It loads all of its protocols at once,
+that is longer than a frame holds is refused unread. It loads all of its protocols at once,
 and most switches never speak DHCP, so the functions that need it import it.
 
 Read first: RFC 2131 sections 2 and 4.1, RFC 2132, RFC 3396.
@@ -22,7 +22,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vswitch.wire.buffer import Buffer
 from vswitch.wire.values import IPV4_LENGTH, MAC_LENGTH, IpAddress, MacAddress
@@ -76,74 +76,55 @@ class Option(IntEnum):
     HOST_NAME = 12
     DOMAIN_NAME = 15
     INTERFACE_MTU = 26
+    BROADCAST_ADDRESS = 28
+    TIME_SERVERS = 42
     REQUESTED_ADDRESS = 50
     LEASE_TIME = 51
     OVERLOAD = 52
     MESSAGE_TYPE = 53
     SERVER_IDENTIFIER = 54
     PARAMETER_REQUEST_LIST = 55
+    MESSAGE = 56
     MAXIMUM_MESSAGE_SIZE = 57
     RENEWAL_TIME = 58
     REBINDING_TIME = 59
     CLIENT_IDENTIFIER = 61
+    BOOT_SERVER = 66
+    BOOT_FILE = 67
+    RAPID_COMMIT = 80
+    """RFC 4039."""
+    DOMAIN_SEARCH = 119
+    """RFC 3397."""
+    CLASSLESS_ROUTES = 121
+    """RFC 3442."""
 
 
 class BadMessage(Enum):
-    """Why bytes are not a server's message; the value says it in words."""
+    """Why bytes are not the message of a server, or of a client; the value says it in words."""
 
     TRUNCATED = "DHCP message ends within its header or within an option's"
-    TOO_LONG = "DHCP message is longer than a client says it takes"
+    TOO_LONG = "DHCP message is longer than a frame of Ethernet holds"
     NOT_A_REPLY = "DHCP message is a client's, not a server's"
+    NOT_A_REQUEST = "DHCP message is a server's, not a client's"
+    NO_STATION = "DHCP message is from nobody, or from a group"
     NOT_ETHERNET = "DHCP message is not about a station on Ethernet"
     NO_OPTIONS = "DHCP message lacks the magic number that options begin with"
     NO_TYPE = "DHCP message does not say of which type it is"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a server says."""
+class Direction(IntEnum):
+    """Who speaks (RFC 2131, 2: the field `op`)."""
 
-    type: MessageType
-    transaction: int
-    """What it answers: the number that the client chose."""
-    client: MacAddress
-    """The station that it is for."""
-    address: IpAddress
-    """The address that the client is to have; unspecified where it is to have none."""
+    REQUEST = 1
+    REPLY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What either says beside the header."""
+
     options: Mapping[int, bytes]
     """By code, each once: the pieces of one that was cut are joined (RFC 3396)."""
-
-    @staticmethod
-    def parse(data: Buffer) -> Reply | BadMessage:
-        """Read the data of a datagram; whatever the bytes are, this does not raise."""
-        if len(data) > LONGEST:
-            return BadMessage.TOO_LONG
-        import dpkt
-        from dpkt import dhcp as packets
-
-        wire = bytes(data)
-        try:
-            message = packets.DHCP(wire)
-            options = _options(message, wire)
-        except (dpkt.Error, IndexError):
-            return BadMessage.TRUNCATED
-        if message.op != packets.DHCP_OP_REPLY:
-            return BadMessage.NOT_A_REPLY
-        if (message.hrd, message.hln) != (ETHERNET, MAC_LENGTH):
-            return BadMessage.NOT_ETHERNET
-        if message.magic != packets.DHCP_MAGIC:
-            return BadMessage.NO_OPTIONS
-        try:
-            (kind,) = options.get(Option.MESSAGE_TYPE, b"")
-            return Reply(
-                MessageType(kind),
-                message.xid,
-                MacAddress(message.chaddr),
-                IpAddress(message.yiaddr.to_bytes(IPV4_LENGTH, "big")),
-                options,
-            )
-        except ValueError:
-            return BadMessage.NO_TYPE
 
     def address_of(self, option: Option) -> IpAddress | None:
         """The one address that an option holds."""
@@ -165,6 +146,65 @@ class Reply:
             return None
         number: int = _NUMBERS[size].unpack(octets)[0]
         return number
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Options):
+    """What a server says."""
+
+    type: MessageType
+    transaction: int
+    """What it answers: the number that the client chose."""
+    client: MacAddress
+    """The station that it is for."""
+    address: IpAddress
+    """The address that the client is to have; unspecified where it is to have none."""
+
+    @staticmethod
+    def parse(data: Buffer) -> Reply | BadMessage:
+        """Read the data of a datagram; whatever the bytes are, this does not raise."""
+        unpacked = unpack(data, Direction.REPLY)
+        if isinstance(unpacked, BadMessage):
+            return unpacked
+        kind, message, options = unpacked
+        address = IpAddress(message.yiaddr.to_bytes(IPV4_LENGTH, "big"))
+        return Reply(options, kind, message.xid, MacAddress(message.chaddr), address)
+
+
+class Unpacked(NamedTuple):
+    """A sound message: its type, its header as dpkt has it, and all of its options."""
+
+    type: MessageType
+    header: packets.DHCP
+    options: dict[int, bytes]
+
+
+def unpack(data: Buffer, direction: Direction) -> Unpacked | BadMessage:
+    """Take a message apart that is to go in a direction. Whatever the bytes are, this does not
+    raise."""
+    if len(data) > LONGEST:
+        return BadMessage.TOO_LONG
+    import dpkt
+    from dpkt import dhcp as packets
+
+    wire = bytes(data)
+    try:
+        message = packets.DHCP(wire)
+        options = _options(message, wire)
+    except (dpkt.Error, IndexError):
+        return BadMessage.TRUNCATED
+    if message.op != direction:
+        is_reply = direction is Direction.REPLY
+        return BadMessage.NOT_A_REPLY if is_reply else BadMessage.NOT_A_REQUEST
+    if (message.hrd, message.hln) != (ETHERNET, MAC_LENGTH):
+        return BadMessage.NOT_ETHERNET
+    if message.magic != packets.DHCP_MAGIC:
+        return BadMessage.NO_OPTIONS
+    try:
+        (kind,) = options.get(Option.MESSAGE_TYPE, b"")
+        return Unpacked(MessageType(kind), message, options)
+    except ValueError:
+        return BadMessage.NO_TYPE
 
 
 def _options(message: packets.DHCP, wire: bytes) -> dict[int, bytes]:

@@ -65,7 +65,7 @@ def read(frame: Buffer, mac: MacAddress) -> Letter | Ignored:
     if packet.is_fragment or not packet.has_valid_checksum():
         return Ignored.MALFORMED
     datagram = Udp.parse(frame, packet.payload, packet.end)
-    if not isinstance(datagram, Udp) or not _is_whole(packet, datagram):
+    if not isinstance(datagram, Udp) or not is_whole(packet, datagram):
         return Ignored.MALFORMED
     reply = Reply.parse(frame[datagram.payload : datagram.end])
     if not isinstance(reply, Reply):
@@ -73,7 +73,7 @@ def read(frame: Buffer, mac: MacAddress) -> Letter | Ignored:
     return Letter(station, reply) if reply.client == mac else Ignored.NOT_FOR_US
 
 
-def _is_whole(packet: Ipv4, datagram: Udp) -> bool:
+def is_whole(packet: Ipv4, datagram: Udp) -> bool:
     """Is the UDP checksum right, or none, or still to be computed, as where both are one host?"""
     if packet.frame[offload.FLAGS] & offload.NEEDS_CSUM or datagram.checksum == udp.NO_CHECKSUM:
         return True
