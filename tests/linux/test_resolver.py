@@ -255,8 +255,8 @@ def test_each_query_goes_out_with_a_fresh_identifier_and_port(run: Run, inside: 
         with serving(knows) as server:
             resolver = Resolver(time.monotonic_ns, NameSettings())
             await resolver.attach(inside, party(lambda: WEB, server.upstream))
-            for _ in range(8):
-                await ask(inside, "example.org", identifier=7)
+            for number in range(8):
+                await ask(inside, f"{number}.example.org", identifier=7)
             assert len({query.id for query, _ in server.heard}) > 1
             assert len({port for _, port in server.heard}) > 1
             await resolver.close()

@@ -1,10 +1,12 @@
 """Answering the queries of one party: by what the brain says, or by what servers say to it.
 
 Theory of operation. What a query deserves is decided by `dataplane.responders.dns.brain`; here its
-answer is carried. The same query has the same answer while names stay, so what was answered from
-names is kept octet by octet, in each order that it may have, and said again in turn under the
-identifier of the next who asks. What is somebody else's to answer is asked of servers
-(`forwarding`), so much at a time.
+answer is carried. The same query has the same answer while names stay, or, where servers have said
+it, until a second is over, as their time counts down. So an answer is kept octet by octet, in each
+order that it may have, and said again in turn under the identifier of the next who asks. What is
+somebody else's to answer is asked of servers (`forwarding`), so much at a time; who has waited for
+them long enough is told what held a while ago, and what they say in the end is learned all the
+same.
 
 Who has the socket that queries come to is `listeners`.
 """
@@ -13,18 +15,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import cycle
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import dns.rcode
 from dns.edns import EDECode
 
 from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.dataplane.responders.dns.brain import Brain, Forward, Refuse, Reply
+from vswitch.dataplane.responders.dns.brain import CLIENT_PATIENCE, Brain, Forward, Refuse, Reply
+from vswitch.dataplane.responders.dns.cache import Told
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
 from vswitch.dataplane.responders.dns.telling import Said
-from vswitch.units import Nanoseconds
+from vswitch.units import SECOND, Nanoseconds
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +53,25 @@ Place = TypeVar("Place")
 """By what whoever has the socket knows a client."""
 
 
+class _Kept(NamedTuple):
+    """Answers to one query, without their identifiers."""
+
+    answers: Iterator[bytes]
+    """Without end."""
+    until: Nanoseconds | None
+    """As in `Reply`."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A client that waits for servers."""
+
+    query: bytes
+    reply: Say
+    by_stream: bool
+    is_told: bool = False
+
+
 class Answering:
     """One party's queries, and those of them that are in flight."""
 
@@ -59,12 +82,11 @@ class Answering:
         self._brain = brain
         self._forwarder = forwarder
         self._now = now
-        self._forwarding: set[asyncio.Task[None]] = set()
+        self._forwarding: set[asyncio.Task[object]] = set()
         self._is_full = False
         self._known = party.names()
-        self._kept: dict[bytes, Iterator[bytes]] = {}
-        """By all of a query but its identifier, the same of its answers in turn, as long as names
-        stay."""
+        self._kept: dict[bytes, _Kept] = {}
+        """By all of a query but its identifier, as long as names stay."""
 
     def answer_all(
         self,
@@ -79,11 +101,11 @@ class Answering:
         names = self._party.names()
         if names is not self._known or len(self._kept) >= ANSWERS_KEPT:
             self._known, self._kept = names, {}
-        kept = self._kept
+        kept, now = self._kept, self._now()
         for place, query in queries:
-            answers = kept.get(query[IDENTIFIER:])
-            if answers is not None:
-                say(place, query[:IDENTIFIER] + next(answers))
+            known = kept.get(query[IDENTIFIER:])
+            if known is not None and (known.until is None or now <= known.until):
+                say(place, query[:IDENTIFIER] + next(known.answers))
             else:
                 self.answer(query, later(place))
 
@@ -91,12 +113,14 @@ class Answering:
         """Answer a query by a call of `reply`, now or when a server has; without one where nothing
         is to be said."""
         match self._brain.answer(query, self._party, self._now(), by_stream=by_stream):
-            case Reply(message, orders):
+            case Reply(message, orders, until, refresh):
                 if orders and not by_stream:
                     turning = cycle([each[IDENTIFIER:] for each in orders])
                     next(turning)
-                    self._kept[query[IDENTIFIER:]] = turning
+                    self._kept[query[IDENTIFIER:]] = _Kept(turning, until)
                 reply(message)
+                if refresh is not None:
+                    self._begin(self._learn(refresh))
             case Refuse(message):
                 reply(message)
             case Forward(inquiry):
@@ -115,8 +139,10 @@ class Answering:
             self._refuse_for_being_full(query, reply)
             return
         self._is_full = False
-        forwarding = self._forward(query, inquiry, reply, by_stream=by_stream)
-        task = asyncio.get_running_loop().create_task(forwarding)
+        self._begin(self._forward(_Waiting(query, reply, by_stream), inquiry))
+
+    def _begin(self, asking: Coroutine[None, None, object]) -> None:
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(asking)
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
 
@@ -130,9 +156,28 @@ class Answering:
         self._is_full = True
         reply(self._brain.fail(query, _FULL, self._party, self._now()))
 
-    async def _forward(
-        self, query: bytes, inquiry: Inquiry, reply: Say, *, by_stream: bool
-    ) -> None:
-        found = await self._forwarder.ask(inquiry)
-        now = self._now()
-        reply(self._brain.pass_on(query, found, self._party, now, by_stream=by_stream))
+    async def _forward(self, waiting: _Waiting, inquiry: Inquiry) -> None:
+        impatience = asyncio.get_running_loop().call_later(
+            CLIENT_PATIENCE / SECOND, self._tell_instead, waiting, inquiry
+        )
+        try:
+            told = await self._learn(inquiry)
+        finally:
+            impatience.cancel()
+        if not waiting.is_told:
+            self._tell(waiting, told)
+
+    async def _learn(self, inquiry: Inquiry) -> Told:
+        """What is told of it, now that servers have been asked."""
+        return self._brain.learn(inquiry, await self._forwarder.ask(inquiry), self._now())
+
+    def _tell_instead(self, waiting: _Waiting, inquiry: Inquiry) -> None:
+        told = self._brain.instead(inquiry, self._now())
+        if told is not None:
+            self._tell(waiting, told)
+
+    def _tell(self, waiting: _Waiting, told: Told) -> None:
+        waiting.is_told = True
+        query, now = waiting.query, self._now()
+        message = self._brain.pass_on(query, told, self._party, now, by_stream=waiting.by_stream)
+        waiting.reply(message)

@@ -102,6 +102,8 @@ class Resolver:
         listener = self._listeners.pop(namespace, None)
         if listener is not None:
             await listener.close()
+        if self._minds is not None:  # another namespace may have its path next
+            self._minds[0].cache.forget_from(namespace)
 
     async def close(self) -> None:
         """Detach all."""

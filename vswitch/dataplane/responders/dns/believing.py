@@ -1,0 +1,213 @@
+"""What a server has said, read once: which records answer, what that is, and for how long it holds.
+
+Theory of operation. A reply is read as a whole, and one that is not sound all through says nothing
+(`Unsound`). Of its answer, only what the question leads to is believed: records of the name that
+was asked for, or of the names that CNAMEs lead to from there (RFC 2181, 5.4.1). Of the rest, only
+what a denial is made of: the SOA of a zone that the name is in, and proofs where they were asked
+for. Everything else is cut away; who needs it asks for it.
+
+An answer holds for the least of its TTLs, a denial as its SOA says (RFC 2308, 5), and what says
+nothing about its time, or 0, for this question alone.
+
+Read first: RFC 2181 section 5, RFC 2308.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from vswitch.dataplane.responders.dns.party import Inquiry
+from vswitch.naming import CacheSettings
+from vswitch.units import SECOND
+
+MOST_LINKS = 16
+"""CNAMEs in one chain: BIND's. More, and it is taken for a circle."""
+
+LONGEST_TTL = 2**31 - 1
+"""Seconds. What is more is none (RFC 2181, 8)."""
+
+_PROOFS = (dns.rdatatype.NSEC, dns.rdatatype.NSEC3)
+
+
+class What(Enum):
+    """What an answer is."""
+
+    ANSWER = "answer"
+    NO_DATA = "no such data"
+    NO_NAME = "no such name"
+    FAILURE = "failure"
+    """Nobody could say."""
+
+
+class Unsound(Exception):
+    """A reply that contradicts itself or is no message at all. The text says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What is believed of a reply."""
+
+    what: What
+    answer: tuple[dns.rrset.RRset, ...] = ()
+    authority: tuple[dns.rrset.RRset, ...] = ()
+    ttl: int = 0
+    """Seconds that all of it holds; 0: for this question alone."""
+    is_authentic: bool = False
+    """AD."""
+    is_cut: bool = False
+    """TC: there is more."""
+    explained: tuple[dns.edns.EDEOption, ...] = ()
+
+
+def failed(reason: dns.edns.EDECode, text: str | None = None) -> Statement:
+    """That no server could say, and why (RFC 8914, 4)."""
+    return Statement(What.FAILURE, explained=(dns.edns.EDEOption(reason, text),))
+
+
+def believe(reply: bytes, inquiry: Inquiry, settings: CacheSettings) -> Statement:
+    """What `reply` says to `inquiry`, with its TTLs within what the settings want.
+
+    Raises Unsound for one that is not to be believed at all.
+    """
+    message = _parse(reply)
+    name, _ = dns.name.from_wire(inquiry.name, 0)
+    _require_same_question(message, name, inquiry)
+    explained = tuple(each for each in message.options if isinstance(each, dns.edns.EDEOption))
+    code = message.rcode()
+    if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return Statement(What.FAILURE, explained=explained)
+    end, chain = _follow(message.answer, name, inquiry)
+    found = any(_answers(each, end, inquiry) for each in chain)
+    if code == dns.rcode.NXDOMAIN and found:
+        raise Unsound(f"{end} has what was asked for, and does not exist")
+    answer = tuple(_within(each, settings) for each in chain)
+    authority, denied_for = _authority(message.authority, end, inquiry, settings, denies=not found)
+    kinds = {dns.rcode.NXDOMAIN: What.NO_NAME, dns.rcode.NOERROR: What.NO_DATA}
+    return Statement(
+        What.ANSWER if found else kinds[code],
+        answer,
+        authority,
+        min((*denied_for, *(each.ttl for each in (*answer, *authority)))),
+        bool(message.flags & dns.flags.AD),
+        bool(message.flags & dns.flags.TC),
+        explained,
+    )
+
+
+def _parse(reply: bytes) -> dns.message.Message:
+    try:
+        return dns.message.from_wire(reply, keyring=False)
+    except (dns.exception.DNSException, ValueError) as error:
+        raise Unsound(f"it is no message: {error}") from error
+
+
+def _require_same_question(
+    message: dns.message.Message, name: dns.name.Name, inquiry: Inquiry
+) -> None:
+    wanted = [(name, inquiry.type, inquiry.cls)]
+    if [(each.name, each.rdtype, each.rdclass) for each in message.question] != wanted:
+        raise Unsound("it answers another question")
+
+
+def _follow(
+    answer: Sequence[dns.rrset.RRset], name: dns.name.Name, inquiry: Inquiry
+) -> tuple[dns.name.Name, list[dns.rrset.RRset]]:
+    """The name that the question leads to in the end, and the records on the way and there."""
+    chain: list[dns.rrset.RRset] = []
+    for _ in range(MOST_LINKS + 1):
+        there = [each for each in answer if _is_at(each, name, inquiry)]
+        found = [each for each in there if _answers(each, name, inquiry)]
+        links = [each for each in there if each.rdtype == dns.rdatatype.CNAME]
+        if found or not links:
+            return name, chain + _with_signatures(found, there)
+        chain += [each for each in _redirections(answer, name, inquiry) if each not in chain]
+        chain += _with_signatures(links, there)
+        name = links[0][0].target
+    raise Unsound(f"its CNAMEs go in a circle, or on for more than {MOST_LINKS}")
+
+
+def _is_at(rrset: dns.rrset.RRset, name: dns.name.Name, inquiry: Inquiry) -> bool:
+    return rrset.name == name and rrset.rdclass == inquiry.cls
+
+
+def _answers(rrset: dns.rrset.RRset, name: dns.name.Name, inquiry: Inquiry) -> bool:
+    return rrset.name == name and inquiry.type in (rrset.rdtype, dns.rdatatype.ANY)
+
+
+def _with_signatures(
+    wanted: Sequence[dns.rrset.RRset], beside: Iterable[dns.rrset.RRset]
+) -> list[dns.rrset.RRset]:
+    signed = {(each.name, each.rdtype) for each in wanted}
+    signatures = (each for each in beside if each.rdtype == dns.rdatatype.RRSIG)
+    return [
+        *wanted,
+        *(each for each in signatures if (each.name, each.covers) in signed and each not in wanted),
+    ]
+
+
+def _redirections(
+    answer: Sequence[dns.rrset.RRset], name: dns.name.Name, inquiry: Inquiry
+) -> list[dns.rrset.RRset]:
+    """The DNAME that a CNAME was made of (RFC 6672), with its signatures."""
+    above = [
+        each
+        for each in answer
+        if each.rdclass == inquiry.cls and each.name != name and name.is_subdomain(each.name)
+    ]
+    return _with_signatures([each for each in above if each.rdtype == dns.rdatatype.DNAME], above)
+
+
+def _authority(
+    authority: Iterable[dns.rrset.RRset],
+    name: dns.name.Name,
+    inquiry: Inquiry,
+    settings: CacheSettings,
+    *,
+    denies: bool,
+) -> tuple[tuple[dns.rrset.RRset, ...], tuple[int, ...]]:
+    """What of an authority section belongs to the answer, and the seconds that a denial holds."""
+    inside = [each for each in authority if each.rdclass == inquiry.cls]
+    zones = [
+        each
+        for each in inside
+        if denies and each.rdtype == dns.rdatatype.SOA and name.is_subdomain(each.name)
+    ]
+    proofs = [each for each in inside if each.rdtype in _PROOFS] if inquiry.wants_dnssec else []
+    kept = _with_signatures([*zones, *proofs], inside if inquiry.wants_dnssec else ())
+    if not denies:
+        return tuple(_within(each, settings) for each in kept), ()
+    if not zones:
+        return tuple(kept), (0,)
+    most = settings.most_negative_ttl // SECOND
+    held = min(_seconds(zones[0].ttl), zones[0][0].minimum, most)
+    return tuple(_lasting(each, min(each.ttl, held)) for each in kept), (held,)
+
+
+def _within(rrset: dns.rrset.RRset, settings: CacheSettings) -> dns.rrset.RRset:
+    """With a TTL as the settings want it: none stays none."""
+    seconds = _seconds(rrset.ttl)
+    if not seconds:
+        return _lasting(rrset, 0)
+    least, most = settings.least_ttl // SECOND, settings.most_ttl // SECOND
+    return _lasting(rrset, min(max(seconds, least), most))
+
+
+def _seconds(ttl: int) -> int:
+    return ttl if ttl <= LONGEST_TTL else 0
+
+
+def _lasting(rrset: dns.rrset.RRset, seconds: int) -> dns.rrset.RRset:
+    rrset.ttl = seconds
+    return rrset
