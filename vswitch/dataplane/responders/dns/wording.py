@@ -25,6 +25,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 
 from vswitch.dataplane.responders.dns.client import Client
@@ -65,7 +66,7 @@ class Wording:
         begin, count = HEADER_LENGTH + len(inquiry.name) + 4, _records_in(self._octets)
         records = tuple(places(self._octets, begin, count))
         self._times = array("H", [place.ttl for place in records])
-        self._turning = _turning(records)
+        self._turning = _turning(records) if inquiry.cls == dns.rdataclass.IN else None
         self._explained = tuple(explain(int(each.code), each.text) for each in statement.explained)
 
     def say(
@@ -145,13 +146,12 @@ def _encode(statement: Statement, inquiry: Inquiry) -> tuple[int, bytes]:
 
 
 def _flags(statement: Statement) -> int:
-    code = _CODES.get(statement.what, dns.rcode.NOERROR)
-    flags = int(dns.flags.QR | dns.flags.RA) | int(code)
+    flags = dns.flags.QR | dns.flags.RA
     if statement.is_authentic:
         flags |= dns.flags.AD
     if statement.is_cut:
         flags |= dns.flags.TC
-    return flags
+    return int(flags) | int(_CODES.get(statement.what, dns.rcode.NOERROR))
 
 
 def _records_in(octets: bytes) -> int:
