@@ -38,7 +38,8 @@ MOST_LINKS = 16
 LONGEST_TTL = 2**31 - 1
 """Seconds. What is more is none (RFC 2181, 8)."""
 
-_PROOFS = (dns.rdatatype.NSEC, dns.rdatatype.NSEC3)
+_DENIALS = (dns.rdatatype.NSEC, dns.rdatatype.NSEC3)
+_PROOFS = (dns.rdatatype.RRSIG, *_DENIALS)
 
 
 class What(Enum):
@@ -88,12 +89,13 @@ def believe(reply: bytes, inquiry: Inquiry, settings: CacheSettings) -> Statemen
     code = message.rcode()
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         return Statement(What.FAILURE, explained=explained)
-    end, chain = _follow(message.answer, name, inquiry)
+    end, chain = _follow(_countable(message.answer, inquiry), name, inquiry)
     found = any(_answers(each, end, inquiry) for each in chain)
     if code == dns.rcode.NXDOMAIN and found:
         raise Unsound(f"{end} has what was asked for, and does not exist")
     answer = tuple(_within(each, settings) for each in chain)
-    authority, denied_for = _authority(message.authority, end, inquiry, settings, denies=not found)
+    beside = _countable(message.authority, inquiry)
+    authority, denied_for = _authority(beside, end, settings, denies=not found)
     kinds = {dns.rcode.NXDOMAIN: What.NO_NAME, dns.rcode.NOERROR: What.NO_DATA}
     return Statement(
         What.ANSWER if found else kinds[code],
@@ -121,25 +123,33 @@ def _require_same_question(
         raise Unsound("it answers another question")
 
 
+def _countable(section: Iterable[dns.rrset.RRset], inquiry: Inquiry) -> list[dns.rrset.RRset]:
+    """What of a section may count: all of its class, but proofs only where they were asked for (RFC
+    4035, 3.2.1)."""
+    wanted = (inquiry.type, dns.rdatatype.ANY)
+    return [
+        each
+        for each in section
+        if each.rdclass == inquiry.cls
+        and (inquiry.wants_dnssec or each.rdtype not in _PROOFS or each.rdtype in wanted)
+    ]
+
+
 def _follow(
     answer: Sequence[dns.rrset.RRset], name: dns.name.Name, inquiry: Inquiry
 ) -> tuple[dns.name.Name, list[dns.rrset.RRset]]:
     """The name that the question leads to in the end, and the records on the way and there."""
     chain: list[dns.rrset.RRset] = []
     for _ in range(MOST_LINKS + 1):
-        there = [each for each in answer if _is_at(each, name, inquiry)]
+        there = [each for each in answer if each.name == name]
         found = [each for each in there if _answers(each, name, inquiry)]
         links = [each for each in there if each.rdtype == dns.rdatatype.CNAME]
         if found or not links:
             return name, chain + _with_signatures(found, there)
-        chain += [each for each in _redirections(answer, name, inquiry) if each not in chain]
+        chain += [each for each in _redirections(answer, name) if each not in chain]
         chain += _with_signatures(links, there)
         name = links[0][0].target
     raise Unsound(f"its CNAMEs go in a circle, or on for more than {MOST_LINKS}")
-
-
-def _is_at(rrset: dns.rrset.RRset, name: dns.name.Name, inquiry: Inquiry) -> bool:
-    return rrset.name == name and rrset.rdclass == inquiry.cls
 
 
 def _answers(rrset: dns.rrset.RRset, name: dns.name.Name, inquiry: Inquiry) -> bool:
@@ -157,35 +167,27 @@ def _with_signatures(
     ]
 
 
-def _redirections(
-    answer: Sequence[dns.rrset.RRset], name: dns.name.Name, inquiry: Inquiry
-) -> list[dns.rrset.RRset]:
+def _redirections(answer: Sequence[dns.rrset.RRset], name: dns.name.Name) -> list[dns.rrset.RRset]:
     """The DNAME that a CNAME was made of (RFC 6672), with its signatures."""
-    above = [
-        each
-        for each in answer
-        if each.rdclass == inquiry.cls and each.name != name and name.is_subdomain(each.name)
-    ]
+    above = [each for each in answer if each.name != name and name.is_subdomain(each.name)]
     return _with_signatures([each for each in above if each.rdtype == dns.rdatatype.DNAME], above)
 
 
 def _authority(
-    authority: Iterable[dns.rrset.RRset],
+    authority: Sequence[dns.rrset.RRset],
     name: dns.name.Name,
-    inquiry: Inquiry,
     settings: CacheSettings,
     *,
     denies: bool,
 ) -> tuple[tuple[dns.rrset.RRset, ...], tuple[int, ...]]:
     """What of an authority section belongs to the answer, and the seconds that a denial holds."""
-    inside = [each for each in authority if each.rdclass == inquiry.cls]
     zones = [
         each
-        for each in inside
+        for each in authority
         if denies and each.rdtype == dns.rdatatype.SOA and name.is_subdomain(each.name)
     ]
-    proofs = [each for each in inside if each.rdtype in _PROOFS] if inquiry.wants_dnssec else []
-    kept = _with_signatures([*zones, *proofs], inside if inquiry.wants_dnssec else ())
+    denials = [each for each in authority if each.rdtype in _DENIALS]
+    kept = _with_signatures([*zones, *denials], authority)
     if not denies:
         return tuple(_within(each, settings) for each in kept), ()
     if not zones:

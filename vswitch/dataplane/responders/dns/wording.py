@@ -34,8 +34,14 @@ from vswitch.dataplane.responders.dns.party import Inquiry
 from vswitch.dataplane.responders.dns.believing import Statement, Unsound, What
 from vswitch.dataplane.responders.dns.records import Place, places
 
-_CODES = {What.NO_NAME: dns.rcode.NXDOMAIN, What.FAILURE: dns.rcode.SERVFAIL}
+_CODES = {What.NO_NAME: dns.rcode.Rcode.NXDOMAIN, What.FAILURE: dns.rcode.Rcode.SERVFAIL}
 _ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
+
+MOST_EXPLAINED = 4
+"""Explanations of one server that are passed on."""
+
+LONGEST_EXPLANATION = 128
+"""Characters: an explanation is no reason to cut an answer."""
 
 _ADDITIONAL = COUNTS + 6
 """Offset of the number of additional records."""
@@ -67,7 +73,9 @@ class Wording:
         records = tuple(places(self._octets, begin, count))
         self._times = array("H", [place.ttl for place in records])
         self._turning = _turning(records) if inquiry.cls == dns.rdataclass.IN else None
-        self._explained = tuple(explain(int(each.code), each.text) for each in statement.explained)
+        self._explained = tuple(
+            explain(int(each.code), each.text) for each in statement.explained[:MOST_EXPLAINED]
+        )
 
     def say(
         self,
@@ -120,7 +128,7 @@ class Wording:
 
 def explain(code: int, text: str | None = None) -> bytes:
     """An option of an OPT record that says why an answer is as it is (RFC 8914)."""
-    words = (text or "").encode()
+    words = (text or "")[:LONGEST_EXPLANATION].encode()
     return _OPTION.pack(dns.edns.OptionType.EDE, 2 + len(words), code) + words
 
 
@@ -146,12 +154,13 @@ def _encode(statement: Statement, inquiry: Inquiry) -> tuple[int, bytes]:
 
 
 def _flags(statement: Statement) -> int:
-    flags = dns.flags.QR | dns.flags.RA
+    flags = dns.flags.Flag.QR | dns.flags.Flag.RA
     if statement.is_authentic:
-        flags |= dns.flags.AD
+        flags |= dns.flags.Flag.AD
     if statement.is_cut:
-        flags |= dns.flags.TC
-    return int(flags) | int(_CODES.get(statement.what, dns.rcode.NOERROR))
+        flags |= dns.flags.Flag.TC
+    code: dns.rcode.Rcode = _CODES.get(statement.what, dns.rcode.Rcode.NOERROR)
+    return flags.value | code.value
 
 
 def _records_in(octets: bytes) -> int:
