@@ -21,6 +21,7 @@ from vswitch.naming import CacheSettings, NameSettings
 from vswitch.units import SECOND, Nanoseconds
 
 NOBODY = Names([])
+ANYBODY = Party("app", lambda: NOBODY, lambda _: Route())
 NAME = "www.example.org."
 SOA = "example.org. {ttl} IN SOA ns.example.org. root.example.org. 1 7200 900 1209600 {minimum}"
 

@@ -19,6 +19,7 @@ from tests.dataplane.responders.dns.servers import (
     soa,
     told,
 )
+from vswitch.dataplane.responders.dns.believing import What, believe
 from vswitch.dataplane.responders.dns.cache import (
     FIRST_FAILURE,
     MOST_FAILURE,
@@ -27,7 +28,6 @@ from vswitch.dataplane.responders.dns.cache import (
     Cache,
 )
 from vswitch.dataplane.responders.dns.party import Route
-from vswitch.dataplane.responders.dns.reading import What, read
 from vswitch.naming import CacheSettings, Server
 from vswitch.units import DAY, HOUR, SECOND
 from vswitch.wire.values import IpAddress
@@ -290,7 +290,7 @@ def test_memory_is_counted_as_python_counts_it() -> None:
     tracemalloc.start()
     for about, said in octets.values():
         cache.learn(
-            about._replace(name=bytes(bytearray(about.name))), read(said, about, settings), 1
+            about._replace(name=bytes(bytearray(about.name))), believe(said, about, settings), 1
         )
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -302,7 +302,7 @@ def test_what_is_known_can_be_looked_at_and_forgotten(resolving: Resolving) -> N
     resolving.learn(reply(ADDRESS))
     resolving.learn(reply(authority=[soa()], about=inquiry(kind="MX")), inquiry(kind="MX"))
     other = inquiry("other.example.org.", route=Route(origin="elsewhere"))
-    cache.learn(other, read(reply(code=2, about=other), other, CacheSettings()), resolving.now)
+    cache.learn(other, believe(reply(code=2, about=other), other, CacheSettings()), resolving.now)
     resolving.ask()
     rows = {(row.name, row.type): row[2:] for row in cache.entries(resolving.now)}
     assert rows == {

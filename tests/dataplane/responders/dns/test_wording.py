@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.dataplane.responders.dns.servers import (
+    ANYBODY,
     NAME,
     Resolving,
     explanations,
@@ -21,8 +22,8 @@ from tests.dataplane.responders.dns.servers import (
     told,
     understood,
 )
+from vswitch.dataplane.responders.dns.believing import MOST_LINKS, Unsound, What, believe
 from vswitch.dataplane.responders.dns.brain import Brain
-from vswitch.dataplane.responders.dns.reading import MOST_LINKS, Unsound, What, read
 from vswitch.naming import CacheSettings, NameSettings
 from vswitch.units import SECOND
 
@@ -37,7 +38,7 @@ def passed(
     brain = Brain(NameSettings())
     dnssec = dns.message.from_wire(asked).ednsflags & dns.flags.DO
     learned = brain.learn(inquiry(kind=kind, dnssec=bool(dnssec)), octets, 0)
-    return understood(asked, brain.pass_on(asked, learned, by_stream=by_stream))
+    return understood(asked, brain.pass_on(asked, learned, ANYBODY, 0, by_stream=by_stream))
 
 
 def test_spelling_of_the_question_is_repeated_where_its_name_is_an_owner() -> None:
@@ -154,7 +155,7 @@ def test_limit_of_a_client_counts_the_opt_record_with_its_explanations() -> None
         octets = reply(*CROWD[:many], options=[words])
         asked = query(payload=512)
         brain = Brain(NameSettings())
-        assert len(brain.pass_on(asked, brain.learn(inquiry(), octets, 0))) <= 512
+        assert len(brain.pass_on(asked, brain.learn(inquiry(), octets, 0), ANYBODY, 0)) <= 512
 
 
 def test_each_address_of_a_name_is_the_first_in_turn() -> None:
@@ -194,13 +195,13 @@ def test_records_that_are_no_addresses_keep_their_order() -> None:
 )
 def test_reply_that_makes_no_sense_says_nothing(octets: bytes, why: str) -> None:
     with pytest.raises(Unsound, match=why):
-        read(octets, inquiry(), CacheSettings())
+        believe(octets, inquiry(), CacheSettings())
     assert passed(octets, query()).rcode() == dns.rcode.SERVFAIL
 
 
 def test_time_that_is_no_time_is_none() -> None:
     octets = reply(ADDRESS).replace((300).to_bytes(4, "big"), b"\xff" * 4)
-    assert read(octets, inquiry(), CacheSettings()).ttl == 0
+    assert believe(octets, inquiry(), CacheSettings()).ttl == 0
 
 
 ADDRESSES = st.lists(st.integers(0, 255).map("192.0.2.{}".format), min_size=1, max_size=5)
@@ -257,7 +258,7 @@ def test_damaged_reply_is_passed_on_as_a_sound_message_or_not_at_all(data: st.Da
     resolving = Resolving()
     asked = query("wWw.example.org.")
     learned = resolving.learn(bytes(octets))
-    understood(asked, resolving.brain.pass_on(asked, learned))
+    understood(asked, resolving.brain.pass_on(asked, learned, ANYBODY, 0))
     resolving.wait(1)
     resolving.ask()
 

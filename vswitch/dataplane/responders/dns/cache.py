@@ -26,9 +26,9 @@ import dns.edns
 import dns.name
 import dns.rdatatype
 
+from vswitch.dataplane.responders.dns.believing import Statement, What
 from vswitch.dataplane.responders.dns.client import Client
 from vswitch.dataplane.responders.dns.party import Inquiry
-from vswitch.dataplane.responders.dns.believing import Statement, What
 from vswitch.dataplane.responders.dns.shelf import Shelf
 from vswitch.dataplane.responders.dns.wording import Wording, explain
 from vswitch.naming import CacheSettings

@@ -28,13 +28,17 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 
+from vswitch.dataplane.responders.dns.believing import Statement, Unsound, What
 from vswitch.dataplane.responders.dns.client import Client
 from vswitch.dataplane.responders.dns.message import COUNTS, FLAGS, HEADER_LENGTH, LONGEST
 from vswitch.dataplane.responders.dns.party import Inquiry
-from vswitch.dataplane.responders.dns.believing import Statement, Unsound, What
 from vswitch.dataplane.responders.dns.records import Place, places
 
-_CODES = {What.NO_NAME: dns.rcode.Rcode.NXDOMAIN, What.FAILURE: dns.rcode.Rcode.SERVFAIL}
+_ANSWER = int(dns.flags.QR | dns.flags.RA)
+_AUTHENTIC = int(dns.flags.AD)
+_TRUNCATED = int(dns.flags.TC)
+_NOERROR = int(dns.rcode.NOERROR)
+_CODES = {What.NO_NAME: int(dns.rcode.NXDOMAIN), What.FAILURE: int(dns.rcode.SERVFAIL)}
 _ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 
 MOST_EXPLAINED = 4
@@ -95,7 +99,7 @@ class Wording:
         octets = bytearray(self._octets)
         flags = self._flags | client.flags
         if not client.hears_of_authenticity:
-            flags &= ~dns.flags.AD
+            flags &= ~_AUTHENTIC
         octets[:FLAGS] = client.identifier
         _NUMBER.pack_into(octets, FLAGS, flags)
         octets[HEADER_LENGTH : HEADER_LENGTH + len(client.question)] = client.question
@@ -154,18 +158,17 @@ def _encode(statement: Statement, inquiry: Inquiry) -> tuple[int, bytes]:
 
 
 def _flags(statement: Statement) -> int:
-    flags = dns.flags.Flag.QR | dns.flags.Flag.RA
+    flags = _ANSWER | _CODES.get(statement.what, _NOERROR)
     if statement.is_authentic:
-        flags |= dns.flags.Flag.AD
+        flags |= _AUTHENTIC
     if statement.is_cut:
-        flags |= dns.flags.Flag.TC
-    code: dns.rcode.Rcode = _CODES.get(statement.what, dns.rcode.Rcode.NOERROR)
-    return flags.value | code.value
+        flags |= _TRUNCATED
+    return flags
 
 
 def _records_in(octets: bytes) -> int:
-    _, _, _, answers, authorities, _ = _HEADER.unpack_from(octets)
-    return answers + authorities
+    counts: tuple[int, ...] = _HEADER.unpack_from(octets)
+    return sum(counts[3:5])
 
 
 def _turning(records: Sequence[Place]) -> _Turning | None:
