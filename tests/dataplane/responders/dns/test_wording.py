@@ -149,8 +149,16 @@ def test_long_answer_is_cut_between_two_rrsets() -> None:
     assert len(told(passed(octets, query(payload=4096)))) == 91
 
 
-def test_limit_of_a_client_counts_the_opt_record_with_its_explanations() -> None:
+def test_explanation_is_left_out_rather_than_an_address() -> None:
     words = dns.edns.EDEOption(dns.edns.EDECode.OTHER, "x" * 1000)
+    octets = reply(ADDRESS, options=[words])
+    assert explanations(passed(octets, query(payload=512))) == []
+    assert told(passed(octets, query(payload=512))) == [ADDRESS]
+    assert explanations(passed(octets, query(payload=4096))) == [0]
+
+
+def test_limit_of_a_client_counts_the_opt_record() -> None:
+    words = dns.edns.EDEOption(dns.edns.EDECode.OTHER, "x" * 100)
     for many in range(20, 30):
         octets = reply(*CROWD[:many], options=[words])
         asked = query(payload=512)

@@ -41,12 +41,6 @@ _NOERROR = int(dns.rcode.NOERROR)
 _CODES = {What.NO_NAME: int(dns.rcode.NXDOMAIN), What.FAILURE: int(dns.rcode.SERVFAIL)}
 _ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 
-MOST_EXPLAINED = 4
-"""Explanations of one server that are passed on."""
-
-LONGEST_EXPLANATION = 128
-"""Characters: an explanation is no reason to cut an answer."""
-
 _ADDITIONAL = COUNTS + 6
 """Offset of the number of additional records."""
 
@@ -77,9 +71,7 @@ class Wording:
         records = tuple(places(self._octets, begin, count))
         self._times = array("H", [place.ttl for place in records])
         self._turning = _turning(records) if inquiry.cls == dns.rdataclass.IN else None
-        self._explained = tuple(
-            explain(int(each.code), each.text) for each in statement.explained[:MOST_EXPLAINED]
-        )
+        self._explained = tuple(explain(int(each.code), each.text) for each in statement.explained)
 
     def say(
         self,
@@ -94,7 +86,7 @@ class Wording:
         """What `client` is told: with TTLs that are less by `elapsed` seconds, or are all `ttl`.
 
         Several addresses begin with that at `turn`, counted round and round; `why` is what
-        `explain` makes, to be told beside what the server has explained.
+        `explain` makes, to be told beside what the server has explained, where there is room for that.
         """
         octets = bytearray(self._octets)
         flags = self._flags | client.flags
@@ -108,10 +100,13 @@ class Wording:
             _TTL.pack_into(octets, at, left)
         if self._turning is not None:
             _turn(octets, self._turning, turn)
-        if client.payload is not None:
-            _NUMBER.pack_into(octets, _ADDITIONAL, 1)
-            octets += client.opt((*self._explained, *why))
         room = client.room(by_stream=by_stream)
+        opt = client.opt((*self._explained, *why))
+        if len(octets) + len(opt) > room:  # explanations are no reason to cut an answer
+            opt = client.opt(())
+        if opt:
+            _NUMBER.pack_into(octets, _ADDITIONAL, 1)
+        octets += opt
         return bytes(octets) if len(octets) <= room else _cut(bytes(octets), room)
 
     @property
@@ -132,7 +127,7 @@ class Wording:
 
 def explain(code: int, text: str | None = None) -> bytes:
     """An option of an OPT record that says why an answer is as it is (RFC 8914)."""
-    words = (text or "")[:LONGEST_EXPLANATION].encode()
+    words = (text or "").encode()
     return _OPTION.pack(dns.edns.OptionType.EDE, 2 + len(words), code) + words
 
 
