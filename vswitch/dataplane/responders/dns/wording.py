@@ -86,7 +86,7 @@ class Wording:
         """What `client` is told: with TTLs that are less by `elapsed` seconds, or are all `ttl`.
 
         Several addresses begin with that at `turn`, counted round and round; `why` is what
-        `explain` makes, to be told beside what the server has explained, where there is room for that.
+        `explain` makes, to be told beside what the server has explained, where there is room.
         """
         octets = bytearray(self._octets)
         flags = self._flags | client.flags
