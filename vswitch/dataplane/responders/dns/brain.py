@@ -100,6 +100,9 @@ class Brain:
         self._turn = 0
         self._settings = settings
         self.cache = Cache(settings.cache)
+        """What servers have said."""
+        self._latest: tuple[bytes, Told | None] = b"", None
+        """The reply that was learned from last, and what that is."""
 
     def follow(self, settings: NameSettings) -> None:
         """Do what the user wants from now on."""
@@ -135,14 +138,29 @@ class Brain:
         return Forward(inquiry)
 
     def learn(self, inquiry: Inquiry, reply: bytes | None, now: Nanoseconds) -> Told:
-        """What all are told who wait for `inquiry`, now that servers have said `reply`, or None
-        where none could say. A reply that makes no sense is as good as none."""
+        """What somebody is told who waits for `inquiry`, now that servers have said `reply`, or
+        None where none could say. A reply that makes no sense is as good as none.
+
+        All who wait for one inquiry come with the same reply, one after the other, and it is read
+        once.
+        """
         if reply is None:
             return self.cache.learn(inquiry, failed(EDECode.NO_REACHABLE_AUTHORITY), now)
+        learned_from, told = self._latest
+        if told is None or learned_from is not reply:
+            told = self._learn(inquiry, reply, now)
+            self._latest = reply, told
+        return told
+
+    def _learn(self, inquiry: Inquiry, reply: bytes, now: Nanoseconds) -> Told:
         try:
             return self.cache.learn(inquiry, believe(reply, inquiry, self._settings.cache), now)
         except Unsound as error:
             return self.cache.learn(inquiry, failed(EDECode.INVALID_DATA, str(error)), now)
+
+    def has_instead(self, inquiry: Inquiry, now: Nanoseconds) -> bool:
+        """Whether there is something that held a while ago."""
+        return self.cache.has_instead(inquiry, now)
 
     def instead(self, inquiry: Inquiry, now: Nanoseconds) -> Told | None:
         """What those are told for whom servers take longer than CLIENT_PATIENCE; None where they

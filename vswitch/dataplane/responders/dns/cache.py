@@ -196,6 +196,11 @@ class Cache:
             return None
         return self._fresh(entry, now) if now < entry.expires else self._stale(entry, now)
 
+    def has_instead(self, inquiry: Inquiry, now: Nanoseconds) -> bool:
+        """Whether there is something."""
+        entry = self._shelf.peek(inquiry)
+        return entry is not None and self._is_good_beyond_its_time(entry, now)
+
     def learn(self, inquiry: Inquiry, statement: Statement, now: Nanoseconds) -> Told:
         """Keep what servers said, if it holds for longer than this moment.
 
@@ -268,13 +273,14 @@ class Cache:
         return Told(entry.wording, entry.retry_at, why=_CACHED_ERROR)
 
     def _learn_failure(self, inquiry: Inquiry, statement: Statement, now: Nanoseconds) -> Told:
+        """One that comes before servers may be asked again is the one that is known, of which
+        somebody else is told."""
         known = self._shelf.peek(inquiry)
-        if known is not None and now < known.expires:
-            known.retry_at = now + RECHECK
-            return self._fresh(known, now)
         if known is not None and self._is_good_beyond_its_time(known, now):
             known.retry_at = now + RECHECK
-            return self._stale(known, now)
+            return self._fresh(known, now) if now < known.expires else self._stale(known, now)
+        if known is not None and now < known.retry_at:
+            return Told(known.wording, until=now)
         before = 0
         if known is not None and now < known.retry_at + MOST_FAILURE:
             before = known.failures
