@@ -46,6 +46,9 @@ _FULL = Said(
     dns.rcode.REFUSED, why=(EDECode.OTHER, "too many queries are waiting for servers already")
 )
 
+LONGEST_KEPT = 4096
+"""Octets of an answer in all its orders: a longer one is worked out each time."""
+
 Say: TypeAlias = Callable[[bytes], None]
 """Tell a client its answer."""
 
@@ -101,20 +104,22 @@ class Answering:
         names = self._party.names()
         if names is not self._known or len(self._kept) >= ANSWERS_KEPT:
             self._known, self._kept = names, {}
-        kept, now = self._kept, self._now()
+        kept, now, from_servers = self._kept, self._now(), 0
         for place, query in queries:
             known = kept.get(query[IDENTIFIER:])
-            if known is not None and (known.until is None or now <= known.until):
-                say(place, query[:IDENTIFIER] + next(known.answers))
-            else:
+            if known is None or (known.until is not None and known.until < now):
                 self.answer(query, later(place))
+                continue
+            from_servers += known.until is not None
+            say(place, query[:IDENTIFIER] + next(known.answers))
+        self._brain.cache.counts.hits += from_servers
 
     def answer(self, query: bytes, reply: Say, *, by_stream: bool = False) -> None:
         """Answer a query by a call of `reply`, now or when a server has; without one where nothing
         is to be said."""
         match self._brain.answer(query, self._party, self._now(), by_stream=by_stream):
             case Reply(message, orders, until, refresh):
-                if orders and not by_stream:
+                if orders and not by_stream and sum(map(len, orders)) <= LONGEST_KEPT:
                     turning = cycle([each[IDENTIFIER:] for each in orders])
                     next(turning)
                     self._kept[query[IDENTIFIER:]] = _Kept(turning, until)

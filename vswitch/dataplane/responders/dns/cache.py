@@ -185,7 +185,7 @@ class Cache:
             return self._fresh(entry, now)
         if entry is not None and now < entry.retry_at:
             is_good = self._is_good_beyond_its_time(entry, now)
-            return self._stale(entry, now) if is_good else self._failure(entry)
+            return self._stale(entry, now) if is_good else self._failure(entry, now)
         self.counts.misses += 1
         return None
 
@@ -264,13 +264,12 @@ class Cache:
         self.counts.stale += 1
         entry.hits += 1
         why = _STALE_DENIAL if entry.wording.what is What.NO_NAME else _STALE
-        until = max(now, entry.retry_at)
-        return Told(entry.wording, until, ttl=STALE_TTL, why=why)
+        return Told(entry.wording, _repeated_until(entry, now), ttl=STALE_TTL, why=why)
 
-    def _failure(self, entry: _Entry) -> Told:
+    def _failure(self, entry: _Entry, now: Nanoseconds) -> Told:
         self.counts.hits += 1
         entry.hits += 1
-        return Told(entry.wording, entry.retry_at, why=_CACHED_ERROR)
+        return Told(entry.wording, _repeated_until(entry, now), why=_CACHED_ERROR)
 
     def _learn_failure(self, inquiry: Inquiry, statement: Statement, now: Nanoseconds) -> Told:
         """One that comes before servers may be asked again is the one that is known, of which
@@ -296,6 +295,11 @@ class Cache:
 
     def _is_of_use(self, entry: _Entry, now: Nanoseconds) -> bool:
         return now < entry.retry_at or self._is_good_beyond_its_time(entry, now)
+
+
+def _repeated_until(entry: _Entry, now: Nanoseconds) -> Nanoseconds:
+    """No longer than an answer whose time counts down, so that what is forgotten soon is."""
+    return max(now, min(entry.retry_at, now + SECOND))
 
 
 def _row(inquiry: Inquiry, entry: _Entry, now: Nanoseconds) -> Row:
