@@ -138,6 +138,20 @@ def test_servers_are_asked_once_for_as_long_as_the_answer_holds(run: Run) -> Non
     run(main)
 
 
+def test_long_answer_is_not_kept_in_all_its_orders(run: Run) -> None:
+    async def main(asking: Asking) -> None:
+        asking.ask()
+        await asking.servers.say(reply(*(f"{NAME} 300 IN A 192.0.2.{each}" for each in range(60))))
+        for _ in range(2):
+            asking.now += 1
+            asking.heard()
+            asking.ask()
+            assert not asking.was_kept
+        assert len(asking.servers.asked) == 1
+
+    run(main)
+
+
 def test_who_waits_too_long_is_told_what_held_and_what_comes_late_is_learned(run: Run) -> None:
     async def main(asking: Asking) -> None:
         await learn_and_let_it_become_stale(asking)

@@ -144,6 +144,18 @@ def test_failure_is_remembered_for_longer_each_time(resolving: Resolving) -> Non
     assert resolving.ask() is None
 
 
+def test_failure_that_many_wait_for_is_one(resolving: Resolving) -> None:
+    for _ in range(5):
+        assert resolving.learn(None).wording.what is What.FAILURE
+    resolving.wait(FIRST_FAILURE / SECOND)
+    assert resolving.ask() is None
+
+
+def test_reply_that_many_wait_for_is_read_once(resolving: Resolving) -> None:
+    octets = reply(ADDRESS)
+    assert resolving.learn(octets) is resolving.learn(octets)
+
+
 @pytest.mark.parametrize(
     ("octets", "why"),
     [
@@ -260,6 +272,18 @@ def test_names_that_nobody_asks_for_twice_push_out_themselves() -> None:
         resolving.learn(reply(f"x{number}.example.org. 300 IN A 192.0.2.1", about=about), about)
     assert told(resolving.ask()) == [ADDRESS]
     assert resolving.brain.cache.evictions > 300
+
+
+def test_names_that_were_asked_for_again_leave_room_for_new_ones() -> None:
+    resolving = Resolving(CacheSettings(memory=32 * 1024))
+    for number in range(100):
+        name = f"x{number}.example.org."
+        about = inquiry(name)
+        resolving.learn(reply(f"{name} 300 IN A 192.0.2.1", about=about), about)
+        assert resolving.ask(name) is not None
+        assert resolving.ask(name) is not None
+    resolving.learn(reply(ADDRESS))
+    assert resolving.ask() is not None
 
 
 def test_no_memory_is_no_cache() -> None:

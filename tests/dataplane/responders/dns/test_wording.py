@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import dns.edns
 import dns.flags
 import dns.message
@@ -17,6 +19,7 @@ from tests.dataplane.responders.dns.servers import (
     explanations,
     inquiry,
     query,
+    records,
     reply,
     soa,
     told,
@@ -24,6 +27,8 @@ from tests.dataplane.responders.dns.servers import (
 )
 from vswitch.dataplane.responders.dns.believing import MOST_LINKS, Unsound, What, believe
 from vswitch.dataplane.responders.dns.brain import Brain
+from vswitch.dataplane.responders.dns.client import Client
+from vswitch.dataplane.responders.dns.query import read as query_of
 from vswitch.naming import CacheSettings, NameSettings
 from vswitch.units import SECOND
 
@@ -120,6 +125,10 @@ def test_redirection_of_a_whole_domain_is_told_with_what_was_made_of_it() -> Non
     assert told(passed(reply(*lines), query())) == lines
 
 
+def test_answer_is_told_without_the_zone_that_it_is_from() -> None:
+    assert passed(reply(ADDRESS, authority=[soa()]), query()).authority == []
+
+
 def test_proofs_are_told_to_who_asked_for_them() -> None:
     signature = "A 8 3 300 20300101000000 20200101000000 1 example.org. AAAA"
     lines = [ADDRESS, f"{NAME} 300 IN RRSIG {signature}"]
@@ -181,6 +190,22 @@ def test_records_that_are_no_addresses_keep_their_order() -> None:
     about = inquiry(kind="TXT")
     resolving.learn(reply(*lines, about=about), about)
     assert {tuple(told(resolving.ask(kind="TXT"))) for _ in range(3)} == {tuple(lines)}
+
+
+def test_only_addresses_of_the_internet_take_turns() -> None:
+    """Those of CHAOS begin with a name, and the second one ends here with what the first has."""
+    chaos = inquiry()._replace(cls=3)
+    lines = [f"{NAME} 300 CH A {name}.b.example.org. 1" for name in ("ns", "name")]
+    asked = dns.message.make_query(NAME, "A", rdclass="CH")
+    output = BytesIO()
+    (rrset,) = records(*lines)
+    rrset.to_wire(output, want_shuffle=False)
+    empty = dns.message.make_response(asked).to_wire()
+    said = empty[:7] + bytes([len(lines)]) + empty[8:] + output.getvalue()
+    learned = Resolving().learn(said, chaos)
+    assert learned.orders == 1
+    octets = learned.say(Client.of(query_of(asked.to_wire())), 1, by_stream=False)
+    assert octets.index(b"\2ns\1b") < octets.index(b"\4name")
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,6 @@ from vswitch.units import SECOND
 MOST_LINKS = 16
 """CNAMEs in one chain: BIND's. More, and it is taken for a circle."""
 
-LONGEST_TTL = 2**31 - 1
-"""Seconds. What is more is none (RFC 2181, 8)."""
-
 _DENIALS = (dns.rdatatype.NSEC, dns.rdatatype.NSEC3)
 _PROOFS = (dns.rdatatype.RRSIG, *_DENIALS)
 
@@ -193,21 +190,16 @@ def _authority(
     if not zones:
         return tuple(kept), (0,)
     most = settings.most_negative_ttl // SECOND
-    held = min(_seconds(zones[0].ttl), zones[0][0].minimum, most)
+    held = min(zones[0].ttl, zones[0][0].minimum, most)
     return tuple(_lasting(each, min(each.ttl, held)) for each in kept), (held,)
 
 
 def _within(rrset: dns.rrset.RRset, settings: CacheSettings) -> dns.rrset.RRset:
     """With a TTL as the settings want it: none stays none."""
-    seconds = _seconds(rrset.ttl)
-    if not seconds:
-        return _lasting(rrset, 0)
+    if not rrset.ttl:
+        return rrset
     least, most = settings.least_ttl // SECOND, settings.most_ttl // SECOND
-    return _lasting(rrset, min(max(seconds, least), most))
-
-
-def _seconds(ttl: int) -> int:
-    return ttl if ttl <= LONGEST_TTL else 0
+    return _lasting(rrset, min(max(rrset.ttl, least), most))
 
 
 def _lasting(rrset: dns.rrset.RRset, seconds: int) -> dns.rrset.RRset:
