@@ -162,19 +162,25 @@ class Answering:
         reply(self._brain.fail(query, _FULL, self._party, self._now()))
 
     async def _forward(self, waiting: _Waiting, inquiry: Inquiry) -> None:
-        impatience = asyncio.get_running_loop().call_later(
-            CLIENT_PATIENCE / SECOND, self._tell_instead, waiting, inquiry
-        )
+        impatience = self._begin_impatience(waiting, inquiry)
         try:
             told = await self._learn(inquiry)
         finally:
-            impatience.cancel()
+            if impatience is not None:
+                impatience.cancel()
         if not waiting.is_told:
             self._tell(waiting, told)
 
     async def _learn(self, inquiry: Inquiry) -> Told:
         """What is told of it, now that servers have been asked."""
         return self._brain.learn(inquiry, await self._forwarder.ask(inquiry), self._now())
+
+    def _begin_impatience(self, waiting: _Waiting, inquiry: Inquiry) -> asyncio.TimerHandle | None:
+        """None where there is nothing that could be told instead: most wait for what is new."""
+        if not self._brain.has_instead(inquiry, self._now()):
+            return None
+        loop = asyncio.get_running_loop()
+        return loop.call_later(CLIENT_PATIENCE / SECOND, self._tell_instead, waiting, inquiry)
 
     def _tell_instead(self, waiting: _Waiting, inquiry: Inquiry) -> None:
         told = self._brain.instead(inquiry, self._now())
