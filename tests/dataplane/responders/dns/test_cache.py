@@ -28,7 +28,7 @@ from vswitch.dataplane.responders.dns.cache import (
     Cache,
 )
 from vswitch.dataplane.responders.dns.party import Route
-from vswitch.naming import CacheSettings, Server
+from vswitch.naming import CacheSettings, NameSettings, Server
 from vswitch.units import DAY, HOUR, SECOND
 from vswitch.wire.values import IpAddress
 
@@ -301,6 +301,14 @@ def test_less_memory_is_less_kept_at_once(resolving: Resolving) -> None:
     assert len(cache) == 2
     cache.follow(CacheSettings(memory=cache.used - 1))
     assert len(cache) == 1
+
+
+def test_nothing_holds_for_longer_than_the_user_wants_from_now_on(resolving: Resolving) -> None:
+    resolving.learn(reply(ADDRESS))
+    resolving.brain.follow(NameSettings(cache=CacheSettings(prefetch=False)))
+    assert resolving.ask() is not None
+    resolving.brain.follow(NameSettings(cache=CacheSettings(most_ttl=60 * SECOND)))
+    assert resolving.ask() is None
 
 
 def test_memory_is_counted_as_python_counts_it() -> None:

@@ -174,7 +174,10 @@ class Cache:
         return len(self._shelf)
 
     def follow(self, settings: CacheSettings) -> None:
-        """Keep what the user wants from now on. What there is keeps its time."""
+        """Keep what the user wants from now on. Where that is for another time, what there is goes,
+        as it says how long it holds."""
+        if _times(settings) != _times(self._settings):
+            self.forget()
         self._settings = settings
         self._shelf.resize(settings.memory)
 
@@ -295,6 +298,11 @@ class Cache:
 
     def _is_of_use(self, entry: _Entry, now: Nanoseconds) -> bool:
         return now < entry.retry_at or self._is_good_beyond_its_time(entry, now)
+
+
+def _times(settings: CacheSettings) -> tuple[Nanoseconds, ...]:
+    """What is part of an answer from the moment that it is learned."""
+    return settings.least_ttl, settings.most_ttl, settings.most_negative_ttl
 
 
 def _repeated_until(entry: _Entry, now: Nanoseconds) -> Nanoseconds:
