@@ -87,22 +87,24 @@ def believe(reply: bytes, inquiry: Inquiry, settings: CacheSettings) -> Statemen
     if code not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         return Statement(What.FAILURE, explained=explained)
     end, chain = _follow(_countable(message.answer, inquiry), name, inquiry)
-    found = any(_answers(each, end, inquiry) for each in chain)
-    if code == dns.rcode.NXDOMAIN and found:
-        raise Unsound(f"{end} has what was asked for, and does not exist")
     answer = tuple(_within(each, settings) for each in chain)
     beside = _countable(message.authority, inquiry)
-    authority, denied_for = _authority(beside, end, settings, denies=not found)
-    kinds = {dns.rcode.NXDOMAIN: What.NO_NAME, dns.rcode.NOERROR: What.NO_DATA}
-    return Statement(
-        What.ANSWER if found else kinds[code],
-        answer,
-        authority,
-        min((*denied_for, *(each.ttl for each in (*answer, *authority)))),
-        bool(message.flags & dns.flags.AD),
-        bool(message.flags & dns.flags.TC),
-        explained,
-    )
+    proofs = [each for each in beside if each.rdtype in _DENIALS]
+    if any(_answers(each, end, inquiry) for each in chain):
+        if code == dns.rcode.NXDOMAIN:
+            raise Unsound(f"{end} has what was asked for, and does not exist")
+        what = What.ANSWER
+        authority = tuple(_within(each, settings) for each in _with_signatures(proofs, beside))
+        ttl = min(each.ttl for each in (*answer, *authority))
+    else:
+        what = What.NO_NAME if code == dns.rcode.NXDOMAIN else What.NO_DATA
+        zones = _zones(beside, end)
+        seconds = _denied_for(zones, settings)
+        kept = _with_signatures([*zones, *proofs], beside)
+        authority = tuple(_lasting(each, min(each.ttl, seconds)) for each in kept)
+        ttl = min((seconds, *(each.ttl for each in answer)))
+    is_authentic, is_cut = (bool(message.flags & flag) for flag in (dns.flags.AD, dns.flags.TC))
+    return Statement(what, answer, authority, ttl, is_authentic, is_cut, explained)
 
 
 def _parse(reply: bytes) -> dns.message.Message:
@@ -170,28 +172,16 @@ def _redirections(answer: Sequence[dns.rrset.RRset], name: dns.name.Name) -> lis
     return _with_signatures([each for each in above if each.rdtype == dns.rdatatype.DNAME], above)
 
 
-def _authority(
-    authority: Sequence[dns.rrset.RRset],
-    name: dns.name.Name,
-    settings: CacheSettings,
-    *,
-    denies: bool,
-) -> tuple[tuple[dns.rrset.RRset, ...], tuple[int, ...]]:
-    """What of an authority section belongs to the answer, and the seconds that a denial holds."""
-    zones = [
-        each
-        for each in authority
-        if denies and each.rdtype == dns.rdatatype.SOA and name.is_subdomain(each.name)
-    ]
-    denials = [each for each in authority if each.rdtype in _DENIALS]
-    kept = _with_signatures([*zones, *denials], authority)
-    if not denies:
-        return tuple(_within(each, settings) for each in kept), ()
-    if not zones:
-        return tuple(kept), (0,)
+def _zones(authority: Iterable[dns.rrset.RRset], name: dns.name.Name) -> list[dns.rrset.RRset]:
+    """The SOA of the zone that denies a name."""
+    soas = (each for each in authority if each.rdtype == dns.rdatatype.SOA)
+    return [each for each in soas if name.is_subdomain(each.name)]
+
+
+def _denied_for(zones: Sequence[dns.rrset.RRset], settings: CacheSettings) -> int:
+    """Seconds that a denial holds (RFC 2308, 5): without a zone for this question alone."""
     most = settings.most_negative_ttl // SECOND
-    held = min(zones[0].ttl, zones[0][0].minimum, most)
-    return tuple(_lasting(each, min(each.ttl, held)) for each in kept), (held,)
+    return min((min(each.ttl, each[0].minimum, most) for each in zones), default=0)
 
 
 def _within(rrset: dns.rrset.RRset, settings: CacheSettings) -> dns.rrset.RRset:

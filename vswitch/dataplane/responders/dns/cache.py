@@ -101,7 +101,7 @@ class Row(NamedTuple):
     ttl: int
     """Seconds left of its time; of a failure, until it is asked for again."""
     hits: int
-    """How often it was told since it was statement."""
+    """How often it was told since it was said."""
     is_stale: bool
 
 
@@ -187,22 +187,23 @@ class Cache:
         if entry is not None and now < entry.expires:
             return self._fresh(entry, now)
         if entry is not None and now < entry.retry_at:
-            is_good = self._is_good_beyond_its_time(entry, now)
-            return self._stale(entry, now) if is_good else self._failure(entry, now)
+            if self._is_good(entry, now):
+                return self._stale(entry, now)
+            return self._failure(entry, now)
         self.counts.misses += 1
         return None
 
     def instead(self, inquiry: Inquiry, now: Nanoseconds) -> Told | None:
         """What somebody is told for whom servers take too long; None where there is nothing."""
         entry = self._shelf.peek(inquiry)
-        if entry is None or not self._is_good_beyond_its_time(entry, now):
+        if entry is None or not self._is_good(entry, now):
             return None
         return self._fresh(entry, now) if now < entry.expires else self._stale(entry, now)
 
     def has_instead(self, inquiry: Inquiry, now: Nanoseconds) -> bool:
         """Whether there is something."""
         entry = self._shelf.peek(inquiry)
-        return entry is not None and self._is_good_beyond_its_time(entry, now)
+        return entry is not None and self._is_good(entry, now)
 
     def learn(self, inquiry: Inquiry, statement: Statement, now: Nanoseconds) -> Told:
         """Keep what servers said, if it holds for longer than this moment.
@@ -278,7 +279,7 @@ class Cache:
         """One that comes before servers may be asked again is the one that is known, of which
         somebody else is told."""
         known = self._shelf.peek(inquiry)
-        if known is not None and self._is_good_beyond_its_time(known, now):
+        if known is not None and self._is_good(known, now):
             known.retry_at = now + RECHECK
             return self._fresh(known, now) if now < known.expires else self._stale(known, now)
         if known is not None and now < known.retry_at:
@@ -292,12 +293,13 @@ class Cache:
         self._shelf.put(inquiry, failed)
         return Told(failed.wording, until=now)
 
-    def _is_good_beyond_its_time(self, entry: _Entry, now: Nanoseconds) -> bool:
+    def _is_good(self, entry: _Entry, now: Nanoseconds) -> bool:
+        """Whether it is an answer, in its time or not too long beyond."""
         is_answer = entry.wording.what is not What.FAILURE
         return is_answer and now < entry.expires + self._settings.stale
 
     def _is_of_use(self, entry: _Entry, now: Nanoseconds) -> bool:
-        return now < entry.retry_at or self._is_good_beyond_its_time(entry, now)
+        return now < entry.retry_at or self._is_good(entry, now)
 
 
 def _times(settings: CacheSettings) -> tuple[Nanoseconds, ...]:

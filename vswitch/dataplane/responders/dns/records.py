@@ -22,7 +22,6 @@ class Place(NamedTuple):
     """No offset: the kind of record."""
     begin: int
     ttl: int
-    data: int
     end: int
 
 
@@ -33,7 +32,7 @@ def places(octets: bytes, begin: int, count: int) -> Iterator[Place]:
         data = fixed + _FIXED
         end = data + int.from_bytes(octets[data - 2 : data], "big")
         kind = int.from_bytes(octets[fixed : fixed + 2], "big")
-        yield Place(kind, begin, fixed + 4, data, end)
+        yield Place(kind, begin, fixed + 4, end)
         begin = end
 
 

@@ -9,6 +9,7 @@ performance", 1994).
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -33,7 +34,7 @@ V = TypeVar("V", bound=Sized)
 class _Segment(Generic[K, V]):
     """Entries in the order in which they were used, the longest unused first."""
 
-    entries: dict[K, V] = field(default_factory=dict)
+    entries: OrderedDict[K, V] = field(default_factory=OrderedDict)
     used: int = 0
 
     def add(self, key: K, value: V) -> None:
@@ -47,8 +48,7 @@ class _Segment(Generic[K, V]):
         return value
 
     def take_oldest(self) -> tuple[K, V]:
-        key = next(iter(self.entries))
-        value = self.entries.pop(key)
+        key, value = self.entries.popitem(last=False)
         self.used -= value.size
         return key, value
 
