@@ -60,7 +60,7 @@ class Asking:
 
 
 def wait(server: str, many: int) -> None:
-    """Have so many wait, or as many as there can be, and say how many once."""
+    """Have so many wait, or as many as there can be; say how many once, and keep them so many."""
     asking = Asking(server)
     most, since, is_said = 0, time.monotonic(), False
     while True:
@@ -70,7 +70,7 @@ def wait(server: str, many: int) -> None:
             most, since = asking.waiting, time.monotonic()
         if not is_said and (most >= many or time.monotonic() > since + SETTLED):
             print(f"waiting: {most}", flush=True)
-            is_said = True
+            many, is_said = most, True
 
 
 def _lost() -> int:
