@@ -195,6 +195,18 @@ def test_denial_beyond_its_time_is_told_as_such(resolving: Resolving) -> None:
     assert explanations(resolving.ask()) == [STALE_NXDOMAIN]
 
 
+def test_who_asks_while_servers_take_too_long_is_told_at_once_what_held(
+    resolving: Resolving,
+) -> None:
+    resolving.learn(reply(ADDRESS))
+    resolving.wait(400)
+    assert resolving.ask() is None
+    assert resolving.brain.instead(inquiry(), resolving.now) is not None
+    assert explanations(resolving.ask()) == [STALE]
+    resolving.learn(reply(ADDRESS))
+    assert explanations(resolving.ask()) == []
+
+
 def test_nothing_is_told_that_is_stale_for_too_long() -> None:
     resolving = Resolving(CacheSettings(stale=60 * SECOND))
     resolving.learn(reply(ADDRESS))

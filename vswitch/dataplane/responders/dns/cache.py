@@ -194,11 +194,15 @@ class Cache:
         return None
 
     def instead(self, inquiry: Inquiry, now: Nanoseconds) -> Told | None:
-        """What somebody is told for whom servers take too long; None where there is nothing."""
+        """What somebody is told for whom servers take too long, and at once who asks in the next
+        seconds, until servers have said something; None where there is nothing."""
         entry = self._shelf.peek(inquiry)
         if entry is None or not self._is_good(entry, now):
             return None
-        return self._fresh(entry, now) if now < entry.expires else self._stale(entry, now)
+        if now < entry.expires:
+            return self._fresh(entry, now)
+        entry.retry_at = max(entry.retry_at, now + MOST_FAILURE)
+        return self._stale(entry, now)
 
     def has_instead(self, inquiry: Inquiry, now: Nanoseconds) -> bool:
         """Whether there is something."""
