@@ -148,6 +148,11 @@ class _Entry:
         self.size = sum(map(getsizeof, parts)) + wording.size + DICTIONARY_SLOT
         """Bytes, without the route, which many share."""
 
+    @property
+    def is_failure(self) -> bool:
+        return self.wording.what is What.FAILURE
+
+    @property
     def due_at(self) -> Nanoseconds:
         return self.expires - (self.expires - self.learned) // LAST_PART
 
@@ -187,9 +192,10 @@ class Cache:
         if entry is not None and now < entry.expires:
             return self._fresh(entry, now)
         if entry is not None and now < entry.retry_at:
+            if entry.is_failure:
+                return self._failure(entry, now)
             if self._is_good(entry, now):
                 return self._stale(entry, now)
-            return self._failure(entry, now)
         self.counts.misses += 1
         return None
 
@@ -253,7 +259,7 @@ class Cache:
         entry.hits += 1
         elapsed = -((entry.learned - now) // SECOND)
         until = entry.learned + elapsed * SECOND
-        due_at = entry.due_at()
+        due_at = entry.due_at
         is_due = False
         if self._settings.prefetch and now < due_at:
             until = min(until, due_at)
@@ -286,7 +292,7 @@ class Cache:
         if known is not None and self._is_good(known, now):
             known.retry_at = now + RECHECK
             return self._fresh(known, now) if now < known.expires else self._stale(known, now)
-        if known is not None and now < known.retry_at:
+        if known is not None and known.is_failure and now < known.retry_at:
             return Told(known.wording, until=now)
         before = 0
         if known is not None and now < known.retry_at + MOST_FAILURE:
@@ -299,11 +305,10 @@ class Cache:
 
     def _is_good(self, entry: _Entry, now: Nanoseconds) -> bool:
         """Whether it is an answer, in its time or not too long beyond."""
-        is_answer = entry.wording.what is not What.FAILURE
-        return is_answer and now < entry.expires + self._settings.stale
+        return not entry.is_failure and now < entry.expires + self._settings.stale
 
     def _is_of_use(self, entry: _Entry, now: Nanoseconds) -> bool:
-        return now < entry.retry_at or self._is_good(entry, now)
+        return self._is_good(entry, now) or (entry.is_failure and now < entry.retry_at)
 
 
 def _times(settings: CacheSettings) -> tuple[Nanoseconds, ...]:
@@ -318,13 +323,12 @@ def _repeated_until(entry: _Entry, now: Nanoseconds) -> Nanoseconds:
 
 def _row(inquiry: Inquiry, entry: _Entry, now: Nanoseconds) -> Row:
     name, _ = dns.name.from_wire(inquiry.name, 0)
-    is_failure = entry.wording.what is What.FAILURE
-    end = entry.retry_at if is_failure else entry.expires
+    end = entry.retry_at if entry.is_failure else entry.expires
     return Row(
         name.to_text(),
         dns.rdatatype.to_text(dns.rdatatype.RdataType.make(inquiry.type)),
         entry.wording.what,
         max(0, end - now) // SECOND,
         entry.hits,
-        not is_failure and now >= entry.expires,
+        not entry.is_failure and now >= entry.expires,
     )
