@@ -16,6 +16,10 @@ from pathlib import Path
 
 import dns.message
 
+LABEL = b"n0000000"
+QUERY = dns.message.make_query(f"{LABEL.decode()}.dead.example.", "A", id=1).to_wire()
+"""As answers are only counted, all queries have one identifier."""
+
 PORT = 53
 BURST = 50
 PAUSE = 0.01
@@ -46,8 +50,7 @@ class Asking:
     def ask(self, many: int) -> None:
         """Send so many queries."""
         for _ in range(many):
-            name = f"n{self._sent}.dead.example."
-            self._socket.send(dns.message.make_query(name, "A", id=self._sent % 2**16).to_wire())
+            self._socket.send(QUERY.replace(LABEL, b"n%07d" % self._sent))
             self._sent += 1
 
     def hear(self, seconds: float) -> None:
