@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from io import BytesIO
 
 import dns.edns
@@ -235,6 +237,26 @@ def test_reply_that_makes_no_sense_says_nothing(octets: bytes, why: str) -> None
 def test_time_that_is_no_time_is_none() -> None:
     octets = reply(ADDRESS).replace((300).to_bytes(4, "big"), b"\xff" * 4)
     assert believe(octets, inquiry(), CacheSettings()).ttl == 0
+
+
+STRANGE = """
+import struct
+import dns.rdata, dns.rdataclass, dns.rdatatype
+from vswitch.dataplane.responders.dns.believing import Unsound, believe
+from vswitch.dataplane.responders.dns.party import Inquiry, Route
+from vswitch.naming import CacheSettings
+record = struct.pack("!BHHIH", 0, dns.rdatatype.SRV, dns.rdataclass.ANY, 0, 0)
+strange = struct.pack("!6H", 0, 0x8180, 1, 1, 0, 0) + struct.pack("!BHH", 0, 1, 1) + record
+believe(strange, Inquiry(bytes(1), 1, 1, False, False, Route()), CacheSettings())
+print(dns.rdata.get_rdata_class(dns.rdataclass.IN, dns.rdatatype.SRV).__name__)
+"""
+"""A process that has seen no record of that type before."""
+
+
+def test_record_of_a_strange_class_does_not_decide_how_others_of_its_type_are_read() -> None:
+    command = [sys.executable, "-c", STRANGE]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert ended.stdout == "SRV\n"
 
 
 ADDRESSES = st.lists(st.integers(0, 255).map("192.0.2.{}".format), min_size=1, max_size=5)

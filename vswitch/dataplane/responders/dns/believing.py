@@ -24,13 +24,17 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
-import dns.rdataclass
+import dns.rdata
 import dns.rdatatype
 import dns.rrset
 
 from vswitch.dataplane.responders.dns.party import Inquiry
 from vswitch.naming import CacheSettings
 from vswitch.units import SECOND
+
+# Left to itself, dnspython finds out how a type is read when it is seen first, for all classes from
+# whichever class that is: a server that has a record of class ANY could have it read none any more.
+dns.rdata.load_all_types()  # type: ignore[no-untyped-call]
 
 MOST_LINKS = 16
 """CNAMEs in one chain: BIND's. More, and it is taken for a circle."""
