@@ -3,10 +3,12 @@
 Theory of operation. What a query deserves is decided by `dataplane.responders.dns.brain`; here its
 answer is carried. The same query has the same answer while names stay, or, where servers have said
 it, until a second is over, as their time counts down. So an answer is kept octet by octet, in each
-order that it may have, and said again in turn under the identifier of the next who asks. What is
-somebody else's to answer is asked of servers (`forwarding`), so much at a time; who has waited for
-them long enough is told what held a while ago, and what they say in the end is learned all the
-same.
+order that it may have, and said again in turn under the identifier of the next who asks.
+
+What is somebody else's to answer is asked of servers (`forwarding`), as much at a time as is the
+party's share: beyond that it is refused at once, so that one party's flood is not the others'
+silence. Who has waited for servers long enough is told what held a while ago, and what they say in
+the end is learned all the same.
 
 Who has the socket that queries come to is `listeners`.
 """
@@ -17,7 +19,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import dns.rcode
@@ -32,9 +34,8 @@ from vswitch.units import SECOND, Nanoseconds
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 128
-"""Forwarded queries of one party at a time. Each holds a descriptor, and an endpoint that asks
-without end must not take those of the others."""
+LEFT_AT_ONCE = 64
+"""Queries to wait for no more, before others have their turn: some thousands may be waiting."""
 
 ANSWERS_KEPT = 1024
 """Of one party, or a batch more. Who asks in ever new spellings (0x20) makes that many at most."""
@@ -133,32 +134,41 @@ class Answering:
 
     async def close(self) -> None:
         """Wait for no server any more."""
-        for task in self._forwarding:
-            task.cancel()
-        await asyncio.gather(*self._forwarding, return_exceptions=True)
+        while self._forwarding:
+            some = tuple(islice(self._forwarding, LEFT_AT_ONCE))
+            for task in some:
+                task.cancel()
+            await asyncio.gather(*some, return_exceptions=True)
 
     def _begin_forwarding(
         self, query: bytes, inquiry: Inquiry, reply: Say, *, by_stream: bool
     ) -> None:
-        if len(self._forwarding) >= IN_FLIGHT:
+        if not self._forwarder.shares.take(self._party.name):
             self._refuse_for_being_full(query, reply)
             return
-        self._is_full = False
-        self._begin(self._forward(_Waiting(query, reply, by_stream), inquiry))
+        task = self._begin(self._forward(_Waiting(query, reply, by_stream), inquiry))
+        task.add_done_callback(self._end_forwarding)
 
-    def _begin(self, asking: Coroutine[None, None, object]) -> None:
+    def _begin(self, asking: Coroutine[None, None, object]) -> asyncio.Task[object]:
         task: asyncio.Task[object] = asyncio.get_running_loop().create_task(asking)
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
+        return task
+
+    def _end_forwarding(self, _: asyncio.Task[object]) -> None:
+        self._forwarder.shares.give_back(self._party.name)
+        if not self._forwarding:
+            self._is_full = False
 
     def _refuse_for_being_full(self, query: bytes, reply: Say) -> None:
-        """Logged once for each time that it fills up, however much is refused meanwhile."""
+        """Logged once until nothing waits any more, however much is refused meanwhile."""
         if not self._is_full:
             log.warning(
-                "%s has %d queries waiting for servers already: more are refused",
-                *(self._party.name, IN_FLIGHT),
+                "%s has its share of queries waiting for servers already: more are refused",
+                self._party.name,
             )
         self._is_full = True
+        self._forwarder.refused[self._party.name] += 1
         reply(self._brain.fail(query, _FULL, self._party, self._now()))
 
     async def _forward(self, waiting: _Waiting, inquiry: Inquiry) -> None:

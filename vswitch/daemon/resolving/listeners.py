@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from vswitch.daemon.resolving.answering import Answering
     from vswitch.daemon.resolving.forwarding import Forwarder
     from vswitch.dataplane.responders.dns.brain import Brain
+    from vswitch.dataplane.responders.dns.servers import ServerState
 
-SERVER_TIMEOUT_SECONDS = 4.0
-"""Docker's, for each server: a little less than the 5 s after which the C library asks again."""
+PATIENCE_SECONDS = 4.0
+"""For all servers: a little less than the 5 s after which the C library asks again."""
 
 SECRET = 32
 """Octets that cookies are made with: another one for each run, as no client minds."""
@@ -52,13 +53,14 @@ class Resolver:
         now: Callable[[], Nanoseconds],
         settings: NameSettings,
         *,
-        timeout: float = SERVER_TIMEOUT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """`now` reads the dataplane's clock. `timeout` is in seconds, for each server."""
+        """`now` reads the dataplane's clock. No client waits for servers longer
+        than `patience`, in seconds."""
         self._now = now
         self.settings = settings
         """What the user wants."""
-        self._timeout = timeout
+        self._patience = patience
         self._listeners: dict[Namespace, _Listener] = {}
         self._minds: tuple[Brain, Forwarder] | None = None
         self._slots = Slots()
@@ -67,6 +69,10 @@ class Resolver:
     def unresolved(self) -> int:
         """Inquiries to which no server had an answer."""
         return 0 if self._minds is None else self._minds[1].unresolved
+
+    def servers(self) -> list[ServerState]:
+        """How the servers that were asked are doing."""
+        return [] if self._minds is None else self._minds[1].servers()
 
     def follow(self, settings: NameSettings) -> None:
         """Do what the user wants from now on."""
@@ -103,12 +109,16 @@ class Resolver:
         if listener is not None:
             await listener.close()
         if self._minds is not None:  # another namespace may have its path next
-            self._minds[0].cache.forget_from(namespace)
+            brain, forwarder = self._minds
+            forwarder.leave(namespace)
+            brain.cache.forget_from(namespace)
 
     async def close(self) -> None:
-        """Detach all."""
+        """Detach all, and ask no server any more."""
         for namespace in tuple(self._listeners):
             await self.detach(namespace)
+        if self._minds is not None:
+            await self._minds[1].close()
 
     def _answering(self, party: Party) -> Answering:
         from vswitch.daemon.resolving.answering import Answering
@@ -118,7 +128,7 @@ class Resolver:
         if self._minds is None:
             self._minds = (
                 Brain(self.settings, secrets.token_bytes(SECRET)),
-                Forwarder(self._timeout),
+                Forwarder(self._patience, self._now),
             )
         return Answering(party, *self._minds, self._now)
 
