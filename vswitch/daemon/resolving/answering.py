@@ -97,23 +97,26 @@ class Answering:
         queries: Iterable[tuple[Place, bytes]],
         say: Callable[[Place, bytes], None],
         later: Callable[[Place], Say],
-    ) -> None:
-        """Answer queries that came in datagrams, all at once: names stay meanwhile.
+    ) -> int:
+        """Answer queries that came in datagrams, all at once: names stay meanwhile. The answer is
+        how many of them had to be looked into.
 
         Who is told what was kept is told by `say`, any other by what `later` makes.
         """
         names = self._party.names()
         if names is not self._known or len(self._kept) >= ANSWERS_KEPT:
             self._known, self._kept = names, {}
-        kept, now, from_servers = self._kept, self._now(), 0
+        kept, now, from_servers, unknown = self._kept, self._now(), 0, 0
         for place, query in queries:
             known = kept.get(query[IDENTIFIER:])
             if known is None or (known.until is not None and known.until < now):
                 self.answer(query, later(place))
+                unknown += 1
                 continue
             from_servers += known.until is not None
             say(place, query[:IDENTIFIER] + next(known.answers))
         self._brain.cache.counts.hits += from_servers
+        return unknown
 
     def answer(self, query: bytes, reply: Say, *, by_stream: bool = False) -> None:
         """Answer a query by a call of `reply`, now or when a server has; without one where nothing

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.resolving.conversations import Conversations
-from vswitch.daemon.resolving.datagrams import Datagrams, Slots
+from vswitch.daemon.resolving.datagrams import SLOTS, Datagrams, Slots
 from vswitch.daemon.resolving.resolvconf import ADDRESS
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import PORT, NameSettings
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from vswitch.daemon.resolving.forwarding import Forwarder
     from vswitch.dataplane.responders.dns.brain import Brain
     from vswitch.dataplane.responders.dns.servers import ServerState
+
+UNKNOWN_AT_ONCE = 4
+"""Queries to hear of a namespace, before another one's turn, where answers are not kept: each takes
+as long as a dozen others, and who asks for ever new names must not delay whom it takes nothing to
+answer."""
 
 PATIENCE_SECONDS = 4.0
 """For all servers: a little less than the 5 s after which the C library asks again."""
@@ -147,14 +152,17 @@ class _Listener:
         self._datagrams = Datagrams(by_datagram, slots)
         self._begin = begin
         self._answering: Answering | None = None
+        self._at_once = SLOTS
+        """Queries to hear before others have their turn."""
         self.conversations = Conversations(self._who_answers)
         """Those who come by TCP."""
         asyncio.get_running_loop().add_reader(by_datagram, self._hear)
 
     def _hear(self) -> None:
-        datagrams = self._datagrams
-        self._who_answers().answer_all(datagrams.receive(), datagrams.say, datagrams.later)
+        datagrams, queries = self._datagrams, self._datagrams.receive(self._at_once)
+        unknown = self._who_answers().answer_all(queries, datagrams.say, datagrams.later)
         datagrams.send()
+        self._at_once = SLOTS if unknown < UNKNOWN_AT_ONCE else UNKNOWN_AT_ONCE
 
     def _who_answers(self) -> Answering:
         if self._answering is None:
