@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench import engine, isolation, peers, processes, session
-from bench.alone import calm, create, idle, run, start
+from bench.alone import calm, create, dead, idle, run, start
 from bench.engine.rig import WrongPathError
 from bench.figures import Figure
 from bench.options import parse
@@ -105,6 +105,8 @@ def _measure_peers(
         figures += _tried(
             "calm", missing, lambda: calm.measure(world, paths, rounds, seconds, _progress)
         )
+    if "dead" in wanted:
+        figures += _tried("dead", missing, lambda: dead.measure(world, rounds, seconds, _progress))
     if "idle" in wanted:
         figures += idle.measure(paths, _progress)
     return Results(machine, figures, runs, missing)

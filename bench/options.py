@@ -16,7 +16,7 @@ from bench.workloads import WORKLOADS
 DESCRIPTION = "This switch and its peers side by side, and the engine in memory."
 
 PEERS = tuple(peer.name for peer in peers.PEERS if peer is not vswitch.PEER)
-ALONE = ("start", "run", "create", "calm", "idle")
+ALONE = ("start", "run", "create", "calm", "dead", "idle")
 """What is asked of this switch alone, over real interfaces."""
 
 OVER_INTERFACES = (*dict.fromkeys(workload.family for workload in WORKLOADS), *ALONE)

@@ -29,10 +29,19 @@ class Runs:
 
     def rates(self, workload: str, contender: str) -> list[float] | None:
         """Units per second, by rounds; None where this was not measured. Both by their names."""
+        samples = self._of(workload, contender)
+        return None if samples is None else [sample.rate for sample in samples]
+
+    def details(self, workload: str, contender: str, name: str) -> list[float] | None:
+        """The same, of something else that is worth knowing."""
+        samples = self._of(workload, contender)
+        return None if samples is None else [sample.load.details[name] for sample in samples]
+
+    def _of(self, workload: str, contender: str) -> list[Sample] | None:
         for each, paths in self.samples.items():
             for path, samples in paths.items():
                 if (each.title, path.contender) == (workload, contender):
-                    return [sample.rate for sample in samples]
+                    return samples
         return None
 
 

@@ -139,7 +139,7 @@ class World:
         end = time.monotonic() + PATIENCE
         while not is_there():
             if process is not None and process.poll() is not None:
-                said = self._logs[process].read_text(errors="replace").strip()
+                said = self.said(process).strip()
                 raise CommandError(f"{what}: ended with {process.returncode}: {said}")
             if time.monotonic() > end:
                 raise CommandError(f"{what}: not there after {PATIENCE:g} s")
@@ -162,7 +162,11 @@ class World:
 
     def has_said(self, process: subprocess.Popen[bytes], words: str) -> bool:
         """Whether a process has printed these words."""
-        return words in self._logs[process].read_text(errors="replace")
+        return words in self.said(process)
+
+    def said(self, process: subprocess.Popen[bytes]) -> str:
+        """All that a process has printed."""
+        return self._logs[process].read_text(errors="replace")
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
         """End a process, gently if it lets itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path as FilePath
 
+from bench.peers import authority
 from bench.peers.peer import Path, Peer, Route
 from bench.topology import World
 
@@ -17,6 +18,8 @@ TAPS = "vswitch, TAP to TAP"
 VETHS = "vswitch, veth to veth"
 UPLINK = "vswitch, TAP to uplink"
 NAMES = "vswitch, 127.0.0.11"
+OUTSIDE = "127.0.0.2"
+"""A server, in the switch's own namespace."""
 
 CONFIGURATION = """\
 name = "bench"
@@ -26,6 +29,9 @@ state_directory = "{directory}"
 interface = "up0"
 address = "198.51.100.2/24"
 gateway = "198.51.100.1"
+
+[dns]
+upstream = ["{upstream}"]
 
 [networks.front]
 subnet = "172.18.0.0/24"
@@ -62,7 +68,8 @@ def build(world: World) -> list[Path]:
     world.veth("up0", None, "eth0", "vs-out")
     world.address("vs-out", "eth0", "198.51.100.1/24")
     configuration = world.directory / "bench.toml"
-    configuration.write_text(CONFIGURATION.format(directory=world.directory))
+    configuration.write_text(CONFIGURATION.format(directory=world.directory, upstream=OUTSIDE))
+    authority.start(world, OUTSIDE)
     switch = world.start(str(VSWITCH), "up", "-c", str(configuration))
     return [
         Path(TAPS, Route.ENDPOINTS, "tap-a", "tap-b", "172.18.0.11", switch, is_ours=True),

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from bench.figures import Figure, Spread
+from bench.peers import Route
 from bench.session import Runs
-from bench.targets import Limit, Outcome, Ratio, judge, targets
-from bench.workloads import WORKLOADS
+from bench.targets import Limit, Outcome, Ratio, Time, judge, targets
+from bench.workloads import WORKLOADS, Load, Sample, Workload
+from bench.workloads.workload import QUERIES
 from tests.bench.made_up import OURS, THEIRS, results
 
 BULK = "TCP bulk"
@@ -57,6 +59,20 @@ def test_the_compiled_fast_path_has_forty_times_less_time_than_the_reference() -
         for name in ("compiled", "reference")
     }
     assert limits == {"compiled": {0.2}, "reference": {8.0}}
+
+
+def test_a_time_is_met_where_theirs_is_no_less() -> None:
+    workload = Workload("dns", "DNS", Route.NAMES, QUERIES, (), lambda *_: Load(1.0, 1.0))
+    ours, theirs = (
+        [Sample(Load(1.0, 1.0, {"p99 us": each}), None) for each in times]
+        for times in ((10.0, 20.0, 40.0), (20.0, 20.0, 20.0))
+    )
+    runs = Runs({workload: {OURS: ours, THEIRS: theirs}})
+    target = Time("DNS", "p99 us", OURS.contender, THEIRS.contender, 1.0)
+    (judged,) = judge([target], (), runs)
+    assert (judged.outcome, judged.found) == (Outcome.MET, Spread(1.0, 0.5, 2.0))
+    (unknown,) = judge([target], (), Runs())
+    assert unknown.outcome is Outcome.NOT_MEASURED
 
 
 def test_every_ratio_is_about_a_workload_that_there_is() -> None:

@@ -68,7 +68,7 @@ def serve_names(lab: Lab) -> None:
 def answer(query: bytes, *, is_cut: bool) -> bytes:
     reply = dns.message.make_response(dns.message.from_wire(query))
     name = reply.question[0].name
-    if str(name).startswith("far."):
+    if str(name).lower().startswith("far."):
         reply.answer.append(dns.rrset.from_text(name, 60, "IN", "A", FAR_AWAY))
     elif is_cut:
         reply.flags |= dns.flags.TC

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_COLLECTION_THRESHOLDS = (50_000, 20, 20)
-"""Allocations before the young are looked through, and how often their elders are: a pass over all
-the connections of a full table would delay frames by many milliseconds."""
+_COLLECTION_THRESHOLDS = (10_000, 100, 20)
+"""Allocations before the young are looked through, which takes 2 ms, and how often their elders
+are: a pass over all the connections of a full table would delay frames by many milliseconds."""
 
 _STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -1,10 +1,14 @@
 """Answering the queries of one party: by what the brain says, or by what servers say to it.
 
 Theory of operation. What a query deserves is decided by `dataplane.responders.dns.brain`; here its
-answer is carried. The same query has the same answer while names stay, so what was answered from
-names is kept octet by octet, in each order that it may have, and said again in turn under the
-identifier of the next who asks. What is somebody else's to answer is asked of servers
-(`forwarding`), so much at a time.
+answer is carried. The same query has the same answer while names stay, or, where servers have said
+it, until a second is over, as their time counts down. So an answer is kept octet by octet, in each
+order that it may have, and said again in turn under the identifier of the next who asks.
+
+What is somebody else's to answer is asked of servers (`forwarding`), as much at a time as is the
+party's share: beyond that it is refused at once, so that one party's flood is not the others'
+silence. Who has waited for servers long enough is told what held a while ago, and what they say in
+the end is learned all the same.
 
 Who has the socket that queries come to is `listeners`.
 """
@@ -13,24 +17,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from itertools import cycle
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import dns.rcode
 from dns.edns import EDECode
 
 from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.dataplane.responders.dns.brain import Answer, Brain, Forward, Refuse, Reply
+from vswitch.dataplane.responders.dns.brain import (
+    CLIENT_PATIENCE,
+    Answer,
+    Brain,
+    Forward,
+    Refuse,
+    Reply,
+)
+from vswitch.dataplane.responders.dns.cache import Told
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
 from vswitch.dataplane.responders.dns.telling import Said
-from vswitch.units import Nanoseconds
+from vswitch.units import SECOND, Nanoseconds
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT = 128
-"""Forwarded queries of one party at a time. Each holds a descriptor, and an endpoint that asks
-without end must not take those of the others."""
+LEFT_AT_ONCE = 64
+"""Queries to wait for no more, before others have their turn: some thousands may be waiting."""
 
 ANSWERS_KEPT = 1024
 """Of one party, or a batch more. Who asks in ever new spellings (0x20) makes that many at most."""
@@ -42,11 +54,33 @@ _FULL = Said(
     dns.rcode.REFUSED, why=(EDECode.OTHER, "too many queries are waiting for servers already")
 )
 
+LONGEST_KEPT = 4096
+"""Octets of an answer in all its orders: a longer one is worked out each time."""
+
 Say: TypeAlias = Callable[[bytes], None]
 """Tell a client its answer."""
 
 Place = TypeVar("Place")
 """By what whoever has the socket knows a client."""
+
+
+class _Kept(NamedTuple):
+    """Answers to one query, without their identifiers."""
+
+    answers: Iterator[bytes]
+    """Without end."""
+    until: Nanoseconds | None
+    """As in `Reply`."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A client that waits for servers."""
+
+    query: bytes
+    reply: Say
+    by_stream: bool
+    is_told: bool = False
 
 
 class Answering:
@@ -59,43 +93,47 @@ class Answering:
         self._brain = brain
         self._forwarder = forwarder
         self._now = now
-        self._forwarding: set[asyncio.Task[None]] = set()
+        self._forwarding: set[asyncio.Task[object]] = set()
         self._is_full = False
         self._known = party.names()
-        self._kept: dict[bytes, Iterator[bytes]] = {}
-        """By all of a query but its identifier, the same of its answers in turn, as long as names
-        stay."""
+        self._kept: dict[bytes, _Kept] = {}
+        """By all of a query but its identifier, as long as names stay."""
 
     def answer_all(
         self,
         queries: Iterable[tuple[Place, bytes]],
         say: Callable[[Place, bytes], None],
         later: Callable[[Place], Say],
-    ) -> None:
-        """Answer queries that came in datagrams, all at once: names stay meanwhile.
+    ) -> int:
+        """Answer queries that came in datagrams, all at once: names stay meanwhile. The answer is
+        how many of them had to be looked into.
 
         Who is told what was kept is told by `say`, any other by what `later` makes.
         """
         names = self._party.names()
         if names is not self._known or len(self._kept) >= ANSWERS_KEPT:
             self._known, self._kept = names, {}
-        kept = self._kept
+        kept, now, from_servers, unknown = self._kept, self._now(), 0, 0
         for place, query in queries:
-            answers = kept.get(query[IDENTIFIER:])
-            if answers is not None:
-                say(place, query[:IDENTIFIER] + next(answers))
-            else:
+            known = kept.get(query[IDENTIFIER:])
+            if known is None or (known.until is not None and known.until < now):
                 self.answer(query, later(place))
+                unknown += 1
+                continue
+            from_servers += known.until is not None
+            say(place, query[:IDENTIFIER] + next(known.answers))
+        self._brain.cache.counts.hits += from_servers
+        return unknown
 
     def answer(self, query: bytes, reply: Say, *, by_stream: bool = False) -> None:
         """Answer a query by a call of `reply`, now or when a server has; without one where nothing
         is to be said."""
         match self.hear(query, by_stream=by_stream):
-            case Reply(message, orders):
-                if orders and not by_stream:
+            case Reply(message, orders, until):
+                if orders and not by_stream and sum(map(len, orders)) <= LONGEST_KEPT:
                     turning = cycle([each[IDENTIFIER:] for each in orders])
                     next(turning)
-                    self._kept[query[IDENTIFIER:]] = turning
+                    self._kept[query[IDENTIFIER:]] = _Kept(turning, until)
                 reply(message)
             case Refuse(message):
                 reply(message)
@@ -103,8 +141,12 @@ class Answering:
                 self.forward(query, inquiry, reply, by_stream=by_stream)
 
     def hear(self, query: bytes, *, by_stream: bool = False) -> Answer:
-        """What becomes of a query: what is to be forwarded is for the caller to `forward`."""
-        return self._brain.answer(query, self._party, self._now(), by_stream=by_stream)
+        """What becomes of a query: what is to be forwarded is for the caller to `forward`. What is
+        to be asked anew meanwhile is asked."""
+        answer = self._brain.answer(query, self._party, self._now(), by_stream=by_stream)
+        if isinstance(answer, Reply) and answer.refresh is not None:
+            self._begin(self._learn(answer.refresh))
+        return answer
 
     def preview(self, query: bytes) -> Answer:
         """What would become of one that nobody has sent, in a datagram."""
@@ -112,36 +154,72 @@ class Answering:
 
     async def close(self) -> None:
         """Wait for no server any more."""
-        for task in self._forwarding:
-            task.cancel()
-        await asyncio.gather(*self._forwarding, return_exceptions=True)
+        while self._forwarding:
+            some = tuple(islice(self._forwarding, LEFT_AT_ONCE))
+            for task in some:
+                task.cancel()
+            await asyncio.gather(*some, return_exceptions=True)
 
     def forward(
         self, query: bytes, inquiry: Inquiry, reply: Say, *, by_stream: bool = False
     ) -> None:
         """Answer a query, of which `hear` has said that, by a call of `reply` when a server has."""
-        if len(self._forwarding) >= IN_FLIGHT:
+        if not self._forwarder.shares.take(self._party.name):
             self._refuse_for_being_full(query, reply)
             return
-        self._is_full = False
-        forwarding = self._forward(query, inquiry, reply, by_stream=by_stream)
-        task = asyncio.get_running_loop().create_task(forwarding)
+        task = self._begin(self._forward(_Waiting(query, reply, by_stream), inquiry))
+        task.add_done_callback(self._end_forwarding)
+
+    def _begin(self, asking: Coroutine[None, None, object]) -> asyncio.Task[object]:
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(asking)
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
+        return task
+
+    def _end_forwarding(self, _: asyncio.Task[object]) -> None:
+        self._forwarder.shares.give_back(self._party.name)
+        if not self._forwarding:
+            self._is_full = False
 
     def _refuse_for_being_full(self, query: bytes, reply: Say) -> None:
-        """Logged once for each time that it fills up, however much is refused meanwhile."""
+        """Logged once until nothing waits any more, however much is refused meanwhile."""
         if not self._is_full:
             log.warning(
-                "%s has %d queries waiting for servers already: more are refused",
-                *(self._party.name, IN_FLIGHT),
+                "%s has its share of queries waiting for servers already: more are refused",
+                self._party.name,
             )
         self._is_full = True
+        self._forwarder.refused[self._party.name] += 1
         reply(self._brain.fail(query, _FULL, self._party, self._now()))
 
-    async def _forward(
-        self, query: bytes, inquiry: Inquiry, reply: Say, *, by_stream: bool
-    ) -> None:
-        found = await self._forwarder.ask(inquiry)
-        now = self._now()
-        reply(self._brain.pass_on(query, found, self._party, now, by_stream=by_stream))
+    async def _forward(self, waiting: _Waiting, inquiry: Inquiry) -> None:
+        impatience = self._begin_impatience(waiting, inquiry)
+        try:
+            told = await self._learn(inquiry)
+        finally:
+            if impatience is not None:
+                impatience.cancel()
+        if not waiting.is_told:
+            self._tell(waiting, told)
+
+    async def _learn(self, inquiry: Inquiry) -> Told:
+        """What is told of it, now that servers have been asked."""
+        return self._brain.learn(inquiry, await self._forwarder.ask(inquiry), self._now())
+
+    def _begin_impatience(self, waiting: _Waiting, inquiry: Inquiry) -> asyncio.TimerHandle | None:
+        """None where there is nothing that could be told instead: most wait for what is new."""
+        if not self._brain.has_instead(inquiry, self._now()):
+            return None
+        loop = asyncio.get_running_loop()
+        return loop.call_later(CLIENT_PATIENCE / SECOND, self._tell_instead, waiting, inquiry)
+
+    def _tell_instead(self, waiting: _Waiting, inquiry: Inquiry) -> None:
+        told = self._brain.instead(inquiry, self._now())
+        if told is not None:
+            self._tell(waiting, told)
+
+    def _tell(self, waiting: _Waiting, told: Told) -> None:
+        waiting.is_told = True
+        query, now = waiting.query, self._now()
+        message = self._brain.pass_on(query, told, self._party, now, by_stream=waiting.by_stream)
+        waiting.reply(message)

@@ -83,13 +83,13 @@ class Datagrams:
         self._count = 0
         """Of what is to be said."""
 
-    def receive(self) -> Iterator[tuple[int, bytes]]:
-        """The datagrams that are there now, SLOTS at most, each with its slot."""
+    def receive(self, at_most: int = SLOTS) -> Iterator[tuple[int, bytes]]:
+        """The datagrams that are there now, so many of SLOTS at most, each with its slot."""
         self._count = 0
         heard = self._slots.heard
         try:
             count = syscalls.call(
-                *("recvmmsg", self._socket.fileno(), heard.messages, SLOTS),
+                *("recvmmsg", self._socket.fileno(), heard.messages, at_most),
                 *(socket.MSG_DONTWAIT, None),
             )
         except OSError:  # none is there; or an ICMP error about somebody who was told something

@@ -1,127 +1,183 @@
-"""Asking servers outside.
+"""Asking servers outside, for all who ask us.
 
-Theory of operation. An inquiry goes out from the daemon's own namespace, so that a server on the
-host's loopback can be asked, or from the namespace that its route names. Each attempt has a socket
-of its own, connected to the server, with a source port of the kernel's choice and a fresh random
-identifier (RFC 5452): a forged reply has to guess both, and the kernel reports an unreachable
-server at once. Servers are asked in order; one that is silent, or says that it can not say, is
-passed over. A reply that is cut short is asked for again by TCP (RFC 7766, 5).
+Theory of operation. Inquiries that are equal are one: while the first is under way, whoever asks
+the same waits for its answer, and one who waits no more takes it from nobody else. When nobody
+waits any more, it is given up.
+
+Here are the clock, the one timer of all searches and the event loop's watch over the sockets, and
+nothing is decided: which server is asked, when again, and which reply counts is `searching`'s, how
+a query goes out `by_datagram`'s and `by_stream`'s. No inquiry has a task or a timer of its own.
+Answers are handed out, and silent servers passed over, some at a time, so that ten thousand who
+wait for a dead server never keep somebody waiting who asks for a name of ours.
+
+dnspython's own asynchronous queries are not used, as each of them is a coroutine with a socket and
+a timer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-import socket
-from collections.abc import Callable, Coroutine
-from typing import TypeAlias
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
+from functools import cached_property, partial
+from random import Random, SystemRandom
+from typing import Protocol
 
-import dns.flags
-import dns.message
-import dns.name
-import dns.rdataclass
-import dns.rdatatype
-
-from vswitch.daemon.kernel import netns
-from vswitch.daemon.kernel.netns import Namespace, NamespaceError
-from vswitch.dataplane.responders.dns import judging
-from vswitch.dataplane.responders.dns.judging import Judgement
-from vswitch.dataplane.responders.dns.message import OUR_PAYLOAD, question_section
+from vswitch.daemon.resolving.carriers import Carriers
+from vswitch.dataplane.responders.dns.attempt import Carrier
 from vswitch.dataplane.responders.dns.party import Inquiry
-from vswitch.naming import Server
+from vswitch.dataplane.responders.dns.searching import Searches
+from vswitch.dataplane.responders.dns.servers import Health, Servers, ServerState
+from vswitch.dataplane.responders.dns.shares import Shares
+from vswitch.units import SECOND, Nanoseconds
 
-MESSAGE_BYTES = 65_535
-"""The longest DNS message there is."""
+log = logging.getLogger(__name__)
 
-Way: TypeAlias = Callable[[socket.socket, bytes], Coroutine[None, None, bytes | None]]
-"""Ask a server at a connected socket; None: it cannot say."""
+IN_FLIGHT = 10_000
+"""Queries of clients that wait for servers, in all."""
+
+GREED = 8
+"""How many times as much as is left one party may have: alone it gets 8/9 of all, and of ten who
+flood each gets about a tenth."""
+
+LEAST = 32
+"""What each party may have, whoever else floods: more than a client waits for that is no flood."""
+
+AT_ONCE = 8
+"""Answers to hand out, or searches to go on with, before others have their turn: about 1 ms."""
+
+
+class Carriage(Carrier, Protocol):
+    """A carrier with something open."""
+
+    def leave(self, origin: Hashable) -> None:
+        """Close what is open in a namespace."""
+
+    async def close(self) -> None:
+        """Close all. Who waits for something is not told."""
 
 
 class Forwarder:
-    """Asks servers, for all who ask us. Belongs to one event loop."""
+    """Asks servers. Belongs to one event loop."""
 
-    def __init__(self, timeout: float) -> None:
-        """`timeout` is in seconds, for each server."""
-        self._timeout = timeout
+    def __init__(
+        self,
+        patience: float,
+        now: Callable[[], Nanoseconds] = time.monotonic_ns,
+        carriage: Callable[[Random, Callable[[], Nanoseconds]], Carriage] = Carriers,
+    ) -> None:
+        """No inquiry takes longer than `patience`, in seconds. Nothing is opened before the first
+        one."""
+        self._patience = round(patience * SECOND)
+        self._now = now
+        self._make_carriage = carriage
+        self.shares = Shares(IN_FLIGHT, GREED, LEAST)
+        """What each party, by its name, has of IN_FLIGHT: taken and given back by who asks."""
+        self.refused: Counter[str] = Counter()
+        """Queries of each party that were refused because its share was full."""
         self.unresolved = 0
         """Inquiries to which no server had an answer."""
+        self._servers = Servers(_tell)
+        self._carriage: Carriage | None = None
+        self._waiting: dict[Inquiry, dict[asyncio.Future[bytes | None], None]] = {}
+        self._concluded: deque[tuple[asyncio.Future[bytes | None], bytes | None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: Nanoseconds | None = None
+        """When the timer, where it is running, comes."""
 
-    async def ask(self, inquiry: Inquiry) -> bytes | None:
-        """The reply of the first server that has one, or None where none can say."""
-        for server in inquiry.route.servers:
-            found = await self._ask(server, inquiry, _by_datagram)
-            if found is not None and judging.is_truncated(found):
-                found = await self._ask(server, inquiry, _by_stream) or found
-            if found is not None:
-                return found
-        self.unresolved += 1
-        return None
+    def ask(self, inquiry: Inquiry) -> asyncio.Future[bytes | None]:
+        """The answer of the first server that has one, its question in small letters, or None where
+        none can say. Whoever waits no more cancels it."""
+        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(partial(self._forget, inquiry))
+        waiting = self._waiting.setdefault(inquiry, {})
+        waiting[future] = None
+        if len(waiting) == 1:
+            self._searches.begin(inquiry, self._now())
+        return future
 
-    async def _ask(self, server: Server, inquiry: Inquiry, way: Way) -> bytes | None:
-        family = socket.AF_INET if server.address.version == 4 else socket.AF_INET6
-        kind = socket.SOCK_STREAM if way is _by_stream else socket.SOCK_DGRAM
-        query = _query(inquiry)
-        try:
-            with await _asking_socket(inquiry.route.origin, family, kind) as asking:
-                async with asyncio.timeout(self._timeout):
-                    target = str(server.address), server.port
-                    await asyncio.get_running_loop().sock_connect(asking, target)
-                    return await way(asking, query)
-        except (OSError, NamespaceError):
-            return None
+    def servers(self) -> list[ServerState]:
+        """How those that were asked are doing."""
+        return self._servers.states()
+
+    def leave(self, origin: Hashable) -> None:
+        """Ask nobody any more from a namespace, and let go of it."""
+        self._servers.forget(origin)
+        if self._carriage is not None:
+            self._carriage.leave(origin)
+
+    async def close(self) -> None:
+        """Ask nobody any more. Who waits for an answer is cancelled."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for future in [each for waiting in self._waiting.values() for each in waiting]:
+            future.cancel()
+        if self._carriage is not None:
+            await self._carriage.close()
+
+    # What is under way
+
+    @cached_property
+    def _searches(self) -> Searches:
+        random = SystemRandom()
+        self._carriage = self._make_carriage(random, self._now)
+        return Searches(
+            *(self._servers, self._carriage, random, self._patience),
+            conclude=self._conclude,
+            wake=self._wake_at,
+        )
+
+    def _conclude(self, inquiry: Inquiry, reply: bytes | None) -> None:
+        if reply is None:
+            self.unresolved += 1
+        if not self._concluded:
+            asyncio.get_running_loop().call_soon(self._hand_out)
+        self._concluded.extend((each, reply) for each in self._waiting.pop(inquiry))
+
+    def _hand_out(self) -> None:
+        for _ in range(min(AT_ONCE, len(self._concluded))):
+            future, reply = self._concluded.popleft()
+            if not future.done():
+                future.set_result(reply)
+        if self._concluded:
+            asyncio.get_running_loop().call_soon(self._hand_out)
+
+    def _forget(self, inquiry: Inquiry, future: asyncio.Future[bytes | None]) -> None:
+        """One that is done waits no more, and after the last one the inquiry is given up."""
+        waiting = self._waiting.get(inquiry)
+        if waiting is None or future not in waiting:
+            return
+        del waiting[future]
+        if not waiting:
+            del self._waiting[inquiry]
+            self._searches.abandon(inquiry)
+
+    # The timer
+
+    def _wake_at(self, deadline: Nanoseconds) -> None:
+        if self._armed_for is not None and self._armed_for <= deadline:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_for = deadline
+        delay = max(0, deadline - self._now()) / SECOND
+        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._armed_for = None
+        now = self._now()
+        deadline = self._searches.next_deadline() if self._searches.due(now, AT_ONCE) else now
+        if deadline is not None:
+            self._wake_at(deadline)
 
 
-def _query(inquiry: Inquiry) -> bytes:
-    name, _ = dns.name.from_wire(inquiry.name, 0)
-    query = dns.message.make_query(
-        name,
-        dns.rdatatype.RdataType.make(inquiry.type),
-        dns.rdataclass.RdataClass.make(inquiry.cls),
-        id=secrets.randbits(16),
-        use_edns=0,
-        want_dnssec=inquiry.wants_dnssec,
-        payload=OUR_PAYLOAD,
-    )
-    if inquiry.checking_disabled:
-        query.flags |= dns.flags.CD
-    return query.to_wire()
-
-
-async def _asking_socket(
-    origin: object, family: socket.AddressFamily, kind: socket.SocketKind
-) -> socket.socket:
-    """One where servers are asked from. Raises OSError or NamespaceError."""
-
-    def make() -> socket.socket:
-        return socket.socket(family, kind | socket.SOCK_NONBLOCK)
-
-    if not isinstance(origin, Namespace):
-        return make()
-    return await asyncio.to_thread(netns.run, make, origin)
-
-
-async def _by_datagram(asking: socket.socket, query: bytes) -> bytes | None:
-    loop = asyncio.get_running_loop()
-    question = question_section(query)
-    await loop.sock_sendall(asking, query)
-    while True:
-        reply = await loop.sock_recv(asking, MESSAGE_BYTES)
-        match judging.judge(reply, query[:2], question):
-            case Judgement.ACCEPT:
-                return reply
-            case Judgement.NEXT_SERVER:
-                return None
-
-
-async def _by_stream(asking: socket.socket, query: bytes) -> bytes | None:
-    loop = asyncio.get_running_loop()
-    await loop.sock_sendall(asking, len(query).to_bytes(2, "big") + query)
-    heard = b""
-    while len(heard) < 2 or len(heard) < 2 + int.from_bytes(heard[:2], "big"):
-        more = await loop.sock_recv(asking, MESSAGE_BYTES)
-        if not more:
-            return None
-        heard += more
-    reply = heard[2 : 2 + int.from_bytes(heard[:2], "big")]
-    judgement = judging.judge(reply, query[:2], question_section(query))
-    return reply if judgement is Judgement.ACCEPT else None
+def _tell(health: Health) -> None:
+    server, origin = health.place
+    where = "" if origin is None else f" (asked from {origin})"
+    if health.is_down:
+        why = health.trouble or "it is silent"
+        log.warning("name server %s%s is passed over: %s", server, where, why)
+    else:
+        log.info("name server %s%s answers again", server, where)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.resolving.conversations import Conversations
-from vswitch.daemon.resolving.datagrams import Datagrams, Slots
+from vswitch.daemon.resolving.datagrams import SLOTS, Datagrams, Slots
 from vswitch.daemon.resolving.resolvconf import ADDRESS
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import PORT, NameSettings
@@ -33,9 +33,15 @@ if TYPE_CHECKING:
     from vswitch.daemon.resolving.answering import Answering
     from vswitch.daemon.resolving.forwarding import Forwarder
     from vswitch.dataplane.responders.dns.brain import Brain
+    from vswitch.dataplane.responders.dns.servers import ServerState
 
-SERVER_TIMEOUT_SECONDS = 4.0
-"""Docker's, for each server: a little less than the 5 s after which the C library asks again."""
+UNKNOWN_AT_ONCE = 4
+"""Queries to hear of a namespace, before another one's turn, where answers are not kept: each takes
+as long as a dozen others, and who asks for ever new names must not delay whom it takes nothing to
+answer."""
+
+PATIENCE_SECONDS = 4.0
+"""For all servers: a little less than the 5 s after which the C library asks again."""
 
 SECRET = 32
 """Octets that cookies are made with: another one for each run, as no client minds."""
@@ -55,13 +61,14 @@ class Resolver:
         now: Callable[[], Nanoseconds],
         settings: NameSettings,
         *,
-        timeout: float = SERVER_TIMEOUT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """`now` reads the dataplane's clock. `timeout` is in seconds, for each server."""
+        """`now` reads the dataplane's clock. No client waits for servers longer
+        than `patience`, in seconds."""
         self._now = now
         self.settings = settings
         """What the user wants."""
-        self._timeout = timeout
+        self._patience = patience
         self._listeners: dict[Namespace, Listener] = {}
         self._minds: tuple[Brain, Forwarder] | None = None
         self._slots = Slots()
@@ -70,6 +77,10 @@ class Resolver:
     def unresolved(self) -> int:
         """Inquiries to which no server had an answer."""
         return 0 if self._minds is None else self._minds[1].unresolved
+
+    def servers(self) -> list[ServerState]:
+        """How the servers that were asked are doing."""
+        return [] if self._minds is None else self._minds[1].servers()
 
     def follow(self, settings: NameSettings) -> None:
         """Do what the user wants from now on."""
@@ -101,11 +112,17 @@ class Resolver:
         listener = self._listeners.pop(namespace, None)
         if listener is not None:
             await listener.close()
+        if self._minds is not None:  # another namespace may have its path next
+            brain, forwarder = self._minds
+            forwarder.leave(namespace)
+            brain.cache.forget_from(namespace)
 
     async def close(self) -> None:
-        """Detach all."""
+        """Detach all, and ask no server any more."""
         for namespace in tuple(self._listeners):
             await self.detach(namespace)
+        if self._minds is not None:
+            await self._minds[1].close()
 
     def answering(self, party: Party, kind: Kind | None = None) -> Answering:
         """Who answers `party`, wherever it asks; one of a `kind` of its own where that is given."""
@@ -116,7 +133,7 @@ class Resolver:
         if self._minds is None:
             self._minds = (
                 Brain(self.settings, secrets.token_bytes(SECRET)),
-                Forwarder(self._timeout),
+                Forwarder(self._patience, self._now),
             )
         return (kind or Answering)(party, *self._minds, self._now)
 
@@ -135,6 +152,8 @@ class Listener:
         self._datagrams = Datagrams(by_datagram, slots)
         self._begin = begin
         self._answering: Answering | None = None
+        self._at_once = SLOTS
+        """Queries to hear before others have their turn."""
         self.conversations = Conversations(lambda _: self._who_answers())
         """Those who come by TCP."""
         asyncio.get_running_loop().add_reader(by_datagram, self._hear)
@@ -159,9 +178,10 @@ class Listener:
         return listener
 
     def _hear(self) -> None:
-        datagrams = self._datagrams
-        self._who_answers().answer_all(datagrams.receive(), datagrams.say, datagrams.later)
+        datagrams, queries = self._datagrams, self._datagrams.receive(self._at_once)
+        unknown = self._who_answers().answer_all(queries, datagrams.say, datagrams.later)
         datagrams.send()
+        self._at_once = SLOTS if unknown < UNKNOWN_AT_ONCE else UNKNOWN_AT_ONCE
 
     def _who_answers(self) -> Answering:
         if self._answering is None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from scapy.layers.dns import DNS, DNSQR
 
 from vswitch.dataplane.responders.dns.brain import Answer, Brain, Forward, Refuse, Reply
-from vswitch.dataplane.responders.dns.judging import Judgement, judge
 from vswitch.dataplane.responders.dns.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.naming import NameSettings
@@ -124,34 +121,3 @@ def test_name_on_two_networks_is_that_of_the_first_and_each_is_found_by_its_netw
 def test_name_that_dns_cannot_carry_is_not_there_and_its_alias_is() -> None:
     names = Names([Host(("x" * 64, "short"), "front", (IpAddress.parse("172.18.0.6"),))])
     assert data_of(replied(query("short"), names)) == ["172.18.0.6"]
-
-
-def upstream_reply(code: int, question: bytes, identifier: int = 0x1234) -> bytes:
-    count = 1 if question else 0
-    return struct.pack("!HBBHHHH", identifier, 0x81, 0x80 | code, count, 0, 0, 0) + question
-
-
-QUESTION = query("example.org")[12:]
-
-
-@pytest.mark.parametrize(
-    ("reply", "judgement"),
-    [
-        (upstream_reply(NOERROR, QUESTION), Judgement.ACCEPT),
-        (upstream_reply(NXDOMAIN, QUESTION), Judgement.ACCEPT),
-        (upstream_reply(NOERROR, QUESTION.upper()), Judgement.ACCEPT),
-        (upstream_reply(SERVFAIL, QUESTION), Judgement.NEXT_SERVER),
-        (upstream_reply(REFUSED, QUESTION), Judgement.NEXT_SERVER),
-        (upstream_reply(FORMERR, b""), Judgement.NEXT_SERVER),
-        (upstream_reply(NOERROR, b""), Judgement.IGNORE),
-        (upstream_reply(NOERROR, QUESTION, identifier=0x1235), Judgement.IGNORE),
-        (upstream_reply(NOERROR, query("example.com")[12:]), Judgement.IGNORE),
-        (upstream_reply(SERVFAIL, query("example.com")[12:]), Judgement.IGNORE),
-        (query("example.org"), Judgement.IGNORE),
-        (b"\x12\x34\x81", Judgement.IGNORE),
-    ],
-)
-def test_reply_of_a_server_counts_only_for_the_question_that_was_sent(
-    reply: bytes, judgement: Judgement
-) -> None:
-    assert judge(reply, b"\x12\x34", QUESTION) is judgement

@@ -3,22 +3,24 @@
 Theory of operation. A query ends in one of four ways: there is an answer (`Reply`), it is refused
 because it cannot be answered (`Refuse`), it is somebody else's to answer (`Forward`), or it is
 nothing that deserves an answer (`Silence`). Nothing here opens a socket, asks a server or reads a
-clock: whoever does comes back with what a server has said, and is told how that is said to each
-client that waits for it (`pass_on`).
+clock: whoever does comes back with what a server has said (`learn`), and is told how that is said
+to each client that waits for it (`pass_on`).
 
 `answer` asks in this order: is it a query at all, and can it be read (`query`)? is it one that is
-answered (`refusing`)? is the name ours (`local`)? who else may know?
+answered (`refusing`)? is the name ours (`local`)? have servers said it before (`cache`)? who else
+may know?
 
 Several addresses of a name come in another order from answer to answer, so that clients that take
 the first one share them: a plain turn, as whoever wants them fairly shared gets them so.
 
-Who may ask for what is `party`'s and `names`'s, what a server's reply is worth is `judging`'s.
-Read first: RFC 1034 section 4.3.1 and RFC 1035 section 4.
+Who may ask for what is `party`'s and `names`'s, whether a server's reply counts is `judging`'s, and
+what is believed of it is `believing`'s. Read first: RFC 1034 section 4.3.1 and RFC 1035 section 4.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -27,26 +29,28 @@ import dns.rcode
 from dns.edns import EDECode
 
 from vswitch.dataplane.responders.dns import cookies, local
+from vswitch.dataplane.responders.dns.believing import Unsound, believe, failed
+from vswitch.dataplane.responders.dns.cache import Cache, Told
 from vswitch.dataplane.responders.dns.client import Client
 from vswitch.dataplane.responders.dns.message import (
     FLAGS,
     HEADER_LENGTH,
     IS_RESPONSE,
-    cut,
     error,
-    question_section,
 )
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
 from vswitch.dataplane.responders.dns.query import Query, UnreadableError, read
 from vswitch.dataplane.responders.dns.refusing import refusal
 from vswitch.dataplane.responders.dns.telling import Said, tell
 from vswitch.naming import NameSettings
-from vswitch.units import Nanoseconds
+from vswitch.units import MILLISECOND, Nanoseconds
 
 ORDERS = 8
 """Of the addresses of one name: an answer is kept in so many at most."""
 
-_NO_SERVER = Said(dns.rcode.SERVFAIL, why=(EDECode.NO_REACHABLE_AUTHORITY, ""))
+CLIENT_PATIENCE: Nanoseconds = 1_800 * MILLISECOND
+"""Before somebody gives up, who is better told what held a while ago (RFC 8767, 5: the client
+response timer)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,12 @@ class Reply:
 
     message: bytes
     orders: tuple[bytes, ...] = ()
-    """What the same query may be answered with in turn for as long as names stay, `message` first;
-    empty where it has to be asked again."""
+    """What the same query may be answered with in turn, `message` first; empty where it has to be
+    asked again."""
+    until: Nanoseconds | None = None
+    """For how long that is so; None: for as long as names stay."""
+    refresh: Inquiry | None = None
+    """What servers are to be asked anew, behind the client's back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +98,16 @@ class Brain:
         """Who does not know `secret`, up to 64 octets, can not make up cookies of ours."""
         self._secret = secret
         self._turn = 0
-        self.follow(settings)
+        self._settings = settings
+        self.cache = Cache(settings.cache)
+        """What servers have said."""
+        self._latest: tuple[bytes, Told | None] = b"", None
+        """The reply that was learned from last, and what that is."""
 
     def follow(self, settings: NameSettings) -> None:
         """Do what the user wants from now on."""
         self._settings = settings
+        self.cache.follow(settings.cache)
 
     def answer(
         self, query: bytes, party: Party, now: Nanoseconds, *, by_stream: bool = False
@@ -118,25 +131,55 @@ class Brain:
         known = local.find(asked, party.names(), party.keeps_short_names)
         if known is not None:
             return self._reply(client, known, by_stream=by_stream)
-        return Forward(_inquiry(asked, party))
+        inquiry = _inquiry(asked, party)
+        told = self.cache.find(inquiry, now)
+        if told is not None:
+            return self._retell(client, inquiry, told, by_stream=by_stream)
+        return Forward(inquiry)
+
+    def learn(self, inquiry: Inquiry, reply: bytes | None, now: Nanoseconds) -> Told:
+        """What somebody is told who waits for `inquiry`, now that servers have said `reply`, or
+        None where none could say. A reply that makes no sense is as good as none.
+
+        All who wait for one inquiry come with the same reply, one after the other, and it is read
+        once.
+        """
+        if reply is None:
+            return self.cache.learn(inquiry, failed(EDECode.NO_REACHABLE_AUTHORITY), now)
+        learned_from, told = self._latest
+        if told is None or learned_from is not reply:
+            told = self._learn(inquiry, reply, now)
+            self._latest = reply, told
+        return told
+
+    def _learn(self, inquiry: Inquiry, reply: bytes, now: Nanoseconds) -> Told:
+        try:
+            return self.cache.learn(inquiry, believe(reply, inquiry, self._settings.cache), now)
+        except Unsound as error:
+            return self.cache.learn(inquiry, failed(EDECode.INVALID_DATA, str(error)), now)
+
+    def has_instead(self, inquiry: Inquiry, now: Nanoseconds) -> bool:
+        """Whether there is something that held a while ago."""
+        return self.cache.has_instead(inquiry, now)
+
+    def instead(self, inquiry: Inquiry, now: Nanoseconds) -> Told | None:
+        """What those are told for whom servers take longer than CLIENT_PATIENCE; None where they
+        have to wait."""
+        return self.cache.instead(inquiry, now)
 
     def pass_on(
         self,
         query: bytes,
-        reply: bytes | None,
+        told: Told,
         party: Party,
         now: Nanoseconds,
         *,
         by_stream: bool = False,
     ) -> bytes:
-        """What a client is told whose query was forwarded: the server's `reply`, or None where no
-        server could say. `query` is one that `answer` has said `Forward` to."""
-        if reply is None:
-            return self.fail(query, _NO_SERVER, party, now)
-        asked = question_section(query)
-        answer = query[:2] + reply[2:HEADER_LENGTH] + asked + reply[HEADER_LENGTH + len(asked) :]
-        room = self._client(read(query), party, now).room(by_stream=by_stream)
-        return answer if len(answer) <= room else cut(answer, asked)
+        """The octets for one who waits. `query` is one that `answer` has said `Forward` to."""
+        client, turn = self._client(read(query), party, now), self._turn
+        self._turn += 1
+        return told.say(client, turn, by_stream=by_stream)
 
     def fail(self, query: bytes, why: Said, party: Party, now: Nanoseconds) -> bytes:
         """What a client is told for whom nothing could be done. `query` is one that `answer` has
@@ -151,14 +194,27 @@ class Brain:
         return Client.of(query, cookies.option(cookie, party.name, now, self._secret))
 
     def _reply(self, client: Client, known: Said, *, by_stream: bool) -> Reply:
-        """What bears a cookie is not kept, as the next query has another one."""
-        turns = 1 if client.cookie else min(known.orders, ORDERS)
-        orders = tuple(
-            tell(client, known.turned(self._turn + turn), by_stream=by_stream)
-            for turn in range(turns)
+        return self._in_turn(
+            client,
+            known.orders,
+            lambda turn: tell(client, known.turned(turn), by_stream=by_stream),
         )
+
+    def _retell(self, client: Client, inquiry: Inquiry, told: Told, *, by_stream: bool) -> Reply:
+        reply = self._in_turn(
+            client, told.orders, lambda turn: told.say(client, turn, by_stream=by_stream)
+        )
+        return replace(reply, until=told.until, refresh=inquiry if told.is_due else None)
+
+    def _in_turn(self, client: Client, many: int, say: Callable[[int], bytes]) -> Reply:
+        """An answer that has so many orders. What bears a cookie is not kept, as the next query has
+        another one."""
+        turn = self._turn
         self._turn += 1
-        return Reply(orders[0], () if client.cookie else orders)
+        if client.cookie:
+            return Reply(say(turn))
+        orders = tuple(say(turn + each) for each in range(min(many, ORDERS)))
+        return Reply(orders[0], orders)
 
 
 def _inquiry(query: Query, party: Party) -> Inquiry:

@@ -48,8 +48,9 @@ class Asked(NamedTuple):
 def heard(query: bytes, answer: Answer) -> Heard:
     """What the brain says to a query that came in a datagram, as the dataplane wants it."""
     match answer:
-        case Reply(message):
-            return Answered(fitted(query, message), Asked(query, "answered from names"))
+        case Reply(message, _, until):
+            whence = "names" if until is None else "what servers have said"
+            return Answered(fitted(query, message), Asked(query, f"answered from {whence}"))
         case Refuse(message):
             return Answered(message, Asked(query, "refused"))
         case Forward(inquiry):
