@@ -87,7 +87,8 @@ def test_network_leases_to_machines_to_all_or_to_nobody(
         ),
         (
             'dhcp = { domain = "a b" }',
-            'networks.front.dhcp.domain: found "a b": allowed is a domain, like "lab.example"',
+            'networks.front.dhcp.domain: found "a b": '
+            'allowed is a domain name, like "corp.example"',
         ),
         (
             'dhcp = { boot = { server = "a" } }',

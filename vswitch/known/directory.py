@@ -2,9 +2,10 @@
 
 Theory of operation. On a network that somebody has made, everybody is known to all by name,
 aliases, hostname and short id; a hostname with a domain is two names. On the default network
-nobody is known to anybody, as in Docker, unless the user has it as any other. As endpoints come and
-go, a network is looked through again when somebody asks, and what each one is known by is worked
-out anew where it has changed.
+nobody is known to anybody, as in Docker, unless the user has it as any other. Stations that were
+leased an address are known by what they say (`network.guests`). As endpoints and leases come and
+go, a network is looked through again when somebody asks, and what each endpoint is known by is
+worked out anew where it has changed.
 
 What speaks DNS is loaded when somebody asks.
 """
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from vswitch.naming import NameSettings
+from vswitch.network import guests
 from vswitch.network.ids import SHORT_ID, membership_id
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint, Membership
@@ -59,7 +61,7 @@ class Directory:
         return known.neighbourhood
 
     def _look(self, network: str, before: Mapping[str, tuple[Endpoint, Host]]) -> _Known:
-        from vswitch.dataplane.responders.dns.neighbourhood import Neighbourhood
+        from vswitch.dataplane.responders.dns.neighbourhood import Host, Neighbourhood
 
         hosts = {}
         for endpoint in self.inventory.endpoints:
@@ -69,7 +71,13 @@ class Directory:
                 if host is None or made_of is not endpoint:
                     host = known_as(endpoint, there)
                 hosts[endpoint.name] = endpoint, host
-        neighbourhood = Neighbourhood.of(network, (host for _, host in hosts.values()))
+        by_lease = (
+            Host(guest.names, network, (guest.address,))
+            for guest in guests.known(self.inventory.network(network), self.inventory)
+        )
+        neighbourhood = Neighbourhood.of(
+            network, (*(host for _, host in hosts.values()), *by_lease)
+        )
         return _Known(self.inventory.revision, neighbourhood, hosts)
 
     def _forget_networks(self) -> None:

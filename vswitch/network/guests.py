@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from vswitch.network.ids import SHORT_ID, membership_id
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Network
 from vswitch.wire.values import IpAddress
@@ -50,8 +51,9 @@ def _of_endpoints(inventory: Inventory) -> frozenset[str]:
     names = set(inventory.reserved_names)
     for endpoint in inventory.endpoints:
         names.add(endpoint.name)
-        names.update(alias for at in endpoint.memberships for alias in at.aliases)
         names.update(link.alias for link in endpoint.links)
+        for at in endpoint.memberships:
+            names.update((*at.aliases, membership_id(endpoint, at)[:SHORT_ID]))
         if endpoint.hostname is not None:
-            names.add(endpoint.hostname)
+            names.update((endpoint.hostname, endpoint.hostname.partition(".")[0]))
     return frozenset(each.casefold() for each in names)

@@ -6,7 +6,6 @@ have to do with the network's addresses, is `leasekeys`' to say.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import Field, PlainValidator
@@ -14,32 +13,18 @@ from pydantic import Field, PlainValidator
 from vswitch.leasing import Leasing
 from vswitch.network import fields
 from vswitch.network.fields import NotAllowedError
+from vswitch.network.nameschema import ALLOWED_DOMAIN, DomainName
 from vswitch.network.table import LONGEST_TIMEOUT, Flag, Table
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire.values import IpAddress, IpNetwork
 
-LONGEST_DOMAIN = 253
-"""Characters: RFC 1035, 2.3.4, without what stands for the root."""
-
 LONGEST_OPTION = 255
 """Octets of a DHCP option (RFC 2132, 2)."""
-
-_DOMAIN = re.compile(
-    r"(?i:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)(\.(?i:[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?))*"
-)
 
 
 def flag_as_table(value: object) -> object:
     """`dhcp = true` is short for a table that says no more."""
     return {"enabled": value} if isinstance(value, bool) else value
-
-
-def domain(value: object) -> str:
-    """The name of a domain."""
-    text = fields.string(value)
-    if len(text) > LONGEST_DOMAIN or not _DOMAIN.fullmatch(text):
-        raise NotAllowedError
-    return text
 
 
 def _option(value: object) -> str:
@@ -56,7 +41,7 @@ _Option = Annotated[
     PlainValidator(_option),
     Field(description=f"1 to {LONGEST_OPTION} printable ASCII characters"),
 ]
-_Domain = Annotated[str, PlainValidator(domain)]
+_Domain = Annotated[str, PlainValidator(fields.domain)]
 
 
 class BootTable(Table):
@@ -82,8 +67,8 @@ class DhcpTable(Table):
     reservations: dict[str, _Address] = Field(
         default={}, description='a table, like { "52:54:00:12:34:56" = "172.18.0.50" }'
     )
-    domain: _Domain | None = Field(default=None, description='a domain, like "lab.example"')
-    search: list[_Domain] = Field(default=[], description='a domain, like "lab.example"')
+    domain: DomainName = None
+    search: list[_Domain] = Field(default=[], description=ALLOWED_DOMAIN)
     routes: dict[str, _Address] = Field(
         default={}, description='a table, like { "10.0.0.0/8" = "172.18.0.9" }'
     )
