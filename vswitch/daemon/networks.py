@@ -178,8 +178,7 @@ class Networks:
             self._host_ports.remove(before)
         self._inventory.change_network(changed)
         assembly.change_inside(self._switch, before, changed, number, self._runtime.now())
-        if before.leasing != changed.leasing:
-            self._leases.change(changed)
+        self._leases.change(changed)
         self._runtime.rearm()
         log.info("network %s changed", after.name)
 
