@@ -32,6 +32,7 @@ from vswitch.dataplane.dhcp.news import End
 from vswitch.dataplane.switch import Switch
 from vswitch.devices.memory import MemoryDevice
 from vswitch.leasing import MACHINES_ALONE, Leasing
+from vswitch.naming import NetworkNames, Server
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Configuration, EndpointKind, EndpointRequest, Network
@@ -448,6 +449,28 @@ def test_terms_change_in_place_and_leases_go_on(lives: Lives) -> None:
     answer = daemon.say(client(GUEST, "request", ciaddr=FIRST, param_req_list=[15]))
     assert answer is not None
     assert options(answer)["domain"] == b"lab.example"
+
+
+def test_stations_are_told_who_answers_them_and_where_the_way_out_is(lives: Lives) -> None:
+    daemon = lives.begin()
+    daemon.bind()
+    asked = client(GUEST, "request", ciaddr=FIRST, param_req_list=[3, 6])
+    answer = daemon.say(asked)
+    assert answer is not None
+    told = options(answer)
+    assert (told["router"], told["name_server"]) == ("10.0.0.1", "10.0.0.1")
+    servers = (Server(IpAddress.parse("192.0.2.53")), Server(IpAddress.parse("192.0.2.54"), 5353))
+    alone = replace(
+        FRONT,
+        names=NetworkNames(servers, at_gateway=False),
+        policy=replace(FRONT.policy, internal=True),
+    )
+    daemon.inventory.change_network(alone)
+    daemon.leases.change(alone)
+    answer = daemon.say(asked)
+    assert answer is not None
+    told = options(answer)
+    assert ("router" in told, told["name_server"]) == (False, "192.0.2.53")
 
 
 def test_exhausted_pool_says_so_and_is_counted(lives: Lives) -> None:

@@ -135,6 +135,8 @@ def test_station_behind_an_endpoint_is_a_guest_and_is_found_by_what_it_says(lab:
     lease = leases(lab)[address]
     assert (lease["hostname"], lease["endpoint"]) == ("printer", None)
     assert address.startswith("172.18.1")
+    known = {"MacAddress": lease["station"], "Name": "printer"}
+    assert lab.table("networks/front")["Leases"][address] == known
     for name in ("printer", f"printer.{DOMAIN}"):
         assert address in lab.run("web", "getent", "ahostsv4", name).stdout
     refused = lab.vswitch("tap add", "late", "--network", "front", "--ip", address, check=False)
