@@ -41,9 +41,10 @@ def known(network: Network, inventory: Inventory) -> Iterator[Guest]:
         name = lease.hostname
         if name is None or name.casefold() in theirs:
             continue
-        theirs |= {name.casefold()}
         names = (name,) if domain is None else (name, f"{name}.{domain}")
-        yield Guest(names, lease.address)
+        own = tuple(each for each in names if each.casefold() not in theirs)
+        theirs |= {each.casefold() for each in own}
+        yield Guest(own, lease.address)
 
 
 def _of_endpoints(inventory: Inventory) -> frozenset[str]:

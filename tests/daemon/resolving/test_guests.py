@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -72,6 +73,16 @@ def test_its_address_leads_back_to_it(inventory: Inventory) -> None:
     assert view_of(inventory)().name_of(ADDRESS) == encode("printer.front")
 
 
+def test_endpoints_are_known_below_the_domain_that_stations_are_told(inventory: Inventory) -> None:
+    view = view_of(inventory)
+    (web,) = found(inventory, "web")
+    assert view().addresses(encode("www.lab.example")) == (IpAddress.parse(web),)
+    assert view().name_of(IpAddress.parse(web)) == encode("web.front")
+    inventory.change_network(replace(FRONT, leasing=Leasing(domain="other.example")))
+    assert view().addresses(encode("www.lab.example")) is None
+    assert view().addresses(encode("www.other.example")) == (IpAddress.parse(web),)
+
+
 def test_view_that_was_looked_at_notices_that_a_lease_begins_and_ends(inventory: Inventory) -> None:
     view, name = view_of(inventory), encode("printer")
     assert view().addresses(name) is None
@@ -97,6 +108,13 @@ def test_station_does_not_take_over_a_short_id(inventory: Inventory) -> None:
     short_id = membership_id(web, web.memberships[0])[:12]
     lease(inventory, short_id)
     assert found(inventory, short_id) == [str(web.address)]
+
+
+def test_station_does_not_take_over_a_name_with_a_domain(inventory: Inventory) -> None:
+    printer = add(inventory, EndpointRequest("printer.lab.example", "front"))
+    lease(inventory, "printer")
+    assert found(inventory, "printer") == ["172.18.7.7"]
+    assert found(inventory, "printer.lab.example") == [str(printer.address)]
 
 
 def test_name_is_that_of_the_first_who_says_it_while_its_lease_runs(inventory: Inventory) -> None:
