@@ -35,7 +35,13 @@ from vswitch.leasing import MACHINES_ALONE, Leasing
 from vswitch.naming import NetworkNames, Server
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Configuration, EndpointKind, EndpointRequest, Network
+from vswitch.network.model import (
+    AuxiliaryAddress,
+    Configuration,
+    EndpointKind,
+    EndpointRequest,
+    Network,
+)
 from vswitch.units import HOUR, MILLISECOND, MINUTE, SECOND, Nanoseconds
 from vswitch.wire.offload import HEADER_LENGTH
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
@@ -399,6 +405,9 @@ def test_configuration_goes_before_a_lease_whose_station_is_told_when_it_renews(
 ) -> None:
     lives.begin().bind()
     db = EndpointRequest("db", "front", address=IpAddress.parse(FIRST))
+    nas = replace(FRONT, auxiliary=(AuxiliaryAddress("nas", IpAddress.parse(FIRST)),))
+    assert lives.begin(nas).shown() == []
+    assert lives.begin().bind() == FIRST
     daemon = lives.begin(FRONT, db)
     assert daemon.inventory.endpoint("db").address == IpAddress.parse(FIRST)
     assert daemon.shown() == []

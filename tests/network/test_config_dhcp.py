@@ -101,6 +101,11 @@ def test_network_leases_to_machines_to_all_or_to_nobody(
             "allowed is a part of the network's subnet, 172.18.0.0/16",
         ),
         (
+            'dhcp = { range = "172.18.0.1/32" }',
+            'networks.front.dhcp.range: found "172.18.0.1/32": '
+            "allowed is a part with an address that is nobody's",
+        ),
+        (
             'dhcp = { routes = { "10/8" = "172.18.0.9" } }',
             'networks.front.dhcp.routes."10/8": found "172.18.0.9": the key is a destination: '
             'allowed is an IPv4 subnet, like "10.0.0.0/8"',

@@ -53,6 +53,8 @@ def disagreements(network: Network, table: DhcpTable | None) -> Iterator[Mistake
     subnet = network.subnet
     if table.range is not None and not _is_part(table.range, subnet):
         yield Mistake((*at, "range"), f"allowed is a part of the network's subnet, {subnet}")
+    elif table.range is not None and not count(network, table.range):
+        yield Mistake((*at, "range"), "allowed is a part with an address that is nobody's")
     yield from _of_reservations(network, table)
     for text, router in table.routes.items():
         if _destination(text) is None:
@@ -61,6 +63,14 @@ def disagreements(network: Network, table: DhcpTable | None) -> Iterator[Mistake
         elif router not in subnet:
             words = f"allowed is an address in the network's subnet, {subnet}"
             yield Mistake((*at, "routes", text), words)
+
+
+def count(network: Network, part: IpNetwork) -> int:
+    """How many addresses of a part of its subnet a network has for endpoints and guests."""
+    first, last = ipam.usable_part(network.subnet, part)
+    own = (network.gateway, *(each.address for each in network.auxiliary))
+    usable = (each for each in own if ipam.is_usable(network.subnet, each))
+    return max(0, last - first + 1) - sum(each in part for each in usable)
 
 
 def _of_reservations(network: Network, table: DhcpTable) -> Iterator[Mistake]:

@@ -49,7 +49,7 @@ from vswitch.dataplane.dhcp.news import (
 from vswitch.dataplane.rate import Rate
 from vswitch.dataplane.switch import Switch
 from vswitch.leasing import Lease
-from vswitch.network import ipam
+from vswitch.network import leasekeys
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Configuration, Network
@@ -114,11 +114,15 @@ class Leases:
             for endpoint in configuration.endpoints
             for at in endpoint.memberships
             if at.address is not None
+        } | {
+            Place(network.name, each.address)
+            for network in configuration.networks
+            for each in network.auxiliary
         }
         for kept in self._store.leases.all().values():
             place = Place(kept.network, kept.address)
             if kept.endpoint is None and place in asked:
-                self._drop(place, "the configuration has an endpoint with that address")
+                self._drop(place, "the configuration has somebody else with that address")
             else:
                 self._before[place] = kept
 
@@ -379,7 +383,4 @@ def _count(network: Network) -> int:
     """How many addresses there are to lease, endpoints' included that are among them."""
     if network.leasing is None:
         return 0
-    pool = assembly.leased_from(network, network.leasing)
-    first, last = ipam.usable_part(network.subnet, pool)
-    own = (network.gateway, *(each.address for each in network.auxiliary))
-    return last - first + 1 - sum(each in pool for each in own)
+    return leasekeys.count(network, assembly.leased_from(network, network.leasing))
