@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from vswitch.daemon.resolving.directory import Directory
-from vswitch.daemon.resolving.views import View
+from vswitch.known.directory import Directory
+from vswitch.known.to_endpoints import View
 from vswitch.leasing import Lease, Leasing
 from vswitch.naming import NameSettings
 from vswitch.network.ids import membership_id
