@@ -169,24 +169,26 @@ def test_dhclient_gets_a_lease_renews_it_and_gives_it_back(lab: Lab) -> None:
     eventually(lambda: "172.19.0.2" not in leases(lab), "it gives the address back")
 
 
-STORY = f"""
+STORY = """
 hostname debian
 udhcpc -i eth0 -n -q -t 8 -T 1 -O mtu -x hostname:debian -s /leased
-ping -c 1 -w 5 {WEB} >/dev/null && echo "STAGE pinged"
+nslookup -type=a web >/answer && echo "STAGE resolved $(grep -A 1 ^Name: /answer | tr '\\n' ' ')"
+ping -c 1 -w 5 web >/dev/null && echo "STAGE pinged"
 """
 
 
-def test_virtual_machine_boots_and_gets_its_lease_and_reaches_another_endpoint(lab: Lab) -> None:
+def test_virtual_machine_gets_its_lease_and_finds_another_endpoint_by_its_name(lab: Lab) -> None:
     guest.require()
     card = "virtio-net-pci,netdev=net,mac=52:54:00:00:00:01,romfile="
     tap = "tap,id=net,ifname=vm1,script=no,downscript=no"
     words = guest.command(lab.directory, STORY, "-netdev", tap, "-device", card)
     console = lab.run("host", *words, timeout=guest.PATIENCE_SECONDS).stdout
     reached = guest.stages(console)
-    assert [*reached] == ["booted", "leased", "pinged", "done"], console
+    assert [*reached] == ["booted", "leased", "resolved", "pinged", "done"], console
     assert reached["leased"] == (
         f"{MACHINE}/16 router={GATEWAY} dns={GATEWAY} domain={DOMAIN} mtu=1500 lease=3600"
     )
+    assert WEB in reached["resolved"]
     machine = lab.table("endpoints/vm1")
     assert machine["by_dhcp"]
     assert machine["lease"]["hostname"] == "debian"
