@@ -79,7 +79,7 @@ bench-engine: ## only the engine, in memory (needs no root)
 
 .PHONY: clean
 clean: ## remove .venv and everything else that was built here
-	rm -rf .venv .venv-pure .venv-sanitized vswitch/fastpath/_fast.*.so *.egg-info build dist demo.pcapng
+	rm -rf .venv .venv-pure .venv-sanitized .guest vswitch/fastpath/_fast.*.so *.egg-info build dist demo.pcapng
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

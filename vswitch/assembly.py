@@ -7,27 +7,32 @@ those inside know the number of the one that they are translated to.
 
 What endpoints may say to each other is carried over, too: a network's policy with the network, that
 of an endpoint's port when it is there (`guard`), what links open when both ends are (`link`), and
-what holds for all in the end (`rule`).
+what holds for all in the end (`rule`). So is what a network leases (`lease`), which the inventory
+knows who has.
 
 No device is opened here: who has one gives it to `Switch.add_port` under the number of its network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from vswitch.dataplane.dhcp.book import Terms
+from vswitch.dataplane.dhcp.news import Turn
 from vswitch.dataplane.mappings import External, Internal
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
+from vswitch.leasing import Leasing
+from vswitch.naming import PORT
 from vswitch.network import linking, model, ports
 from vswitch.network.inventory import Inventory
 from vswitch.policy import GatewayMode, PortRole
 from vswitch.translation import Outside
 from vswitch.units import Nanoseconds
-from vswitch.wire.values import IpAddress, IpInterface, MacAddress
+from vswitch.wire.values import IpAddress, IpInterface, IpNetwork, MacAddress
 
 UPLINK = model.DEFAULT_UPLINK
 """The default uplink's port and network as the tables show them. Others have their own names."""
@@ -140,6 +145,102 @@ def change_inside(
         switch.changes.set_translation(number, after.translation, now)
 
 
+Keep: TypeAlias = Callable[[model.Network, Turn], bool]
+"""Writes down what has become of a grant, before the station is told; False where it can not."""
+
+
+def lease(
+    switch: Switch,
+    inventory: Inventory,
+    network: model.Network,
+    number: int,
+    keep: Keep = lambda *_: True,
+) -> None:
+    """Let the gateway of a network inside lease addresses as its network says by now, or none. The
+    dataplane knows the network by number."""
+    leasing = network.leasing
+    if leasing is None or not leases(network):
+        switch.changes.stop_leasing(number)
+        return
+    terms = Terms(
+        leasing,
+        pool=leased_from(network, leasing),
+        domain=leasing.domain or network.name,
+        router=network.default_route,
+        name_servers=_name_servers(network),
+    )
+    addresses = NetworkAddresses(switch, inventory, network.name, keep)
+    switch.changes.lease(number, terms, addresses)
+
+
+def leases(network: model.Network) -> bool:
+    """Whether a network has a gateway that leases."""
+    has_gateway = network.policy.gateway_mode is not GatewayMode.ISOLATED
+    return network.leasing is not None and has_gateway
+
+
+def leased_from(network: model.Network, leasing: Leasing) -> IpNetwork:
+    """Where the guests of a network get addresses from."""
+    return leasing.leased or network.ip_range or network.subnet
+
+
+class NetworkAddresses:
+    """Whose the addresses of one network are, for its DHCP server (`dhcp.book.Addresses`).
+
+    What is asked for each message is looked up in two dictionaries, which are made anew when
+    somebody has come or gone.
+    """
+
+    def __init__(self, switch: Switch, inventory: Inventory, network: str, keep: Keep) -> None:
+        self._keep = keep
+        self._ports = switch.tables.ports
+        self._inventory = inventory
+        self._network = network
+        self._revision = -1
+        self._members: dict[str, tuple[model.Endpoint, model.Membership]] = {}
+        """Of endpoints that are leased their addresses, by the names of their ports."""
+        self._hostnames: dict[IpAddress, str] = {}
+
+    def of_port(self, port: int, station: MacAddress) -> IpAddress | None:
+        """The endpoint's own address, for its own station. Behind a virtual machine's TAP that is
+        any, as the virtual machine says which one it has."""
+        self._look()
+        member = self._members.get(self._ports[port].name)
+        if member is None:
+            return None
+        endpoint, at = member
+        is_own = endpoint.kind is model.EndpointKind.VM or station == at.mac
+        return at.address if is_own else None
+
+    def is_taken(self, address: IpAddress) -> bool:
+        """Whether it is an endpoint's, the gateway's, or whose it is as an auxiliary one."""
+        return self._inventory.has_own(self._inventory.network(self._network), address)
+
+    def hostname(self, address: IpAddress) -> str | None:
+        """What the endpoint that has it is called."""
+        self._look()
+        return self._hostnames.get(address)
+
+    def keep(self, turn: Turn) -> bool:
+        """Have it written down by whoever does that."""
+        return self._keep(self._inventory.network(self._network), turn)
+
+    def _look(self) -> None:
+        if self._revision == self._inventory.revision:
+            return
+        self._revision = self._inventory.revision
+        network = self._inventory.network(self._network)
+        takes_guests = network.leasing is not None and network.leasing.takes_guests
+        self._members, self._hostnames = {}, {}
+        for endpoint in self._inventory.endpoints_on(network):
+            at = endpoint.on(network.name)
+            if at is None:
+                continue
+            self._hostnames[at.address] = endpoint.hostname or endpoint.name
+            if takes_guests or endpoint.kind is model.EndpointKind.VM:
+                self._members[endpoint.port_name(at)] = endpoint, at
+
+
 def guard(switch: Switch, role: PortRole, membership: model.Membership, port: int) -> None:
     """Let the port of an endpoint reach whom its role lets it, and speak in its own name alone
     where its network wants that."""
@@ -242,6 +343,16 @@ def _learnt_interface(
 
 def _next_hop(uplink: model.Uplink, learnt: Learnt | None) -> IpAddress | None:
     return uplink.gateway or (learnt.gateway if learnt else None)
+
+
+def _name_servers(network: model.Network) -> tuple[IpAddress, ...]:
+    """Who answers the stations of a network: its gateway, else the servers that it names."""
+    if network.names.at_gateway:
+        return (network.gateway,)
+    servers = network.names.servers
+    return tuple(
+        each.address for each in servers if each.port == PORT and each.authenticated is None
+    )
 
 
 def _static_mappings(

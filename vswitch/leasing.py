@@ -25,6 +25,18 @@ class Reservation(NamedTuple):
     address: IpAddress
 
 
+class Lease(NamedTuple):
+    """An address that a station has for a while, and what that says that it is called."""
+
+    address: IpAddress
+    station: MacAddress
+    hostname: str | None
+
+    def __str__(self) -> str:
+        called = "" if self.hostname is None else f" ({self.hostname})"
+        return f"{self.station}{called}"
+
+
 class Boot(NamedTuple):
     """Where a station boots from (options 66 and 67)."""
 

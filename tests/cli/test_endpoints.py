@@ -47,6 +47,8 @@ WEB = EndpointRow(
     dns_options=(),
     links=(),
     role=PortRole.COMMUNITY,
+    lease=None,
+    by_dhcp=False,
     resolv_conf="nameserver 127.0.0.11\n",
     resolv_conf_file="/etc/netns/lab/resolv.conf",
 )

@@ -227,6 +227,9 @@ def picture(daemon: Daemon) -> dict[str, object]:
             )
             for each in tables.networks.values()
         },
+        "leases": {
+            names[number]: server.terms for number, server in tables.dhcp_servers.by_network.items()
+        },
         "default uplink": tables.uplink.name if tables.uplink else None,
         "published": sorted(
             (

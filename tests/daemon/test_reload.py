@@ -18,10 +18,11 @@ from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.messages.filters import FilterBody
 from vswitch.daemon.reload import ReloadError, Source
 from vswitch.daemon.store import Shelf, StoreError
+from vswitch.leasing import Lease
 from vswitch.network import publish
 from vswitch.network.mistakes import ConfigurationError
 from vswitch.network.model import EndpointRequest, NetworkRequest
-from vswitch.wire.values import IpNetwork
+from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
 
 UPLINK = '[uplink]\ninterface = "eth1"\naddress = "192.0.2.50/24"\naddresses = ["192.0.2.51"]\n'
 FRONT = '[networks.front]\nsubnet = "172.20.0.0/16"\n'
@@ -201,6 +202,44 @@ def test_endpoint_of_the_configuration_does_not_take_what_one_made_at_run_time_h
         assert addresses == ["172.20.0.2", "172.20.0.3"]
 
     play(tmp_path, UPLINK + FRONT, story)
+
+
+def test_endpoint_of_the_configuration_does_not_take_what_a_guest_is_leased(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    leased = IpAddress.parse("172.20.0.9")
+
+    async def story(running: Running) -> None:
+        inventory = running.daemon.inventory
+        guest = Lease(leased, MacAddress.parse("52:54:00:12:34:56"), "printer")
+        inventory.lease(inventory.network("front"), guest)
+        said = await running.refused(f'{FRONT}{WEB}address = "172.20.0.9"\n')
+        assert said == (
+            "endpoint web: Address already in use (leased to 52:54:00:12:34:56 (printer))"
+        )
+        inventory.end_lease(inventory.network("front"), leased)
+        assert await running.reload(f'{FRONT}{WEB}address = "172.20.0.9"\n') != []
+
+    play(tmp_path, FRONT, story)
+
+
+def test_reservation_is_kept_for_its_station_from_the_reload_on(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    reserved = f'{FRONT}[networks.front.dhcp.reservations]\nprinter = "172.20.0.2"\n'
+
+    async def story(running: Running) -> None:
+        assert await running.reload(reserved) == [
+            "~ network front: dhcp + true, dhcp.reservations + printer = 172.20.0.2 (in place)"
+        ]
+        endpoint = running.daemon.inventory.add_endpoint(EndpointRequest("job", "front"))
+        assert str(endpoint.address) == "172.20.0.3"
+        front = running.daemon.inventory.network("front")
+        servers = running.daemon.switch.tables.dhcp_servers.by_network
+        assert servers[running.daemon.networks.number(front)].terms.leasing == front.leasing
+        running.daemon.inventory.remove_endpoint("job")
+
+    play(tmp_path, FRONT, story)
 
 
 def test_name_of_a_command_beside_the_switch_is_not_an_endpoints(

@@ -160,6 +160,7 @@ networks = st.fixed_dictionaries(
                 "allow": st.sampled_from([[], ["*.debian.org"]]),
             },
         ),
+        "dhcp": st.sampled_from([True, False, {"lease_time": "30m"}, {"domain": "lab.example"}]),
     },
 )
 endpoints = st.fixed_dictionaries(

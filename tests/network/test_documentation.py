@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vswitch.network import config, nameschema, schema
+from vswitch.network import config, leaseschema, nameschema, schema
 
 ROOT = Path(__file__).parents[2]
 NAME = re.compile(r"^name = ", re.MULTILINE)
@@ -39,6 +39,8 @@ def test_document_of_the_configuration_names_every_key() -> None:
         schema.QuotasTable,
         schema.LimitsTable,
         schema.NetworkTable,
+        leaseschema.DhcpTable,
+        leaseschema.BootTable,
         schema.FilterTable,
         schema.Document,
         schema.EndpointTable,

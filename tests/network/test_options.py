@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from vswitch.leasing import MACHINES_ALONE, Leasing
 from vswitch.naming import NetworkNames, Server
 from vswitch.network.errors import InvalidRequestError
 from vswitch.network.options import Understood, understand
@@ -12,7 +13,9 @@ from vswitch.wire.values import IpAddress
 
 MTU = "com.docker.network.driver.mtu"
 BRIDGE = "com.docker.network.bridge"
-NOTHING_SAID = Understood(1500, None, True, GatewayMode.NAT, False, NetworkNames(), ())
+NOTHING_SAID = Understood(
+    1500, None, True, GatewayMode.NAT, False, NetworkNames(), MACHINES_ALONE, ()
+)
 
 
 def test_no_option_leaves_everything_as_it_is() -> None:
@@ -49,6 +52,13 @@ def test_names_are_as_in_the_table_of_a_network() -> None:
         allowed=("*.debian.org", "registry.example"),
     )
     assert understand({"vswitch.allow": ""}).names == NetworkNames(allowed=())
+
+
+@pytest.mark.parametrize(("text", "leasing"), [("true", Leasing()), ("0", None)])
+def test_network_leases_to_all_or_to_nobody_where_that_is_said(
+    text: str, leasing: Leasing | None
+) -> None:
+    assert understand({"vswitch.dhcp": text}).leasing == leasing
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import typer
 
 from vswitch.cli import complete, endpoints, exits, filters, frames, panels, reload
 from vswitch.cli.graph import Format
+from vswitch.cli.leases import app as leases_app
 from vswitch.cli.network_app import network_app
 from vswitch.cli.options import JsonOption, SwitchOption
 from vswitch.cli.publish import app as publish_app
@@ -82,6 +83,7 @@ reload.add_to(app)
 app.add_typer(network_app, name="network", rich_help_panel=panels.NETWORKS)
 app.add_typer(filters.app, name="filter", rich_help_panel=panels.NETWORKS)
 app.add_typer(publish_app, name="publish", rich_help_panel=panels.NETWORKS)
+app.add_typer(leases_app, name="leases", rich_help_panel=panels.NETWORKS)
 endpoints.add_to(app)
 
 

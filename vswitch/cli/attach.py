@@ -44,6 +44,15 @@ def add_tap(common: dict[str, Any], owner: str | None, switch: str | None) -> No
     client = Client.of(switch)
     row = client.row("POST", "taps", EndpointRow, TapBody(**common, owner=user))
     print_endpoints([row])
+    print(way_of_guest(row))
+
+
+def way_of_guest(row: EndpointRow) -> str:
+    """How the guest behind a TAP comes to its address."""
+    gateway = f", with gateway {row.gateway}" if row.gateway else ""
+    if row.by_dhcp:
+        return f"The guest gets {row.address} by DHCP{gateway}."
+    return f"The guest gives itself {row.address}{gateway}: network {row.network} leases to nobody."
 
 
 def _place(text: str) -> dict[str, Any]:

@@ -419,7 +419,7 @@ def tap_add(
 ) -> None:
     """Make a TAP for a virtual machine, and print the addresses that are reserved for its guest.
 
-    The guest gives itself its address; the host has none on the TAP. It lasts until it is removed,
+    The guest gets its address by DHCP; the host has none on the TAP. It lasts until it is removed,
     also while no switch runs. QEMU opens it by its name:
 
     \b

@@ -101,6 +101,8 @@ def create(
     Example:  [bold]vswitch network create --subnet 172.28.0.0/16 --ip-range 172.28.5.0/24
     front[/bold]
 
+    Example:  [bold]vswitch network create -o vswitch.dhcp=true lab[/bold]
+
     Example:  [bold]vswitch network create -o vswitch.dns=10.0.0.53 -o vswitch.allow=*.debian.org
     shop[/bold]
     """

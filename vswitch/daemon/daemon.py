@@ -35,6 +35,7 @@ from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.journal import NOBODY, Journal
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.kernel.made import Undone
+from vswitch.daemon.leasing.leases import Leases
 from vswitch.daemon.logs import Logs
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.process import rundir
@@ -107,10 +108,12 @@ class Daemon:
             self.switch, self.runtime, self.inventory, journal, random, self.events
         )
         self._host_ports = HostPorts(self.switch, self.runtime, self.inventory)
+        self.leases = Leases(self.switch, self.runtime, self.inventory, self.events)
         self._outside: dict[str, int] = {}
         """The networks behind the uplinks, by the names of these."""
         self.networks = Networks(
             *(self.switch, self.runtime, self.inventory, self._uplinks, self._host_ports),
+            leases=self.leases,
             outside=self._outside,
             name_servers=[each.address for each in configuration.dns.servers],
             random=random,
@@ -189,6 +192,7 @@ class Daemon:
             self.filters.resume()
             self._collisions.watch()
             await self._bring_endpoints(takeover)
+            self.leases.resume()
             self.bystanders.resume()
             self._take_over_connections()
             self.publishing.end_served()
@@ -199,6 +203,7 @@ class Daemon:
     async def stop(self) -> None:
         """Take down everything that was made, but for those who live on: the next daemon goes on
         with them. When the switch is to remove what it has, nobody does."""
+        self.leases.close()
         if self._carryover is not None:
             self.runtime.close()
             self._carryover.leave()
@@ -329,6 +334,7 @@ class Daemon:
         self._published.keep_in(self._store)
         self.endpoints.keep_in(self._store)
         self.bystanders.keep_in(self._store)
+        self.leases.keep_in(self._store)
 
     def _recall(self) -> Takeover:
         """Raises StoreError."""
@@ -337,6 +343,7 @@ class Daemon:
         before = [each.given for each in takeover.kept.values()]
         self.inventory.remember(before, self._store.macs.all())
         self.inventory.recognise(self._store.identities.all())
+        self.leases.recall(self.configuration)
         return takeover
 
     def _sweep(self, spare: Collection[str]) -> None:
@@ -391,6 +398,7 @@ class Daemon:
     def _take_news(self) -> None:
         self._uplinks.take_news()
         self.filters.write_down()
+        self.leases.take_news()
         self.publishing.take_news()
         self._gateways.take_news()
 

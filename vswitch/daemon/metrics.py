@@ -29,10 +29,14 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _PORT = ("port", "network", "device")
 
 
-def exposition(status: StatusRow, ports: Iterable[PortRow], unresolved: int) -> bytes:
-    """The text of all metrics; `unresolved` are queries that no server has answered."""
+def exposition(
+    status: StatusRow, ports: Iterable[PortRow], unresolved: int, *topics: Collector
+) -> bytes:
+    """The text of all metrics; `unresolved` are queries that no server has answered. Each of the
+    `topics` has families of its own."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Switch(status, tuple(ports), unresolved))
+    for each in (_Switch(status, tuple(ports), unresolved), *topics):
+        registry.register(each)
     return generate_latest(registry)
 
 

@@ -28,11 +28,12 @@ from vswitch.daemon.events import Events
 from vswitch.daemon.hostports import HostPorts
 from vswitch.daemon.kernel import links, netns
 from vswitch.daemon.kernel.links import LinkError
+from vswitch.daemon.leasing.leases import Leases
 from vswitch.daemon.messages.events import Event, EventType
-from vswitch.daemon.messages.networks import Ipam, IpamConfig, Member, NetworkObject
+from vswitch.daemon.messages.networks import Ipam, IpamConfig, Leased, Member, NetworkObject
 from vswitch.daemon.resolving import resolvconf
 from vswitch.daemon.runtime import Runtime
-from vswitch.daemon.store import Store
+from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.network import ids, networks
@@ -85,6 +86,7 @@ class Networks:
         inventory: Inventory,
         uplinks: Uplinks,
         host_ports: HostPorts,
+        leases: Leases,
         outside: Mapping[str, int],
         name_servers: Iterable[IpAddress],
         random: Random,
@@ -98,6 +100,7 @@ class Networks:
         self._inventory = inventory
         self._uplinks = uplinks
         self._host_ports = host_ports
+        self._leases = leases
         self._outside = outside
         self._name_servers = tuple(name_servers)
         self._random = random
@@ -175,6 +178,7 @@ class Networks:
             self._host_ports.remove(before)
         self._inventory.change_network(changed)
         assembly.change_inside(self._switch, before, changed, number, self._runtime.now())
+        self._leases.change(changed)
         self._runtime.rearm()
         log.info("network %s changed", after.name)
 
@@ -278,6 +282,7 @@ class Networks:
 
     def _take_down(self, network: Network) -> None:
         self._host_ports.remove(network)
+        self._leases.end(network)
         number = self._numbers.pop(network.name)
         self._switch.remove_network(number, self._runtime.now())
         self._runtime.rearm()
@@ -289,7 +294,9 @@ class Networks:
         try:
             if network.host:
                 self._host_ports.add(network, domain.number)
-        except LinkError:
+            self._leases.begin(network, domain.number)
+        except (LinkError, StoreError):
+            self._host_ports.remove(network)
             self._switch.remove_network(domain.number, self._runtime.now())
             raise
         self._numbers[network.name] = domain.number
@@ -322,6 +329,10 @@ class Networks:
                 ids.membership_id(endpoint, at): _member(endpoint, at, network)
                 for endpoint in self._inventory.endpoints_on(network)
                 if (at := endpoint.on(network.name)) is not None
+            },
+            Leases={
+                str(each.address): Leased(MacAddress=str(each.station), Name=each.hostname or "")
+                for each in self._inventory.leases_on(network)
             },
             Options=dict(network.options),
             Labels=dict(network.labels),

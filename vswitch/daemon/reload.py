@@ -135,7 +135,10 @@ class Reload:
         inventory = self._parts.inventory
         going = {each.name for each in changes if each.what is What.UPLINK and each.replaces}
         learnt = tuple(self._parts.uplinks.learnt_subnets(but_for=going))
-        present = Present(inventory.networks, inventory.endpoints, inventory.reserved_names, learnt)
+        present = Present(
+            *(inventory.networks, inventory.endpoints, inventory.reserved_names, learnt),
+            inventory.guests,
+        )
         refusals = candidate.refusals(self.held, wanted, changes, present)
         if refusals:
             raise ReloadError(f"nothing is changed: {'; '.join(refusals)}")

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
+from vswitch.leasing import Lease
 from vswitch.network import networks
 from vswitch.network.difference import Change, Sign, What
 from vswitch.network.errors import NetworkError
@@ -41,6 +42,8 @@ class Present:
     """Names of those who take no part in the switch, with what they have instead of a network."""
     learnt: tuple[tuple[IpNetwork, str], ...]
     """Subnets that uplinks have learnt and keep, each with words that say whose it is."""
+    leases: tuple[tuple[str, Lease], ...] = ()
+    """What guests have been leased, each with the name of the network."""
 
 
 def refusals(
@@ -129,6 +132,10 @@ def _clashes(held: Configuration, candidate: Configuration, present: Present) ->
             except NetworkError as error:
                 yield f"network {network.name}, made at run time: {error.explained}"
                 return
+    there = {each.name: each for each in inventory.networks}
+    for name, lease in present.leases:
+        if name in there and lease.address in there[name].subnet:
+            inventory.lease(there[name], lease)
     for name, beside in present.names.items():
         inventory.reserve_name(name, beside)
     requests = {each.name: each for each in held.endpoints}

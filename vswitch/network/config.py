@@ -30,6 +30,7 @@ from typing import Any
 from vswitch.naming import NameSettings
 from vswitch.network import (
     doors,
+    leasekeys,
     linking,
     namekeys,
     networks,
@@ -75,7 +76,7 @@ _DISPENSABLE: Mapping[str | int, tuple[str, ...]] = {
     "networks": (
         *("mtu", "mac", "uplink", "external", "untranslated", "filtering", "refresh"),
         *("window_tracking", "port_parity", "resets", "timeouts", "quotas"),
-        *("aux_addresses", "labels", "dns"),
+        *("aux_addresses", "labels", "dns", "dhcp"),
         *("internal", "icc", "gateway_mode", "isolated_ports", "spoof_guard"),
     ),
     "endpoints": (
@@ -250,6 +251,9 @@ def _agree(
     for name, table in sound.networks.items():
         mistakes += translations.too_low(name, table)
         mistakes += policies.contradictions(name, table)
+    for network in resolved.networks:
+        if network.name in sound.networks:
+            mistakes += leasekeys.disagreements(network, sound.networks[network.name].dhcp)
     inside = {DEFAULT_NETWORK.name, *_tables(document, "networks")}
     beside = {*_tables(document, "uplinks"), *({DEFAULT_UPLINK} & document.keys())}
     for at, rule in enumerate(sound.filters):
@@ -370,6 +374,7 @@ def _network_requests(document: dict[str, Any], sound: Document) -> list[Network
             policy=policies.policy(table),
             host=table.host,
             names=namekeys.of_network(table.dns),
+            leasing=leasekeys.leasing(table.dhcp),
         )
         for name, table in sound.networks.items()
     ]

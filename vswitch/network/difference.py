@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
-from vswitch.network import namedifference, wording
+from vswitch.network import leasedifference, namedifference, wording
 from vswitch.network.model import Configuration, EndpointRequest, Network, Uplink
 from vswitch.network.wording import Said
 from vswitch.policy import GatewayMode
@@ -321,6 +321,7 @@ _NETWORK: Keys[Network] = {
     "port_parity": lambda n: wording.text(n.translation.keeps_parity),
     "resets": lambda n: wording.text(n.translation.resets),
     **namedifference.OF_NETWORK,
+    **leasedifference.OF_NETWORK,
     **_within(Timeouts, lambda n: n.translation.timeouts, "timeouts."),
     **_within(Quotas, lambda n: n.translation.quotas, "quotas."),
 }
@@ -329,7 +330,7 @@ _NETWORK_IN_PLACE = frozenset(
     {
         *("host", "labels", "icc", "gateway_mode", "isolated_ports", "spoof_guard"),
         *("untranslated", "filtering", "refresh", "window_tracking", "port_parity", "resets"),
-        *("timeouts", "quotas", "dns"),
+        *("timeouts", "quotas", "dns", "dhcp"),
     }
 )
 

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
+from vswitch.leasing import Lease
 from vswitch.network import ids, networks
 from vswitch.network.admission import Admission, require_host
 from vswitch.network.claims import Claim
@@ -307,6 +308,38 @@ class Inventory:
         left = tuple(each for each in endpoint.publications if each not in gone)
         self._put(replace(endpoint, publications=left))
 
+    # Addresses that are leased
+
+    def lease(self, network: Network, lease: Lease) -> None:
+        """Give an address to no endpoint, since it is leased. One that has it keeps it."""
+        if lease not in self.leases_on(network):
+            self._places.lease(network, lease)
+            self.revision += 1
+
+    def end_lease(self, network: Network, address: IpAddress) -> None:
+        """It is leased no longer."""
+        self._places.end_lease(network, address)
+        self.revision += 1
+
+    def leases_on(self, network: Network) -> tuple[Lease, ...]:
+        """What is leased on a network, the longest known first."""
+        return self._places.leases_on(network)
+
+    @property
+    def guests(self) -> tuple[tuple[str, Lease], ...]:
+        """What is leased to stations that are no endpoints, each with the name of the network."""
+        return tuple(
+            (network.name, lease)
+            for network in self.networks
+            for lease in self.leases_on(network)
+            if not self.has_own(network, lease.address)
+        )
+
+    def has_own(self, network: Network, address: IpAddress) -> bool:
+        """Whether an address is an endpoint's, the gateway's, or whose it is as an auxiliary one:
+        of somebody who was not leased it."""
+        return self._places.has(network, address)
+
     # What another configuration changes
 
     @property
@@ -368,6 +401,7 @@ class Inventory:
     def change_network(self, network: Network) -> None:
         """Let a network be another one that has the same addresses."""
         self._networks[network.name] = network
+        self._places.reserve(network)
         self.revision += 1
 
     def change_endpoint(self, request: EndpointRequest) -> Endpoint:

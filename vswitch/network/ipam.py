@@ -56,6 +56,12 @@ def usable(subnet: IpNetwork) -> Usable:
     return Usable(first + 1, last - 1 if subnet.version == 4 else last)
 
 
+def usable_part(subnet: IpNetwork, part: IpNetwork) -> Usable:
+    """The bounds of what `subnet` may give away of a part of it."""
+    whole, wanted = usable(subnet), _bounds(part)
+    return Usable(max(whole.first, wanted.first), min(whole.last, wanted.last))
+
+
 def is_usable(subnet: IpNetwork, address: IpAddress) -> bool:
     """Whether `address` is one that `subnet` may give away."""
     bounds = usable(subnet)
@@ -82,15 +88,15 @@ def choose_subnet(
 
 
 class AddressPool:
-    """The addresses of one subnet, each free or taken."""
+    """The addresses of one subnet, each free, taken, or kept back for who is not given it here."""
 
     def __init__(self, subnet: IpNetwork, ip_range: IpNetwork | None = None) -> None:
         """`ip_range` is the part of the subnet that `take_lowest` gives away; None for all."""
         self._subnet = subnet
         self._given = ip_range or subnet
-        bounds, part = usable(subnet), _bounds(self._given)
-        self._bounds = Usable(max(bounds.first, part.first), min(bounds.last, part.last))
+        self._bounds = usable_part(subnet, self._given)
         self._taken: set[int] = set()
+        self._kept_back: set[int] = set()
         self._lowest_candidate = self._bounds.first
 
     def take(self, address: IpAddress) -> None:
@@ -108,7 +114,7 @@ class AddressPool:
             hint = f"it is the network or broadcast address of {self._subnet}"
             raise NetworkError("Address already in use", hint=hint)
         number = int.from_bytes(address, "big")
-        if number in self._taken:
+        if number in self._taken or number in self._kept_back:
             raise NetworkError("Address already in use")
         self._taken.add(number)
 
@@ -119,7 +125,7 @@ class AddressPool:
             NetworkError: none is free.
         """
         number = self._lowest_candidate
-        while number in self._taken:
+        while number in self._taken or number in self._kept_back:
             number += 1
         self._lowest_candidate = number
         if number > self._bounds.last:
@@ -130,8 +136,20 @@ class AddressPool:
 
     def release(self, address: IpAddress) -> None:
         """Make a taken address free again."""
+        self._taken.remove(int.from_bytes(address, "big"))
+        self._may_be_lowest(address)
+
+    def keep_back(self, address: IpAddress) -> None:
+        """Give this address of the subnet to nobody from now on. Whoever has it has it still."""
+        self._kept_back.add(int.from_bytes(address, "big"))
+
+    def let_go(self, address: IpAddress) -> None:
+        """Keep an address back no longer."""
+        self._kept_back.discard(int.from_bytes(address, "big"))
+        self._may_be_lowest(address)
+
+    def _may_be_lowest(self, address: IpAddress) -> None:
         number = int.from_bytes(address, "big")
-        self._taken.remove(number)
         if number >= self._bounds.first:
             self._lowest_candidate = min(self._lowest_candidate, number)
 

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias
 
 from vswitch.impairment import UNIMPAIRED, Impairments
+from vswitch.leasing import MACHINES_ALONE, Leasing
 from vswitch.naming import NameSettings, NetworkNames, Server
 from vswitch.network.ipam import PREDEFINED_POOLS, Pool
 from vswitch.network.kinds import DEFAULT_NETWORK_NAME
@@ -112,6 +113,7 @@ class NetworkRequest:
     policy: NetworkPolicy = DEFAULT_POLICY
     host: bool = False
     names: NetworkNames = DEFAULT_NAMES
+    leasing: Leasing | None = MACHINES_ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ class Network:
     host: bool = False
     """Whether the host itself is on it, with the gateway's address."""
     names: NetworkNames = DEFAULT_NAMES
+    leasing: Leasing | None = MACHINES_ALONE
+    """None: nobody is leased an address."""
 
     @property
     def default_route(self) -> IpAddress | None:
@@ -173,6 +177,7 @@ class Network:
             policy=self.policy,
             host=self.host,
             names=self.names,
+            leasing=self.leasing,
         )
 
 

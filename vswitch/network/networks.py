@@ -206,6 +206,7 @@ def _judge(request: NetworkRequest, ground: _Ground) -> tuple[Network | None, li
         translation=request.translation,
         policy=request.policy,
         names=request.names,
+        leasing=request.leasing,
         ip_range=request.ip_range,
         auxiliary=request.auxiliary,
         options=request.options,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
+from vswitch.leasing import MACHINES_ALONE, Leasing
 from vswitch.naming import NetworkNames, Server
 from vswitch.network import namewords
 from vswitch.network.errors import InvalidRequestError
@@ -39,6 +40,8 @@ DNS_AT_GATEWAY = "vswitch.dns_at_gateway"
 ALLOW = "vswitch.allow"
 """Ours alone: name servers, whether the gateway is one, and names, as `[networks.NAME.dns]` has
 them. Lists have commas in between."""
+DHCP = "vswitch.dhcp"
+"""Ours alone: whether the network leases addresses to all stations, or to none."""
 ENABLE_IPV4 = "com.docker.network.enable_ipv4"
 
 
@@ -52,6 +55,7 @@ class Understood(NamedTuple):
     gateway_mode: GatewayMode
     host: bool
     names: NetworkNames
+    leasing: Leasing | None
     warnings: tuple[str, ...]
 
 
@@ -72,6 +76,7 @@ def understand(options: Mapping[str, str]) -> Understood:
     mtu, external, host, warnings = DEFAULT_MTU, None, False, []
     names = DEFAULT_NAMES
     icc, mode = DEFAULT_POLICY.icc, DEFAULT_POLICY.gateway_mode
+    leasing: Leasing | None = MACHINES_ALONE
     for key, text in options.items():
         if key == MTU:
             mtu = _mtu(text)
@@ -89,6 +94,8 @@ def understand(options: Mapping[str, str]) -> Understood:
             names = replace(names, at_gateway=_read(key, text, _flag))
         elif key == ALLOW:
             names = replace(names, allowed=_read(key, text, _patterns))
+        elif key == DHCP:
+            leasing = Leasing() if _read(key, text, _flag) else None
         elif key == BRIDGE_NAME:
             warnings.append(f"option {key} has no effect: the switch makes no bridge")
         elif key in _FIXED:
@@ -96,7 +103,7 @@ def understand(options: Mapping[str, str]) -> Understood:
         else:
             hint = did_you_mean(key, _KNOWN)
             warnings.append(f"option {key} is unknown{f': {hint}' if hint else ''}")
-    return Understood(mtu, external, icc, mode, host, names, tuple(warnings))
+    return Understood(mtu, external, icc, mode, host, names, leasing, tuple(warnings))
 
 
 def _mtu(text: str) -> int:
@@ -184,6 +191,6 @@ _FIXED = {
 }
 
 _KNOWN = (
-    *(MTU, EXTERNAL, ENABLE_ICC, GATEWAY_MODE, HOST, DNS, DNS_AT_GATEWAY, ALLOW, BRIDGE_NAME),
+    *(MTU, EXTERNAL, ENABLE_ICC, GATEWAY_MODE, HOST, DNS, DNS_AT_GATEWAY, ALLOW, DHCP, BRIDGE_NAME),
     *_FIXED,
 )

@@ -4,17 +4,21 @@ Theory of operation. Each network has a pool of addresses, and the switch has on
 Whoever is given one is written down as its holder, so that a refusal can say who has what was asked
 for. Who asks, and what for, is the inventory's business.
 
+An address that is leased, or reserved for a station that may ask for it, is kept back: it is given
+to nobody here, and whoever has it keeps it.
+
 What was given out by an earlier switch may be remembered for things of the same names. That is a
 preference: what somebody else asks for, or has, is theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from random import Random
 from types import MappingProxyType
 
+from vswitch.leasing import Lease
 from vswitch.network.errors import NetworkError
 from vswitch.network.ipam import AddressPool
 from vswitch.network.macs import MacPool
@@ -31,6 +35,8 @@ class Places:
         """Begin with what networks and uplinks have themselves."""
         self._pools: dict[str, AddressPool] = {}
         self._addresses: dict[tuple[str, IpAddress], str] = {}
+        self._reserved: dict[str, dict[IpAddress, str]] = {}
+        self._leases: dict[str, dict[IpAddress, Lease]] = {}
         self._macs = MacPool(random)
         self._stations: dict[MacAddress, str] = {}
         self._given: dict[str, MacAddress] = {}
@@ -53,10 +59,40 @@ class Places:
     def remove_network(self, network: Network) -> None:
         """Give away none there any more: nobody has one."""
         del self._pools[network.name]
+        del self._reserved[network.name]
+        self._leases.pop(network.name, None)
         for place in [each for each in self._addresses if each[0] == network.name]:
             del self._addresses[place]
         if network.mac is not None:
             self.release_mac(network.mac)
+
+    def reserve(self, network: Network) -> None:
+        """Keep back what is reserved on a network by now, and no more of what was."""
+        before = self._reserved.get(network.name, {})
+        self._reserved[network.name] = after = dict(_reserved(network))
+        for address in {**before, **after}:
+            self._keep_back_or_not(network, address)
+
+    def lease(self, network: Network, lease: Lease) -> None:
+        """Keep back an address that is leased. One that is leased anew is known since now."""
+        leases = self._leases.setdefault(network.name, {})
+        leases.pop(lease.address, None)
+        leases[lease.address] = lease
+        self._keep_back_or_not(network, lease.address)
+
+    def end_lease(self, network: Network, address: IpAddress) -> None:
+        """It is leased no longer."""
+        del self._leases[network.name][address]
+        self._keep_back_or_not(network, address)
+
+    def leases_on(self, network: Network) -> tuple[Lease, ...]:
+        """What is leased on a network, the longest known first."""
+        return tuple(self._leases.get(network.name, {}).values())
+
+    def has(self, network: Network, address: IpAddress) -> bool:
+        """Whether somebody has an address who is no guest: an endpoint, the gateway, or whoever an
+        auxiliary address is for."""
+        return (network.name, address) in self._addresses
 
     def take_address(self, network: Network, address: IpAddress, holder: str) -> None:
         """Let `holder` have this very address.
@@ -67,7 +103,7 @@ class Places:
         try:
             self._pools[network.name].take(address)
         except NetworkError as error:
-            hint = error.hint or self._addresses.get((network.name, address), "")
+            hint = error.hint or self._whose(network, address)
             raise NetworkError(str(error), hint=hint, key=("address",)) from None
         self._addresses[network.name, address] = _endpoint(holder)
 
@@ -139,6 +175,27 @@ class Places:
             pool.take(address)
             whose = f"by {name} of network {network.name}, which is no endpoint"
             self._addresses[network.name, address] = whose
+        self.reserve(network)
+
+    def _keep_back_or_not(self, network: Network, address: IpAddress) -> None:
+        pool = self._pools[network.name]
+        if address in self._leases.get(network.name, ()) or address in self._reserved[network.name]:
+            pool.keep_back(address)
+        else:
+            pool.let_go(address)
+
+    def _whose(self, network: Network, address: IpAddress) -> str:
+        """Who has an address, or is to have it, in words; empty where nobody."""
+        lease = self._leases.get(network.name, {}).get(address)
+        leased = "" if lease is None else f"leased to {lease}"
+        reserved = self._reserved[network.name].get(address, "")
+        return self._addresses.get((network.name, address)) or leased or reserved
+
+
+def _reserved(network: Network) -> Iterator[tuple[IpAddress, str]]:
+    """Which addresses a network keeps for certain stations, and for which, in words."""
+    for station, address in network.leasing.reservations if network.leasing else ():
+        yield address, f"reserved for {station} on network {network.name}"
 
 
 def _gateway_of(network: Network) -> str:

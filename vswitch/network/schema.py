@@ -22,6 +22,7 @@ from vswitch.network.fields import (
     SMALLEST_MTU,
     SMALLEST_RECORDER,
 )
+from vswitch.network.leaseschema import DhcpTable, flag_as_table
 from vswitch.network.model import (
     DEFAULT_MTU,
     DEFAULT_NETWORK,
@@ -234,6 +235,9 @@ class NetworkTable(Table):
     )
     dns: NetworkDnsTable = Field(
         default=by_default(NetworkDnsTable), description="a table, [networks.NAME.dns]"
+    )
+    dhcp: Annotated[DhcpTable | None, BeforeValidator(flag_as_table)] = Field(
+        default=None, description="true, false or a table"
     )
 
 

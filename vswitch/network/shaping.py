@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from vswitch.network import names
 from vswitch.network.errors import KeyPath
 from vswitch.network.fields import NotAllowedError
+from vswitch.network.leaseschema import BootTable, DhcpTable
 from vswitch.network.mistakes import Mistake
 from vswitch.network.nameschema import CacheTable, DnsTable, NetworkDnsTable
 from vswitch.network.schema import (
@@ -105,6 +106,10 @@ def _table_around(path: KeyPath) -> type[Table]:
             return TimeoutsTable
         case ("networks", _, "quotas", _):
             return QuotasTable
+        case ("networks", _, "dhcp", _):
+            return DhcpTable
+        case ("networks", _, "dhcp", "boot", _):
+            return BootTable
         case ("endpoints", _, _):
             return EndpointTable
         case ("endpoints", _, "networks", _):

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from tests.daemon.store.values import kept_endpoints, kept_filters, networks
-from vswitch.daemon.store.kept import KeptEndpoint, KeptFilters
+from tests.daemon.store.values import kept_endpoints, kept_filters, kept_leases, networks
+from vswitch.daemon.store.kept import KeptEndpoint, KeptFilters, KeptLease
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
 from vswitch.network.model import DEFAULT_NETWORK, Endpoint, EndpointKind, Membership, Network
 from vswitch.translation import Filtering, Translation
@@ -36,6 +36,11 @@ def test_filters_come_back_as_they_were(filters: KeptFilters) -> None:
 @given(network=networks())
 def test_network_comes_back_as_it_was(network: Network) -> None:
     assert valued(Network, json.loads(json.dumps(plain(network)))) == network
+
+
+@given(lease=kept_leases())
+def test_lease_comes_back_as_it_was(lease: KeptLease) -> None:
+    assert valued(KeptLease, json.loads(json.dumps(plain(lease)))) == lease
 
 
 def test_values_are_kept_as_people_write_them() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from vswitch.daemon.kernel.processes import Birth
-from vswitch.daemon.store.kept import Home, KeptEndpoint, KeptFilter, KeptFilters
+from vswitch.daemon.store.kept import Home, KeptEndpoint, KeptFilter, KeptFilters, KeptLease
 from vswitch.impairment import Impairment, Impairments
+from vswitch.leasing import Boot, Leasing
 from vswitch.network.model import (
     Endpoint,
     EndpointKind,
@@ -62,6 +63,29 @@ def networks() -> st.SearchStrategy[Network]:
         mac=st.none() | _macs,
         uplink=st.sampled_from(NAMES),
         translation=_translations,
+        leasing=st.none()
+        | st.builds(
+            Leasing,
+            takes_guests=st.booleans(),
+            lease_time=_nanoseconds,
+            leased=st.none() | subnets(),
+            domain=st.none() | st.sampled_from(NAMES),
+            routes=st.lists(st.tuples(subnets(), _addresses), max_size=2).map(tuple),
+            boot=st.none() | st.builds(Boot, st.sampled_from(NAMES), st.sampled_from(NAMES)),
+        ),
+    )
+
+
+def kept_leases() -> st.SearchStrategy[KeptLease]:
+    return st.builds(
+        KeptLease,
+        network=st.sampled_from(NAMES),
+        address=_addresses,
+        station=_macs,
+        identifier=st.binary(max_size=8).map(bytes.hex),
+        hostname=st.none() | st.sampled_from(NAMES),
+        ends_at=_nanoseconds,
+        endpoint=st.none() | st.sampled_from(NAMES),
     )
 
 

@@ -21,6 +21,7 @@ from vswitch.daemon.api import (
     endpoints,
     events,
     filters,
+    leases,
     metrics,
     networks,
     openapi,
@@ -46,7 +47,7 @@ not keep the switch up."""
 
 _TOPICS = (
     *(tables, networks, endpoints, publications, filters, captures, configuration),
-    *(events, topology, metrics, stopping, openapi),
+    *(events, leases, topology, metrics, stopping, openapi),
 )
 
 

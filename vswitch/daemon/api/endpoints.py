@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from vswitch import assembly
 from vswitch.daemon import impairments, messages
 from vswitch.daemon.api import answers
 from vswitch.daemon.api.described import described
@@ -22,7 +23,7 @@ from vswitch.daemon.messages.endpoints import (
     TapBody,
 )
 from vswitch.network.errors import NetworkError
-from vswitch.network.model import Endpoint, EndpointRequest, Membership
+from vswitch.network.model import Endpoint, EndpointKind, EndpointRequest, Membership
 from vswitch.network.unswitched import Unswitched, no_links_on
 
 
@@ -156,6 +157,8 @@ class _Endpoints:
             dns_options=endpoint.dns_options,
             links=tuple(str(each) for each in endpoint.links),
             role=endpoint.role,
+            lease=self._daemon.leases.row(network, endpoint.address),
+            by_dhcp=endpoint.kind is EndpointKind.VM and assembly.leases(network),
             resolv_conf=self._daemon.resolv_confs.text(endpoint),
             resolv_conf_file=str(self._daemon.resolv_confs.path(endpoint.name) or ""),
         )
@@ -210,6 +213,8 @@ def _row_beside(bystander: Bystander) -> EndpointRow:
         dns_options=(),
         links=(),
         role=None,
+        lease=None,
+        by_dhcp=False,
         resolv_conf="",
         resolv_conf_file="",
     )

@@ -22,7 +22,11 @@ class _Metrics:
     async def metrics(self, _: web.Request) -> web.Response:
         # A switch that nobody scrapes starts without the library.
         from vswitch.daemon import metrics
+        from vswitch.daemon.leasing.metrics import LeasesCollector
 
         daemon = self._daemon
-        text = metrics.exposition(daemon.status(), views.ports(daemon.switch), daemon.unresolved)
+        text = metrics.exposition(
+            *(daemon.status(), views.ports(daemon.switch), daemon.unresolved),
+            LeasesCollector(daemon.leases.pools()),
+        )
         return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -110,6 +110,7 @@ def _wish(body: NetworkBody, understood: options.Understood) -> NetworkRequest:
         options=tuple(body.options.items()),
         host=understood.host,
         names=understood.names,
+        leasing=understood.leasing,
         labels=tuple(body.labels.items()),
         policy=_policy(body, understood),
     )

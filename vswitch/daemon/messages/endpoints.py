@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from vswitch.daemon.messages.base import Message
+from vswitch.daemon.messages.leases import LeaseRow
 from vswitch.network.kinds import DEFAULT_NETWORK_NAME, LARGEST_PRIORITY, EndpointKind
 from vswitch.policy import PortRole
 
@@ -143,6 +144,10 @@ class EndpointRow(Message):
     links: tuple[str, ...]
     role: PortRole | None
     """None on networks `host` and `none`."""
+    lease: LeaseRow | None
+    """What it has been leased; None until it asks."""
+    by_dhcp: bool
+    """Whether it has to ask by DHCP for its address, and gets it."""
     resolv_conf: str
     """What its resolv.conf says, unless somebody has edited that."""
     resolv_conf_file: str

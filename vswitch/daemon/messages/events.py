@@ -16,6 +16,7 @@ class EventType(Enum):
     ENDPOINT = "endpoint"
     PUBLICATION = "publication"
     UPLINK = "uplink"
+    LEASE = "lease"
 
 
 class Event(Enum):
@@ -35,6 +36,12 @@ class Event(Enum):
     """It is on that one no more."""
     LEARN = "learn"
     """An uplink has this address from now on."""
+    GRANT = "grant"
+    """A station has been leased an address."""
+    END = "end"
+    """It has it no longer, and `reason` says why."""
+    EXHAUST = "exhaust"
+    """A network had no address left for a station."""
     LOSE = "lose"
     """An uplink has no address any more: nothing leaves by it."""
 

@@ -102,8 +102,17 @@ class Member(Message):
     IPv6Address: str = ""
 
 
+class Leased(Message):
+    """A station that has been leased an address."""
+
+    MacAddress: str
+    Name: str
+    """What it says that it is called; empty where it does not."""
+
+
 class NetworkObject(Message):
-    """A network as `docker network inspect` shows it."""
+    """A network as `docker network inspect` shows it, and what it has leased, by address, which is
+    left out where that is nothing."""
 
     Name: str
     Id: str
@@ -119,5 +128,13 @@ class NetworkObject(Message):
     ConfigFrom: Origin = Origin()
     ConfigOnly: bool = False
     Containers: dict[str, Member] = Field(default_factory=dict)
+    Leases: dict[str, Leased] = Field(default_factory=dict)
     Options: dict[str, str] = Field(default_factory=dict)
     Labels: dict[str, str] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = whole(self)
+        if not self.Leases:
+            fields.pop("Leases", None)
+        return fields

@@ -29,6 +29,7 @@ from vswitch.daemon.store.kept import (
     KeptBystander,
     KeptEndpoint,
     KeptFilters,
+    KeptLease,
     KeptPublication,
 )
 from vswitch.daemon.store.plain import NotReadableError, plain, valued
@@ -69,6 +70,8 @@ class Store:
         """What every endpoint publishes, by its name and what is published."""
         self.filters = Shelf(self, "filters", KeptFilters)
         """The chain, under one name."""
+        self.leases = Shelf(self, "granted", KeptLease)
+        """What is leased, by network and address."""
 
     @contextmanager
     def change(self) -> Iterator[None]:

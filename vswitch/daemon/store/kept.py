@@ -14,6 +14,7 @@ from vswitch.network.ports import Publication
 from vswitch.network.unswitched import Unswitched
 from vswitch.policy import Filter
 from vswitch.units import Nanoseconds
+from vswitch.wire.values import IpAddress, MacAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +76,19 @@ class KeptPublication:
     """When its time is over: counted from 1970, UTC, as it runs on while no switch does."""
     is_used_up: bool
     """Whether it was for one connection, and that has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLease:
+    """An address that a station on the network of that name was granted."""
+
+    network: str
+    address: IpAddress
+    station: MacAddress
+    identifier: str
+    """What it calls itself (option 61), in hexadecimal digits."""
+    hostname: str | None
+    ends_at: Nanoseconds
+    """Counted from 1970, UTC, as it runs on while no switch does."""
+    endpoint: str | None
+    """Whose own address it is; None for a guest."""

@@ -180,6 +180,7 @@ class Replay:
         for network in inventory.networks:
             domain = assembly.add_inside(switch, inventory, network, outside)
             numbers[network.name] = domain.number
+            assembly.lease(switch, inventory, network, domain.number)
             if network.host:
                 mac = inventory.allocate_mac(f"host on {network.name}")
                 self._add_host_port(network, domain.number, mac)

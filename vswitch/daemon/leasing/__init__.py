@@ -1,0 +1,1 @@
+"""Addresses that are leased, as the daemon has them: `leases` is where to begin."""
