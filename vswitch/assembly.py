@@ -22,6 +22,7 @@ from typing import NamedTuple, TypeAlias
 from vswitch.dataplane.dhcp.book import Terms
 from vswitch.dataplane.dhcp.news import Turn
 from vswitch.dataplane.mappings import External, Internal
+from vswitch.dataplane.openings import AllowedNames
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
@@ -126,6 +127,7 @@ def add_inside(
         policy=network.policy,
         answers_queries=network.names.at_gateway,
         uplink=outside.get(network.uplink),
+        allowed=AllowedNames.of(network.names.allowed),
     )
     switch.add_network(domain)
     return domain
@@ -134,15 +136,17 @@ def add_inside(
 def change_inside(
     switch: Switch, before: model.Network, after: model.Network, number: int, now: Nanoseconds
 ) -> None:
-    """Let a network inside, which the dataplane knows by number, have another policy and another
-    translation, with the same gateway, which answers queries or not. `guard` is for those who are
-    on it."""
+    """Let a network inside, which the dataplane knows by number, have another policy, another
+    translation and other names that lead outside, with the same gateway, which answers queries or
+    not. `guard` is for those who are on it."""
     if before.policy != after.policy:
         switch.changes.set_policy(number, after.policy, now)
     if before.names.at_gateway != after.names.at_gateway:
         switch.changes.set_answering(number, answers=after.names.at_gateway)
     if before.translation != after.translation:
         switch.changes.set_translation(number, after.translation, now)
+    if before.names.allowed != after.names.allowed:
+        switch.changes.set_allowed_names(number, AllowedNames.of(after.names.allowed), now)
 
 
 Keep: TypeAlias = Callable[[model.Network, Turn], bool]

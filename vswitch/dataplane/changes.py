@@ -28,6 +28,7 @@ from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.kept import KeptPrograms
 from vswitch.dataplane.mappings import External, Internal, Mapping
+from vswitch.dataplane.openings import AllowedNames
 from vswitch.dataplane.ports import PORTS
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.resets import resets
@@ -194,6 +195,14 @@ class Changes:
         """Let another policy hold for a network inside. Whether that has a gateway at all is
         `set_interface`'s to say, and whom its ports may speak for `set_port_policy`'s."""
         self._tables.networks[number].policy = wanted
+        self._revalidate(now)
+
+    def set_allowed_names(self, number: int, wanted: AllowedNames | None, now: Nanoseconds) -> None:
+        """Let these names alone lead endpoints of a network inside to the outside, or any address
+        where it is None. What lives by a name that is none of them ends."""
+        tables = self._tables
+        tables.networks[number].allowed = wanted
+        tables.openings.review(number, wanted)
         self._revalidate(now)
 
     def set_answering(self, number: int, *, answers: bool) -> None:

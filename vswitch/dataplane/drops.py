@@ -60,6 +60,7 @@ class DropReason(Enum):
     NO_ROUTE = "no network and no default route leads to the destination"
     NETWORKS_ISOLATED = "networks are isolated from each other"
     NETWORK_INTERNAL = "to or from an internal network, which nothing is routed out of or into"
+    NAME_NOT_ALLOWED = "to an address outside that no allowed name has led to, or not lately"
     FORWARDING_OFF = "ip_forward is off: nothing passes between networks, nor to or from outside"
     ENDPOINTS_ISOLATED = "icc is off, and no link opens this port to this endpoint of the network"
     PORT_ISOLATED = "the port is isolated: within its network it reaches the gateway alone"

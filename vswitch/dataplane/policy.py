@@ -7,7 +7,8 @@ choose the way nor show inside addresses.
 Then flows (`judge`): the user's filters first, and what they leave open is the switch's own to say.
 Each inside network reaches the outside; inside networks are isolated from each other; from the
 outside no connection is begun to an inside address, as published ports and answers are addressed to
-the switch. A network's `NetworkPolicy` says otherwise. What is said about a new flow is said about
+the switch. A network's `NetworkPolicy` says otherwise, and where it has a list of names, its flows
+reach outside what these have led to alone (`openings`). What is said about a new flow is said about
 a live one by the same words when rules change (`refuse_connection`).
 
 The host has the gateway's address on a network where it has a port: in that name it reaches what is
@@ -29,6 +30,8 @@ from vswitch.dataplane.topology import Network, Side
 from vswitch.dataplane.verdict import Stage
 from vswitch.dataplane.walk import Walk
 from vswitch.policy import Action, GatewayMode
+from vswitch.units import SECOND, Nanoseconds
+from vswitch.wire import domain
 from vswitch.wire.ipv4 import HEADER_LENGTH, Ipv4
 from vswitch.wire.values import IPV4_LENGTH, IpAddress, Protocol
 
@@ -129,8 +132,8 @@ class Judgment(NamedTuple):
     rules: tuple[Entry, ...]
     """The filters that have matched it."""
     is_repeatable: bool
-    """Whether the same is said about a flow that differs in its source port alone, and nobody has
-    to be told of that one."""
+    """Whether the same is said, whenever that is, about a flow that differs in its source port
+    alone, and nobody has to be told of that one."""
 
 
 _MAY_PASS = Judgment(None, (), is_repeatable=True)
@@ -149,10 +152,13 @@ def judge(
 
     Filters that match it are counted, unless it may and the frame can not begin it.
     """
-    arrives = walk.network
+    arrives, now = walk.network, walk.now
+    is_by_name = _needs_name(arrives, leaves)
+    if is_by_name:
+        _tell_name(walk, tables, original.destination)
     if not tables.filters.entries:
-        refused = _refuse_flow(tables, original, arrives, leaves, way)
-        return Judgment(refused, (), True) if refused else _MAY_PASS
+        refused = _refuse_flow(tables, original, arrives, leaves, way, begins=now)
+        return Judgment(refused, (), not is_by_name) if refused or is_by_name else _MAY_PASS
     flow = Flow.of(original, reply or original.turned, arrives, leaves)
     said = tables.filters.judge(flow)
     tell(walk, said)
@@ -161,8 +167,10 @@ def judge(
         tables.filters.note(said, flow, walk.now)
     if refused is None:
         accepted = said.action is Action.ACCEPT
-        refused = _refuse_flow(tables, original, arrives, leaves, way, accepted=accepted)
-    is_repeatable = not (tables.filters.has_source_ports or said.is_logged)
+        refused = _refuse_flow(
+            tables, original, arrives, leaves, way, accepted=accepted, begins=now
+        )
+    is_repeatable = not (is_by_name or tables.filters.has_source_ports or said.is_logged)
     return Judgment(refused, said.matched, is_repeatable)
 
 
@@ -205,8 +213,10 @@ def _refuse_flow(
     way: Way,
     *,
     accepted: bool = False,
+    begins: Nanoseconds | None = None,
 ) -> DropReason | None:
-    """The switch's own policy about a flow that a filter may have accepted."""
+    """The switch's own policy about a flow that a filter may have accepted, and that begins now or
+    lives already."""
     if way is Way.STRAIGHT and arrives is leaves and _is_of_host(original, arrives):
         return None
     if arrives.policy.internal or leaves.policy.internal:
@@ -218,7 +228,8 @@ def _refuse_flow(
     if not tables.forwards:
         return DropReason.FORWARDING_OFF
     if leaves.side is _OUTSIDE:
-        return None
+        is_shut = _needs_name(arrives, leaves) and not accepted
+        return _refuse_unnamed(tables, original, begins) if is_shut else None
     if way is not Way.STRAIGHT:
         is_routed = leaves.policy.gateway_mode is GatewayMode.ROUTED
         return DropReason.NOT_PUBLISHED if is_routed else None
@@ -228,6 +239,33 @@ def _refuse_flow(
         may_open = accepted and leaves.policy.shows_addresses
         return None if may_open else DropReason.NOT_PUBLISHED
     return None if accepted else DropReason.NETWORKS_ISOLATED
+
+
+def _needs_name(arrives: Network, leaves: Network) -> bool:
+    """Whether names alone lead from a network to where a flow leaves."""
+    return arrives.allowed is not None and leaves.side is _OUTSIDE
+
+
+def _refuse_unnamed(
+    tables: Tables, original: FlowTuple, begins: Nanoseconds | None
+) -> DropReason | None:
+    """About a flow that needs a name. One that lives had it in time."""
+    opening = tables.openings.find(original.network, original.destination)
+    if opening is None or (begins is not None and begins >= opening.until):
+        return DropReason.NAME_NOT_ALLOWED
+    return None
+
+
+def _tell_name(walk: Walk, tables: Tables, destination: IpAddress) -> None:
+    """Put into the trail which name has led to an address."""
+    opening = tables.openings.find(walk.network.number, destination)
+    if opening is None:
+        walk.found(Stage.POLICY, "no allowed name has led to {}", destination)
+        return
+    left = (opening.until - walk.now) // SECOND
+    state = f"open for {left} s more" if left >= 0 else f"shut for {-left} s"
+    name = domain.decode(opening.name)
+    walk.found(Stage.POLICY, "{} has led to {}, {}", name, destination, state)
 
 
 def _is_of_host(original: FlowTuple, network: Network) -> bool:

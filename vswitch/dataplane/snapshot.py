@@ -13,13 +13,15 @@ There may be a quarter of a million of them, and a switch that stops is waited f
 record of a fixed form, which one call packs and one call unpacks; octets that were made by another
 form are another vswitch's, and nothing of them holds.
 
+What allowed names have led to goes over, too: it was told to clients that go on by it.
+
 Static mappings, publications and neighbours are not in a snapshot: they come from what the other
 switch was made of. Ports that rest, held SYNs and fragments that wait are forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from struct import Struct
@@ -30,6 +32,7 @@ from vswitch.dataplane.accounts import Account
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.flow import FlowTuple
 from vswitch.dataplane.mappings import External, Internal, Mapping
+from vswitch.dataplane.openings import Opening
 from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network, Side
@@ -69,6 +72,15 @@ _NOTHING = b""
 """In the place of what is not there: the record is filled up with zeros."""
 
 
+class SavedOpening(NamedTuple):
+    """An address that a network reaches by a name; `left` is negative where that is over."""
+
+    network: int
+    address: bytes
+    name: bytes
+    left: Nanoseconds
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All of them."""
@@ -78,6 +90,7 @@ class Snapshot:
     """Their names, by the numbers that the records have."""
     mappings: bytes
     connections: bytes
+    openings: tuple[SavedOpening, ...] = ()
 
     def __len__(self) -> int:
         """How many connections there are."""
@@ -119,7 +132,11 @@ def save(tables: Tables, now: Nanoseconds) -> Snapshot:
         if not each.is_static
     )
     networks = {number: network.name for number, network in tables.networks.items()}
-    return Snapshot(FORM, networks, mappings, connections)
+    openings = tuple(
+        SavedOpening(network, address, opening.name, opening.until - now)
+        for network, address, opening in tables.openings
+    )
+    return Snapshot(FORM, networks, mappings, connections, openings)
 
 
 def restore(
@@ -136,6 +153,7 @@ def restore(
     if snapshot.form != FORM:
         return 0
     restorer = _Restorer(tables, snapshot.networks, present, now - elapsed)
+    restorer.openings(snapshot.openings)
     mappings = restorer.mappings(snapshot.mappings)
     restored = restorer.connections(snapshot.connections)
     for mapping in mappings:
@@ -191,6 +209,14 @@ class _Restorer:
         self._present = {
             (by_name[name].number, address) for name, address in present if name in by_name
         }
+
+    def openings(self, saved: Iterable[SavedOpening]) -> None:
+        """Open what names have led to that are allowed here."""
+        for number, address, name, left in saved:
+            network = self._networks.get(_octets(number))
+            if network is not None and network.allowed and network.allowed.allows(name):
+                opening = Opening(name, self._made_at + left)
+                self._tables.openings.put(network.number, IpAddress(address), opening)
 
     def mappings(self, octets: bytes) -> list[Mapping]:
         """Make those that hold."""

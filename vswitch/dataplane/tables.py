@@ -20,6 +20,7 @@ from vswitch.dataplane.filters import FilterChain
 from vswitch.dataplane.identification import Identifications
 from vswitch.dataplane.listening import Listening
 from vswitch.dataplane.mappings import External, MappingTable
+from vswitch.dataplane.openings import Openings
 from vswitch.dataplane.ports import PORTS as EVERY_PORT
 from vswitch.dataplane.precedents import PrecedentTable
 from vswitch.dataplane.publications import PublicationTable
@@ -80,6 +81,8 @@ class Tables:
         self.filters = FilterChain()
         self.bridged = BridgedFlows()
         """Those that policy has let pass within a network."""
+        self.openings = Openings()
+        """Addresses that names have led to, where these are all that leads outside."""
         self.forwards = True
         """Whether anything passes between networks, and between them and the outside."""
         self.revision = 0
@@ -111,6 +114,7 @@ class Tables:
         """End a broadcast domain, of which nothing is in any other table."""
         self.precedents.forget()
         self._leave(network)
+        self.openings.forget_network(network.number)
         del self.networks[network.number]
         if network.side is Side.OUTSIDE:
             self._forget_outside(network)
@@ -136,6 +140,11 @@ class Tables:
             if network is not None and network.holds(address):
                 return network
         return None
+
+    def is_inside(self, address: IpAddress) -> bool:
+        """Whether an address is the switch's own, or that of somebody on a network inside."""
+        network = self._owners.get(address) or self.connected(address)
+        return network is not None and (network.side is Side.INSIDE or network.owns(address))
 
     def settle_bridging(self) -> None:
         """Note of each network whether stations alone decide what is bridged there: something that

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from vswitch.dataplane.fdb import ForwardingDatabase
 from vswitch.dataplane.neighbours import NeighbourTable
+from vswitch.dataplane.openings import AllowedNames
 from vswitch.policy import Link, NetworkPolicy, PortPolicy
 from vswitch.translation import Outside, Translation
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress
@@ -95,6 +96,8 @@ class Network:
     """The network, by number, that leads its endpoints outside; None: the first there is."""
     policy: NetworkPolicy = field(kw_only=True, default=NetworkPolicy())
     """Whom its endpoints reach, on the inside."""
+    allowed: AllowedNames | None = field(kw_only=True, default=None)
+    """Names that alone lead its endpoints outside, on the inside; None: any address does."""
     answers_queries: bool = field(kw_only=True, default=True)
     """Whether its gateway answers who asks it for names, on the inside."""
     links: dict[tuple[IpAddress, IpAddress], tuple[Link, ...]] = field(

@@ -21,7 +21,7 @@ from vswitch.daemon.store import FILE, Carried, Store, StoreError
 from vswitch.daemon.store.database import APPLICATION, LAYOUT, _lay_out
 from vswitch.daemon.store.kept import Home, KeptEndpoint
 from vswitch.daemon.store.plain import plain
-from vswitch.dataplane.snapshot import Snapshot
+from vswitch.dataplane.snapshot import SavedOpening, Snapshot
 from vswitch.network.model import (
     DEFAULT_NETWORK,
     Endpoint,
@@ -163,6 +163,15 @@ snapshots = st.builds(
     st.dictionaries(st.integers(0, 2**16 - 1), st.sampled_from(NAMES)),
     st.binary(),
     st.binary(),
+    st.lists(
+        st.builds(
+            SavedOpening,
+            st.integers(1, 9),
+            st.binary(),
+            st.binary(),
+            st.integers(-(2**62), 2**62),
+        )
+    ).map(tuple),
 )
 
 
@@ -194,6 +203,19 @@ def test_file_with_a_row_for_each_connection_keeps_its_things_and_loses_these(st
     again = Store(store.path)
     assert again.macs.all() == {"web": WEB.mac}
     assert again.take() is None
+    again.close()
+
+
+def test_file_without_what_names_have_opened_keeps_its_connections(store: Store) -> None:
+    left = Carried(Snapshot("form", {1: "front"}, b"mappings", b"connections"), "boot", 7)
+    store.leave(left)
+    store.close()
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("ALTER TABLE carried DROP COLUMN openings")
+        connection.execute("PRAGMA user_version = 4")
+    connection.close()
+    again = Store(store.path)
+    assert again.take() == left
     again.close()
 
 

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from typing import NamedTuple
 
-from vswitch.dataplane.snapshot import Snapshot
+from vswitch.dataplane.snapshot import SavedOpening, Snapshot
 from vswitch.units import Nanoseconds
 
 
@@ -30,14 +30,19 @@ def lay_out(connection: sqlite3.Connection) -> None:
     )
 
 
+def let_openings_be_carried(connection: sqlite3.Connection) -> None:
+    """Make the column of a table that has none."""
+    connection.execute("ALTER TABLE carried ADD COLUMN openings TEXT NOT NULL DEFAULT '[]'")
+
+
 def write(connection: sqlite3.Connection, carried: Carried) -> None:
     """Have this and nothing earlier."""
     remove(connection)
     snapshot, boot, made_at = carried
     row = boot, made_at, snapshot.form, json.dumps(list(snapshot.networks.items()))
     connection.execute(
-        "INSERT INTO carried VALUES (?, ?, ?, ?, ?, ?)",
-        (*row, snapshot.mappings, snapshot.connections),
+        "INSERT INTO carried VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*row, snapshot.mappings, snapshot.connections, _openings_text(snapshot.openings)),
     )
 
 
@@ -46,11 +51,26 @@ def read(connection: sqlite3.Connection) -> Carried | None:
     row = connection.execute("SELECT * FROM carried").fetchone()
     if row is None:
         return None
-    boot, made_at, form, networks, mappings, connections = row
-    snapshot = Snapshot(form, dict(json.loads(networks)), mappings, connections)
+    boot, made_at, form, networks, mappings, connections, openings = row
+    snapshot = Snapshot(
+        form, dict(json.loads(networks)), mappings, connections, _openings(openings)
+    )
     return Carried(snapshot, boot, made_at)
 
 
 def remove(connection: sqlite3.Connection) -> None:
     """Have nothing."""
     connection.execute("DELETE FROM carried")
+
+
+def _openings_text(openings: tuple[SavedOpening, ...]) -> str:
+    return json.dumps(
+        [[each.network, each.address.hex(), each.name.hex(), each.left] for each in openings]
+    )
+
+
+def _openings(text: str) -> tuple[SavedOpening, ...]:
+    return tuple(
+        SavedOpening(network, bytes.fromhex(address), bytes.fromhex(name), left)
+        for network, address, name, left in json.loads(text)
+    )

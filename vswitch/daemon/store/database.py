@@ -123,11 +123,17 @@ def _let_endpoints_be_of_one_kind(connection: sqlite3.Connection) -> None:
     )
 
 
+def _carry_openings(connection: sqlite3.Connection) -> None:
+    """Layout 5: what names have opened is left beside the connections."""
+    carried.let_openings_be_carried(connection)
+
+
 _MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _lay_out,
     _let_endpoints_have_memberships,
     _carry_in_one_row,
     _let_endpoints_be_of_one_kind,
+    _carry_openings,
 )
 """What leads from each layout to the next, from none at all on."""
 

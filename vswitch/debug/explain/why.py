@@ -21,7 +21,7 @@ from vswitch.debug.explain.tracing import Host
 from vswitch.fastpath.states import TCP_TRANSITIONS, Direction, Event, State
 from vswitch.translation import Refresh
 from vswitch.units import SECOND, Nanoseconds
-from vswitch.wire import tcp
+from vswitch.wire import domain, tcp
 from vswitch.wire.values import IpAddress, Protocol
 
 STATES = {
@@ -153,6 +153,9 @@ def _allowed(switch: Switch, people: _People, connection: Connection) -> Iterato
         yield _publication_words(people, publication, original.destination_port)
     elif goes.side is Side.OUTSIDE:
         yield f"policy: {came.name} is an inside network, which may begin connections to outside"
+        opening = tables.openings.find(original.network, original.destination)
+        if opening is not None and came.allowed is not None:
+            yield f"name: {domain.decode(opening.name)} has led to {original.destination}"
     elif target is not None and came.side is Side.OUTSIDE:
         yield f"filtering: {goes.translation.filtering.value} for {goes.name}"
         yield f"mapping: {_mapping_words(people, target)}"
