@@ -67,6 +67,7 @@ class PretendedScenery(Scenery):
             captures=0,
             name_servers=("198.51.100.53",),
             without_names={},
+            silent_servers=(),
             drops={},
         )
 

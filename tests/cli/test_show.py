@@ -93,6 +93,7 @@ STATUS = StatusRow(
     captures=0,
     name_servers=("198.51.100.53",),
     without_names={},
+    silent_servers=(),
     drops={},
 )
 

@@ -28,6 +28,7 @@ from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolving.by_datagram import MOST_SOCKETS
 from vswitch.daemon.resolving.forwarding import IN_FLIGHT, Forwarder
 from vswitch.dataplane.responders.dns.party import Inquiry, Route
+from vswitch.dataplane.responders.dns.searching import Found
 from vswitch.naming import Server
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def inquiry(name: str, *servers: Server, origin: Hashable = None) -> Inquiry:
     return Inquiry(wire, 1, 1, False, False, Route(servers, origin=origin))
 
 
-def answer(reply: bytes | None) -> list[str]:
+def answer(found: Found | None) -> list[str]:
     """The addresses in an answer, none where no server could say."""
-    return [] if reply is None else addresses(dns.message.from_wire(reply))
+    return [] if found is None else addresses(dns.message.from_wire(found.reply))
 
 
 def test_each_query_goes_out_with_an_identifier_and_a_port_of_its_own(run: Run) -> None:

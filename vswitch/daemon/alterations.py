@@ -26,6 +26,7 @@ from vswitch.daemon.resolving.hostnames import HostNames
 from vswitch.daemon.resolving.listeners import Resolver
 from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
+from vswitch.daemon.resolving.shown import Shown
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
@@ -69,6 +70,7 @@ class Parts:
     publishing: Publishing
     filters: Filters
     resolver: Resolver
+    names: Shown
     host_names: HostNames
     routes: Routes
     outside: MutableMapping[str, int]
@@ -280,5 +282,6 @@ class Alterations:
     async def _ask(self, dns: NameSettings) -> None:
         await self._parts.host_names.follow(dns.listen)
         self._parts.resolver.follow(dns)
+        self._parts.names.follow(dns)
         self._parts.routes.follow(dns)
         self._parts.networks.keep_clear_of(each.address for each in dns.servers)

@@ -46,11 +46,13 @@ from vswitch.daemon.reload import Reload
 from vswitch.daemon.resolving.gateways import Gateways
 from vswitch.daemon.resolving.hostfile import HostFile
 from vswitch.daemon.resolving.hostnames import HostNames
+from vswitch.daemon.resolving.limits import Limits
 from vswitch.daemon.resolving.listeners import Resolver, ResolverError
 from vswitch.daemon.resolving.parties import Parties
 from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.resolving.selftest import SelfTest
+from vswitch.daemon.resolving.shown import Shown
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import UplinkError, Uplinks
@@ -96,11 +98,18 @@ class Daemon:
         self._journal = journal
         self._host_file = HostFile(netns.RESOLV_CONF)
         self.resolv_confs = ResolvConfFiles(self.inventory, journal, self._host_file.conf)
-        self._resolver = Resolver(self.runtime.now, configuration.dns)
+        self._resolver = Resolver(
+            self.runtime.now, configuration.dns, is_ours=self.switch.tables.is_inside
+        )
+        self.names = Shown(self._resolver, self.runtime.now)
         self._routes = Routes(self.inventory, configuration.dns, self._host_file.conf.servers)
+        limits = Limits(
+            self.inventory, self.switch.tables, lambda network: self.networks.number(network)
+        )
         parties = Parties(
             *(self.inventory, self._routes, self.resolv_confs),
             lambda: self._resolver.settings,
+            limits.on,
         )
         self._gateways = Gateways(self.switch, self.runtime, self._resolver, parties)
         self._host_names = HostNames(self._resolver, parties, self.inventory)
@@ -158,6 +167,7 @@ class Daemon:
             publishing=self.publishing,
             filters=self.filters,
             resolver=self._resolver,
+            names=self.names,
             host_names=self._host_names,
             routes=self._routes,
             outside=self._outside,
@@ -190,6 +200,7 @@ class Daemon:
                 self.networks.begin(network)
             self.networks.resume()
             self.filters.resume()
+            self.names.follow(self.configuration.dns)
             self._collisions.watch()
             await self._bring_endpoints(takeover)
             self.leases.resume()
@@ -218,6 +229,7 @@ class Daemon:
         await self._gateways.close()
         await self._host_names.close()
         await self._resolver.close()
+        await self.names.close()
         self._uplinks.close()
         self.runtime.close()
         self._undo.close()
@@ -317,6 +329,7 @@ class Daemon:
             errors_withheld=tables.errors_withheld,
             captures=len(self.captures),
             name_servers=tuple(map(str, self._routes.servers)),
+            silent_servers=self.names.silent(self._routes.servers),
             without_names=dict(self._self_test.silent),
             drops={
                 reason.name.lower(): count for reason, count in self.switch.counters.drops.items()

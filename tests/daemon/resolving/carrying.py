@@ -12,6 +12,7 @@ import dns.message
 from tests.dataplane.responders.dns.outside import answered, inquiry
 from vswitch.daemon.resolving.forwarding import Forwarder
 from vswitch.dataplane.responders.dns.attempt import Attempt
+from vswitch.dataplane.responders.dns.searching import Found
 from vswitch.units import Nanoseconds
 
 
@@ -62,7 +63,7 @@ class Lab:
         (one,) = self.made
         return one
 
-    def ask(self, name: str = "www.example.org.") -> asyncio.Future[bytes | None]:
+    def ask(self, name: str = "www.example.org.") -> asyncio.Future[Found | None]:
         return self.forwarder.ask(inquiry(name))
 
     def _carry(self, random: Random, now: Callable[[], Nanoseconds]) -> Carrying:

@@ -9,8 +9,10 @@ import dns.message
 import dns.rcode
 import pytest
 
+from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.answering import ANSWERS_KEPT, Answering
 from vswitch.daemon.resolving.forwarding import Forwarder
+from vswitch.daemon.resolving.querylog import QueryLog
 from vswitch.dataplane.responders.dns.brain import Answer, Brain
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.known.directory import Directory
@@ -53,7 +55,8 @@ class Asking:
             lambda _: Route(),
         )
         self.brain = Listening()
-        self.answering = Answering(party, self.brain, Forwarder(1.0), lambda: 0)
+        self.queries = QueryLog()
+        self.answering = Answering(party, self.brain, Forwarder(1.0), lambda: 0, self.queries)
 
     def say(self, query: bytes) -> None:
         """As the one does who has the socket."""
@@ -140,3 +143,11 @@ def test_query_that_can_not_wait_is_told_why(asking: Asking) -> None:
     assert [each.text for each in answer.extended_errors()] == [
         "too many queries are waiting for servers already"
     ]
+
+
+def test_every_query_is_noted_also_where_its_answer_was_kept(asking: Asking) -> None:
+    for name in ("app", "app", "app.front"):
+        asking.ask(name)
+    asking.say(bytes(3))
+    outcomes = [each.outcome for each in asking.queries.since(0).noted]
+    assert outcomes == [*[Outcome.NAMES] * 3, Outcome.SILENCE]

@@ -12,6 +12,7 @@ import pytest
 from tests.daemon.resolving.carrying import Lab, turns
 from tests.dataplane.responders.dns.outside import inquiry
 from vswitch.daemon.resolving.answering import Answering
+from vswitch.daemon.resolving.querylog import QueryLog
 from vswitch.dataplane.responders.dns.brain import Brain
 from vswitch.dataplane.responders.dns.names import Names
 from vswitch.dataplane.responders.dns.party import Party
@@ -33,7 +34,7 @@ class Parties:
         self.answering = {
             name: Answering(
                 Party(name, lambda: NOBODY, lambda _: inquiry().route),
-                *(self.brain, self.lab.forwarder, lambda: 0),
+                *(self.brain, self.lab.forwarder, lambda: 0, QueryLog()),
             )
             for name in self.said
         }

@@ -23,10 +23,13 @@ from tests.dataplane.responders.dns.servers import (
 from vswitch.daemon.resolving import answering
 from vswitch.daemon.resolving.answering import Answering
 from vswitch.daemon.resolving.forwarding import Forwarder
+from vswitch.daemon.resolving.querylog import QueryLog
 from vswitch.dataplane.responders.dns.brain import Brain
 from vswitch.dataplane.responders.dns.party import Inquiry
-from vswitch.naming import NameSettings
+from vswitch.dataplane.responders.dns.searching import Found
+from vswitch.naming import NameSettings, Server
 from vswitch.units import MILLISECOND, SECOND
+from vswitch.wire.values import IpAddress
 
 STALE = 3
 ADDRESS = f"{NAME} 300 IN A 203.0.113.7"
@@ -35,17 +38,20 @@ OTHER = f"{NAME} 300 IN A 203.0.113.8"
 PATIENCE = 20 * MILLISECOND
 
 
+SERVER = Server(IpAddress.parse("192.0.2.53"))
+
+
 class Servers(Forwarder):
     """Say something when a test wants that."""
 
     def __init__(self) -> None:
         super().__init__(1.0)
         self.asked: list[Inquiry] = []
-        self._waiting_for: list[asyncio.Future[bytes | None]] = []
+        self._waiting_for: list[asyncio.Future[Found | None]] = []
 
-    def ask(self, inquiry: Inquiry) -> asyncio.Future[bytes | None]:
+    def ask(self, inquiry: Inquiry) -> asyncio.Future[Found | None]:
         self.asked.append(inquiry)
-        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
         self._waiting_for.append(future)
         return future
 
@@ -53,7 +59,7 @@ class Servers(Forwarder):
         """To all who wait."""
         await settle()
         for future in self._waiting_for:
-            future.set_result(octets)
+            future.set_result(None if octets is None else Found(octets, SERVER))
         self._waiting_for.clear()
         await settle()
 
@@ -71,7 +77,10 @@ class Asking:
         self.now = 0
         self.servers = Servers()
         self.brain = Brain(NameSettings())
-        self.answering = Answering(ANYBODY, self.brain, self.servers, lambda: self.now)
+        self.answering = Answering(
+            *(ANYBODY, self.brain, self.servers),
+            *(lambda: self.now, QueryLog()),
+        )
         self.was_kept = False
         self._query = b""
         self._heard: list[bytes] = []

@@ -11,12 +11,13 @@ from tests.daemon.resolving.carrying import Lab, turns
 from tests.dataplane.responders.dns.outside import FIRST, addresses, inquiry
 from vswitch.daemon.resolving.forwarding import AT_ONCE
 from vswitch.dataplane.responders.dns.party import Inquiry
+from vswitch.dataplane.responders.dns.searching import Found
 
 KNOWN = ["203.0.113.7"]
 
 
-def answer(reply: bytes | None) -> list[str]:
-    return [] if reply is None else addresses(dns.message.from_wire(reply))
+def answer(found: Found | None) -> list[str]:
+    return [] if found is None else addresses(dns.message.from_wire(found.reply))
 
 
 def test_equal_inquiries_are_asked_once_and_all_are_answered() -> None:

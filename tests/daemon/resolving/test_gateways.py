@@ -19,6 +19,7 @@ from vswitch.daemon.resolving import forwarding
 from vswitch.daemon.resolving.gateways import Gateways
 from vswitch.daemon.resolving.listeners import Resolver
 from vswitch.dataplane.responders.dns.party import Inquiry
+from vswitch.dataplane.responders.dns.searching import Found
 from vswitch.naming import NameSettings, Server
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import EndpointRequest, Network
@@ -73,13 +74,13 @@ class Scene:
         for host in self.lab.hosts.values():
             self.lab.received(host)
 
-    async def _ask(self, inquiry: Inquiry) -> bytes | None:
+    async def _ask(self, inquiry: Inquiry) -> Found | None:
         self.asked.append(inquiry)
         await self.may_answer.wait()
         name, _ = dns.name.from_wire(inquiry.name, 0)
         reply = dns.message.make_response(dns.message.make_query(name, "A"))
         reply.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "203.0.113.80"))
-        return reply.to_wire()
+        return Found(reply.to_wire(), Server(IpAddress.parse("203.0.113.53")))
 
     def query(self, host: Host, name: str, sport: int = 4000) -> Packet:
         gateway = self.lab.gateway_of(host)

@@ -75,6 +75,11 @@ def test_own_servers_are_asked_from_inside_and_all_others_from_the_daemons_names
     name = domain.encode("www.example")
     assert Lab(dns=("10.1.1.1",)).way(name) == Route(servers("10.1.1.1"), origin=HOME)
     assert Lab().way(name) == Route(servers(HOST), origin=None)
+    allowed = NetworkNames(allowed=("*.debian.org",))
+    limited = Lab(networks=(replace(FRONT, names=allowed),), dns=("10.1.1.1",))
+    assert limited.way(name) == Route(servers("10.1.1.1"), origin=None)
+    shut = Lab(networks=(replace(INNER, names=allowed),), on="inner", dns=("10.1.1.1",))
+    assert shut.way(name) == Route(servers("10.1.1.1"), origin=HOME)
     machine = Lab(dns=("10.1.1.1",)).routes.of_endpoint("web", None)
     assert machine(name) == Route(servers("10.1.1.1"), origin=None)
 

@@ -77,6 +77,8 @@ class StatusRow(_Message):
     name_servers: tuple[str, ...]
     """Who is asked for the names of whoever has nobody else to ask: the configuration's, else the
     host's as they are by now. None: such names get SERVFAIL."""
+    silent_servers: tuple[str, ...]
+    """Those of them that do not answer, so that the others are asked instead."""
     without_names: dict[str, str]
     """Endpoints that nothing answers at 127.0.0.11, and why."""
     drops: dict[str, int]

@@ -28,7 +28,7 @@ from typing import Protocol
 from vswitch.daemon.resolving.carriers import Carriers
 from vswitch.dataplane.responders.dns.attempt import Carrier
 from vswitch.dataplane.responders.dns.party import Inquiry
-from vswitch.dataplane.responders.dns.searching import Searches
+from vswitch.dataplane.responders.dns.searching import Found, Searches
 from vswitch.dataplane.responders.dns.servers import Health, Servers, ServerState
 from vswitch.dataplane.responders.dns.shares import Shares
 from vswitch.units import SECOND, Nanoseconds
@@ -81,16 +81,16 @@ class Forwarder:
         """Inquiries to which no server had an answer."""
         self._servers = Servers(_tell)
         self._carriage: Carriage | None = None
-        self._waiting: dict[Inquiry, dict[asyncio.Future[bytes | None], None]] = {}
-        self._concluded: deque[tuple[asyncio.Future[bytes | None], bytes | None]] = deque()
+        self._waiting: dict[Inquiry, dict[asyncio.Future[Found | None], None]] = {}
+        self._concluded: deque[tuple[asyncio.Future[Found | None], Found | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: Nanoseconds | None = None
         """When the timer, where it is running, comes."""
 
-    def ask(self, inquiry: Inquiry) -> asyncio.Future[bytes | None]:
-        """The answer of the first server that has one, its question in small letters, or None where
-        none can say. Whoever waits no more cancels it."""
-        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+    def ask(self, inquiry: Inquiry) -> asyncio.Future[Found | None]:
+        """What the first server has said that has an answer, or None where none can say. Whoever
+        waits no more cancels it."""
+        future: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
         future.add_done_callback(partial(self._forget, inquiry))
         waiting = self._waiting.setdefault(inquiry, {})
         waiting[future] = None
@@ -129,22 +129,22 @@ class Forwarder:
             wake=self._wake_at,
         )
 
-    def _conclude(self, inquiry: Inquiry, reply: bytes | None) -> None:
-        if reply is None:
+    def _conclude(self, inquiry: Inquiry, found: Found | None) -> None:
+        if found is None:
             self.unresolved += 1
         if not self._concluded:
             asyncio.get_running_loop().call_soon(self._hand_out)
-        self._concluded.extend((each, reply) for each in self._waiting.pop(inquiry))
+        self._concluded.extend((each, found) for each in self._waiting.pop(inquiry))
 
     def _hand_out(self) -> None:
         for _ in range(min(AT_ONCE, len(self._concluded))):
-            future, reply = self._concluded.popleft()
+            future, found = self._concluded.popleft()
             if not future.done():
-                future.set_result(reply)
+                future.set_result(found)
         if self._concluded:
             asyncio.get_running_loop().call_soon(self._hand_out)
 
-    def _forget(self, inquiry: Inquiry, future: asyncio.Future[bytes | None]) -> None:
+    def _forget(self, inquiry: Inquiry, future: asyncio.Future[Found | None]) -> None:
         """One that is done waits no more, and after the last one the inquiry is given up."""
         waiting = self._waiting.get(inquiry)
         if waiting is None or future not in waiting:

@@ -12,8 +12,10 @@ from collections.abc import Callable
 import dns.rcode
 from dns.edns import EDECode
 
+from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.answering import Answering, Say
 from vswitch.daemon.resolving.forwarding import Forwarder
+from vswitch.daemon.resolving.querylog import QueryLog
 from vswitch.dataplane.responders.dns import held
 from vswitch.dataplane.responders.dns.brain import Brain
 from vswitch.dataplane.responders.dns.held import Held
@@ -36,9 +38,10 @@ class HostAnswering(Answering):
         brain: Brain,
         forwarder: Forwarder,
         now: Callable[[], Nanoseconds],
+        queries: QueryLog,
         inventory: Inventory,
     ) -> None:
-        super().__init__(party, brain, forwarder, now)
+        super().__init__(party, brain, forwarder, now, queries)
         self._inventory = inventory
 
     def forward(
@@ -55,7 +58,9 @@ class HostAnswering(Answering):
         if zone is not None:
             ttl = self._party.names().ttl
             said = held.said(read(query), Held(zone, exists=zone == name), ttl)
-        reply(self._brain.fail(query, said, self._party, self._now()))
+        now = self._now()
+        self._note(query, now, Outcome.NAMES)
+        reply(self._brain.fail(query, said, self._party, now))
 
     def _networks(self) -> frozenset[bytes]:
         """Their names, but for those that DNS can not carry."""

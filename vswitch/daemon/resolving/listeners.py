@@ -24,15 +24,18 @@ from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.resolving.conversations import Conversations
 from vswitch.daemon.resolving.datagrams import SLOTS, Datagrams, Slots
+from vswitch.daemon.resolving.querylog import QueryLog
 from vswitch.daemon.resolving.resolvconf import ADDRESS
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import PORT, NameSettings
 from vswitch.units import Nanoseconds
+from vswitch.wire.values import IpAddress
 
 if TYPE_CHECKING:
     from vswitch.daemon.resolving.answering import Answering
     from vswitch.daemon.resolving.forwarding import Forwarder
     from vswitch.dataplane.responders.dns.brain import Brain
+    from vswitch.dataplane.responders.dns.cache import Cache
     from vswitch.dataplane.responders.dns.servers import ServerState
 
 UNKNOWN_AT_ONCE = 4
@@ -46,7 +49,9 @@ PATIENCE_SECONDS = 4.0
 SECRET = 32
 """Octets that cookies are made with: another one for each run, as no client minds."""
 
-Kind: TypeAlias = "Callable[[Party, Brain, Forwarder, Callable[[], Nanoseconds]], Answering]"
+Kind: TypeAlias = (
+    "Callable[[Party, Brain, Forwarder, Callable[[], Nanoseconds], QueryLog], Answering]"
+)
 
 
 class ResolverError(Exception):
@@ -61,14 +66,18 @@ class Resolver:
         now: Callable[[], Nanoseconds],
         settings: NameSettings,
         *,
+        is_ours: Callable[[IpAddress], bool] = lambda _: False,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """`now` reads the dataplane's clock. No client waits for servers longer
-        than `patience`, in seconds."""
+        """`now` reads the dataplane's clock, `is_ours` is as in `Brain`. No client waits for
+        servers longer than `patience`, in seconds."""
         self._now = now
         self.settings = settings
         """What the user wants."""
+        self._is_ours = is_ours
         self._patience = patience
+        self.queries = QueryLog()
+        """What was asked, by whomever."""
         self._listeners: dict[Namespace, Listener] = {}
         self._minds: tuple[Brain, Forwarder] | None = None
         self._slots = Slots()
@@ -77,6 +86,11 @@ class Resolver:
     def unresolved(self) -> int:
         """Inquiries to which no server had an answer."""
         return 0 if self._minds is None else self._minds[1].unresolved
+
+    @property
+    def cache(self) -> Cache | None:
+        """What servers have said; None where nobody has asked for anything yet."""
+        return None if self._minds is None else self._minds[0].cache
 
     def servers(self) -> list[ServerState]:
         """How the servers that were asked are doing."""
@@ -132,10 +146,10 @@ class Resolver:
 
         if self._minds is None:
             self._minds = (
-                Brain(self.settings, secrets.token_bytes(SECRET)),
+                Brain(self.settings, secrets.token_bytes(SECRET), self._is_ours),
                 Forwarder(self._patience, self._now),
             )
-        return (kind or Answering)(party, *self._minds, self._now)
+        return (kind or Answering)(party, *self._minds, self._now, self.queries)
 
 
 class Listener:

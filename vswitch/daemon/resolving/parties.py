@@ -1,4 +1,4 @@
-"""Who asks: the parties of one switch.
+"""Who asks: the parties of one switch, and what limits them.
 
 An endpoint is one party, wherever it asks: at 127.0.0.11 in its namespace, or at the gateway of one
 of its networks, where it is known by its address there. What its foreign names are asked of, and
@@ -9,6 +9,8 @@ that is so: names known to all there, and the network's servers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
@@ -18,8 +20,12 @@ from vswitch.known.directory import Directory
 from vswitch.known.to_endpoints import View
 from vswitch.known.to_others import Overview
 from vswitch.naming import NameSettings
+from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.wire.values import IpAddress
+
+if TYPE_CHECKING:
+    from vswitch.dataplane.responders.dns.bounds import Bounds
 
 
 class Parties:
@@ -31,12 +37,15 @@ class Parties:
         routes: Routes,
         resolv_confs: ResolvConfFiles,
         settings: Callable[[], NameSettings],
+        bounds_on: Callable[[str], Bounds | None] = lambda _: None,
     ) -> None:
-        """`settings` are those of the moment."""
+        """`settings` are those of the moment, `bounds_on` tells those of who asks from the network
+        of a name."""
         self._inventory = inventory
         self._directory = Directory(inventory, settings)
         self._routes = routes
         self._resolv_confs = resolv_confs
+        self._bounds_on = bounds_on
         self._endpoints: dict[str, Party] = {}
         """Those who are attached, by name."""
         self._others: dict[str, Party] = {}
@@ -55,6 +64,7 @@ class Parties:
             self._routes.of_endpoint(name, namespace),
             endpoint.network,
             lambda: self._resolv_confs.sets_ndots(name),
+            partial(self._bounds, name),
         )
         return party
 
@@ -89,6 +99,21 @@ class Parties:
         party = self._others.get(network)
         if party is None:
             names = Overview.of_network(self._directory, network)
-            party = Party(f"others on {network}", names, self._routes.of_network(network), network)
+            party = Party(
+                f"others on {network}",
+                names,
+                self._routes.of_network(network),
+                network,
+                bounds=partial(self._bounds_on, network),
+            )
             self._others[network] = party
         return party
+
+    def _bounds(self, name: str) -> Bounds | None:
+        """Those of the network that leads an endpoint out, as it is by now; none of one that is
+        gone."""
+        try:
+            endpoint = self._inventory.endpoint(name)
+        except NetworkError:
+            return None
+        return self._bounds_on(endpoint.network)

@@ -9,7 +9,8 @@ of these that there is:
 4. those of the switch;
 5. those of the host, as they are at the time.
 
-All but the first are asked from the daemon's namespace, so one on the host's loopback can be. Where
+All but the first are asked from the daemon's namespace, so one on the host's loopback can be; the
+first are so, too, where the network that leads out reaches nothing but what names lead to. Where
 the network that leads out is internal, there is the first alone, which reaches no further than the
 endpoint itself. A server that is ourselves is passed over, or a query would come back to us for
 ever; and where nobody is left, nobody is asked: no server is made up.
@@ -85,12 +86,15 @@ class Routes:
 
     def _endpoints(self, name: str, namespace: Namespace | None) -> _Directions:
         endpoint = self._inventory.endpoint(name)
+        network = self._inventory.network(endpoint.network)
+        if network.names.allowed is not None and not network.policy.internal:
+            namespace = None
         is_inside = namespace is not None
         own = [each for each in endpoint.dns if not self._is_us(each, is_asked_inside=is_inside)]
         if own:
             order = self._settings.order
             return _Directions(Route(tuple(own[:SERVERS_ASKED]), order, namespace))
-        return self._networks(self._inventory.network(endpoint.network))
+        return self._networks(network)
 
     def _networks(self, network: Network) -> _Directions:
         if network.policy.internal:

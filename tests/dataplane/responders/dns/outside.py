@@ -16,7 +16,7 @@ import dns.rrset
 
 from vswitch.dataplane.responders.dns.attempt import Attempt, Way
 from vswitch.dataplane.responders.dns.party import Inquiry, Route
-from vswitch.dataplane.responders.dns.searching import Searches
+from vswitch.dataplane.responders.dns.searching import Found, Searches
 from vswitch.dataplane.responders.dns.servers import Health, Place, Servers, ServerState
 from vswitch.naming import TLS_PORT, Server, ServerOrder
 from vswitch.units import MILLISECOND, SECOND, Nanoseconds
@@ -133,8 +133,8 @@ class Outside:
             self.searches.due(self.now, 1)
         return True
 
-    def _conclude(self, _: Inquiry, reply: bytes | None) -> None:
-        message = None if reply is None else dns.message.from_wire(reply)
+    def _conclude(self, _: Inquiry, found: Found | None) -> None:
+        message = None if found is None else dns.message.from_wire(found.reply)
         self.concluded.append((self.now, message))
 
     def _notice(self, health: Health) -> None:

@@ -24,7 +24,9 @@ def test_each_answer_is_told_with_what_was_asked() -> None:
     assert str(found.about) == "a query for Web.front AAAA, answered from names"
     refused = heard(QUERY, Refuse(b"no"))
     assert isinstance(refused, Answered)
-    assert str(refused.about) == "a query for Web.front AAAA, refused"
+    assert (
+        str(refused.about) == "a query for Web.front AAAA, refused: it is none that we can answer"
+    )
     passed = heard(QUERY, Forward(INQUIRY))
     assert isinstance(passed, Passed)
     assert (passed.inquiry, str(passed.about)) == (

@@ -7,8 +7,9 @@ clock: whoever does comes back with what a server has said (`learn`), and is tol
 to each client that waits for it (`pass_on`).
 
 `answer` asks in this order: is it a query at all, and can it be read (`query`)? is it one that is
-answered (`refusing`)? is the name ours (`local`)? have servers said it before (`cache`)? who else
-may know?
+answered (`refusing`)? is the name ours (`local`)? may this party ask for others (`bounds`)? have
+servers said it before (`cache`)? who else may know? What servers say is told where it may be
+(`rebinding`), and opens what it leads to.
 
 Several addresses of a name come in another order from answer to answer, so that clients that take
 the first one share them: a plain turn, as whoever wants them fairly shared gets them so.
@@ -24,12 +25,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
+import dns.message
 import dns.opcode
 import dns.rcode
-from dns.edns import EDECode
+from dns.edns import EDECode, EDEOption
 
 from vswitch.dataplane.responders.dns import cookies, local
-from vswitch.dataplane.responders.dns.believing import Unsound, believe, failed
+from vswitch.dataplane.responders.dns.believing import Statement, Unsound, What, believe, failed
+from vswitch.dataplane.responders.dns.bounds import Bounds
 from vswitch.dataplane.responders.dns.cache import Cache, Told
 from vswitch.dataplane.responders.dns.client import Client
 from vswitch.dataplane.responders.dns.message import (
@@ -40,10 +43,12 @@ from vswitch.dataplane.responders.dns.message import (
 )
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
 from vswitch.dataplane.responders.dns.query import Query, UnreadableError, read
+from vswitch.dataplane.responders.dns.rebinding import Rebinding, addresses_in
 from vswitch.dataplane.responders.dns.refusing import refusal
 from vswitch.dataplane.responders.dns.telling import Said, tell
 from vswitch.naming import NameSettings
 from vswitch.units import MILLISECOND, Nanoseconds
+from vswitch.wire.values import IpAddress
 
 ORDERS = 8
 """Of the addresses of one name: an answer is kept in so many at most."""
@@ -51,6 +56,20 @@ ORDERS = 8
 CLIENT_PATIENCE: Nanoseconds = 1_800 * MILLISECOND
 """Before somebody gives up, who is better told what held a while ago (RFC 8767, 5: the client
 response timer)."""
+
+
+class Why(Enum):
+    """Why a query is refused."""
+
+    NOT_UNDERSTOOD = "it is none that we can answer"
+    NOT_ALLOWED = "the network does not allow this name"
+
+
+_NOT_ALLOWED = Said(dns.rcode.NXDOMAIN, why=(EDECode.BLOCKED, Why.NOT_ALLOWED.value))
+
+_WITHHELD = Statement(
+    What.NO_NAME, explained=(EDEOption(EDECode.BLOCKED, "the name leads inside"),)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +84,16 @@ class Reply:
     """For how long that is so; None: for as long as names stay."""
     refresh: Inquiry | None = None
     """What servers are to be asked anew, behind the client's back."""
+    is_cached: bool = False
+    """Whether servers have said it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """We cannot take this query. `message` says so to the client."""
+    """We do not take this query. `message` says so to the client."""
 
     message: bytes
+    why: Why = Why.NOT_UNDERSTOOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +116,46 @@ Answer: TypeAlias = Reply | Refuse | Forward | Silence
 class Brain:
     """What all front ends of a switch ask."""
 
-    def __init__(self, settings: NameSettings, secret: bytes = b"") -> None:
-        """Who does not know `secret`, up to 64 octets, can not make up cookies of ours."""
+    def __init__(
+        self,
+        settings: NameSettings,
+        secret: bytes = b"",
+        is_ours: Callable[[IpAddress], bool] = lambda _: False,
+    ) -> None:
+        """Who does not know `secret`, up to 64 octets, can not make up cookies of ours. `is_ours`
+        tells the addresses of the switch, and of whoever is on a network inside."""
         self._secret = secret
+        self._is_ours = is_ours
         self._turn = 0
         self._settings = settings
+        self._rebinding = Rebinding(settings, is_ours)
         self.cache = Cache(settings.cache)
         """What servers have said."""
         self._latest: tuple[bytes, Told | None] = b"", None
         """The reply that was learned from last, and what that is."""
 
     def follow(self, settings: NameSettings) -> None:
-        """Do what the user wants from now on."""
+        """Do what the user wants from now on. What was believed of servers by other rules about
+        what leads inside is forgotten."""
         self._settings = settings
+        rebinding = Rebinding(settings, self._is_ours)
+        if rebinding != self._rebinding:
+            self._rebinding = rebinding
+            self.cache.forget()
         self.cache.follow(settings.cache)
 
     def answer(
-        self, query: bytes, party: Party, now: Nanoseconds, *, by_stream: bool = False
+        self,
+        query: bytes,
+        party: Party,
+        now: Nanoseconds,
+        *,
+        by_stream: bool = False,
+        commit: bool = True,
     ) -> Answer:
         """What becomes of a query that came in a datagram, or `by_stream`, where an answer may be
-        as long as there are any. Never raises for what is in `query`."""
+        as long as there are any; without `commit`, what would, and nothing is opened by that. Never
+        raises for what is in `query`."""
         if len(query) < HEADER_LENGTH:
             return Silence.TOO_SHORT
         if query[FLAGS] & IS_RESPONSE:
@@ -131,15 +173,23 @@ class Brain:
         known = local.find(asked, party.names(), party.keeps_short_names)
         if known is not None:
             return self._reply(client, known, by_stream=by_stream)
-        inquiry = _inquiry(asked, party)
+        inquiry, bounds = _inquiry(asked, party), party.bounds()
+        if bounds is not None and not bounds.allow(inquiry.name):
+            return Refuse(tell(client, _NOT_ALLOWED, by_stream=by_stream), Why.NOT_ALLOWED)
         told = self.cache.find(inquiry, now)
-        if told is not None:
+        if told is None:
+            return Forward(inquiry)
+        if bounds is None:
             return self._retell(client, inquiry, told, by_stream=by_stream)
-        return Forward(inquiry)
+        message = told.say(client, self._next_turn(), by_stream=by_stream)
+        if commit:
+            self._open(bounds, message, now)
+        return Reply(message, refresh=inquiry if told.is_due else None, is_cached=True)
 
     def learn(self, inquiry: Inquiry, reply: bytes | None, now: Nanoseconds) -> Told:
         """What somebody is told who waits for `inquiry`, now that servers have said `reply`, or
-        None where none could say. A reply that makes no sense is as good as none.
+        None where none could say. A reply that makes no sense is as good as none, and one that
+        leads inside where it must not is withheld.
 
         All who wait for one inquiry come with the same reply, one after the other, and it is read
         once.
@@ -154,7 +204,12 @@ class Brain:
 
     def _learn(self, inquiry: Inquiry, reply: bytes, now: Nanoseconds) -> Told:
         try:
-            return self.cache.learn(inquiry, believe(reply, inquiry, self._settings.cache), now)
+            statement = believe(reply, inquiry, self._settings.cache)
+            forbidden = self._rebinding.forbidden_in(inquiry.name, statement.answer)
+            if forbidden is not None:
+                told = self.cache.learn(inquiry, _WITHHELD, now)
+                return told._replace(withheld=forbidden)
+            return self.cache.learn(inquiry, statement, now)
         except Unsound as error:
             return self.cache.learn(inquiry, failed(EDECode.INVALID_DATA, str(error)), now)
 
@@ -177,9 +232,11 @@ class Brain:
         by_stream: bool = False,
     ) -> bytes:
         """The octets for one who waits. `query` is one that `answer` has said `Forward` to."""
-        client, turn = self._client(read(query), party, now), self._turn
-        self._turn += 1
-        return told.say(client, turn, by_stream=by_stream)
+        client, bounds = self._client(read(query), party, now), party.bounds()
+        message = told.say(client, self._next_turn(), by_stream=by_stream)
+        if bounds is not None:
+            self._open(bounds, message, now)
+        return message
 
     def fail(self, query: bytes, why: Said, party: Party, now: Nanoseconds) -> bytes:
         """What a client is told for whom nothing could be done. `query` is one that `answer` has
@@ -204,13 +261,25 @@ class Brain:
         reply = self._in_turn(
             client, told.orders, lambda turn: told.say(client, turn, by_stream=by_stream)
         )
-        return replace(reply, until=told.until, refresh=inquiry if told.is_due else None)
+        refresh = inquiry if told.is_due else None
+        return replace(reply, until=told.until, refresh=refresh, is_cached=True)
+
+    def _open(self, bounds: Bounds, told: bytes, now: Nanoseconds) -> None:
+        """Let somebody who reaches nothing else outside reach what it is told. What that is is
+        never kept, as each time opens it for longer."""
+        message = dns.message.from_wire(told)
+        name = message.question[0].name.canonicalize().to_wire() or b""
+        bounds.open(name, addresses_in(message.answer), self._rebinding, now)
+
+    def _next_turn(self) -> int:
+        turn = self._turn
+        self._turn += 1
+        return turn
 
     def _in_turn(self, client: Client, many: int, say: Callable[[int], bytes]) -> Reply:
         """An answer that has so many orders. What bears a cookie is not kept, as the next query has
         another one."""
-        turn = self._turn
-        self._turn += 1
+        turn = self._next_turn()
         if client.cookie:
             return Reply(say(turn))
         orders = tuple(say(turn + each) for each in range(min(many, ORDERS)))

@@ -33,6 +33,7 @@ from vswitch.dataplane.responders.dns.shelf import Shelf
 from vswitch.dataplane.responders.dns.wording import Wording, explain
 from vswitch.naming import CacheSettings
 from vswitch.units import SECOND, Nanoseconds
+from vswitch.wire.values import IpAddress
 
 STALE_TTL = 30
 """Seconds that a stale answer is told to hold (RFC 8767, 4)."""
@@ -74,6 +75,8 @@ class Told(NamedTuple):
     """Explanations of ours (`wording.explain`)."""
     is_due: bool = False
     """Whether it is to be asked for anew, behind the back of who is told it."""
+    withheld: IpAddress | None = None
+    """The address for which what servers have said is not told (`rebinding`)."""
 
     @property
     def orders(self) -> int:

@@ -48,11 +48,11 @@ class Asked(NamedTuple):
 def heard(query: bytes, answer: Answer) -> Heard:
     """What the brain says to a query that came in a datagram, as the dataplane wants it."""
     match answer:
-        case Reply(message, _, until):
-            whence = "names" if until is None else "what servers have said"
+        case Reply(message):
+            whence = "what servers have said" if answer.is_cached else "names"
             return Answered(fitted(query, message), Asked(query, f"answered from {whence}"))
-        case Refuse(message):
-            return Answered(message, Asked(query, "refused"))
+        case Refuse(message, why):
+            return Answered(message, Asked(query, f"refused: {why.value}"))
         case Forward(inquiry):
             return Passed(inquiry, Asked(query, "asked of servers"))
         case silence:

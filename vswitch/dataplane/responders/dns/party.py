@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vswitch.naming import Server, ServerOrder
 
 if TYPE_CHECKING:
+    from vswitch.dataplane.responders.dns.bounds import Bounds
     from vswitch.dataplane.responders.dns.names import Names
 
 
@@ -39,7 +40,7 @@ class Inquiry(NamedTuple):
     route: Route
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Party:
     """Somebody who asks. Its functions are called for each query, and return the same object for as
     long as nothing has changed."""
@@ -54,3 +55,5 @@ class Party:
     keeps_short_names: Callable[[], bool] = lambda: False
     """Whether a name of one label that nobody here has is not asked for outside: Docker's rule for
     whom `ndots` was set for, who looks for such names in a search list."""
+    bounds: Callable[[], Bounds | None] = lambda: None
+    """What limits which foreign names it may ask for; None: nothing does."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from random import Random
+from typing import NamedTuple
 
 from vswitch.dataplane.responders.dns.attempt import Attempt, Carrier, Way, Why
 from vswitch.dataplane.responders.dns.judging import Judgement, judge, repeats_name
@@ -27,11 +28,19 @@ from vswitch.dataplane.responders.dns.outgoing import mixed, query, question_of
 from vswitch.dataplane.responders.dns.party import Inquiry
 from vswitch.dataplane.responders.dns.servers import MOST_TIMEOUT, Health, Servers
 from vswitch.dataplane.wheel import NOWHERE, Wheel
-from vswitch.naming import ServerOrder
+from vswitch.naming import Server, ServerOrder
 from vswitch.units import Nanoseconds
 
 _WAYS_OF_A_STREAM = 2
 """There and back for the connection, and for what is asked."""
+
+
+class Found(NamedTuple):
+    """What a server has said to an inquiry."""
+
+    reply: bytes
+    """Its question in small letters."""
+    server: Server
 
 
 class Search:
@@ -62,7 +71,7 @@ class Search:
         """Those that have said that they can not say, or can not be reached."""
         self.attempts: list[Attempt] = []
         """Those that may still be answered."""
-        self.cut: bytes | None = None
+        self.cut: Found | None = None
         """An answer that was cut short: better than none."""
         self.is_over = False
 
@@ -77,7 +86,7 @@ class Searches:
         random: Random,
         patience: Nanoseconds,
         *,
-        conclude: Callable[[Inquiry, bytes | None], None],
+        conclude: Callable[[Inquiry, Found | None], None],
         wake: Callable[[Nanoseconds], None],
     ) -> None:
         """`conclude` is called once for each search that was begun and not abandoned, with the
@@ -170,7 +179,7 @@ class Searches:
         search, health = attempt.search, attempt.health
         match judgement:
             case Judgement.ACCEPT:
-                self._end(search, reply, now)
+                self._end(search, Found(reply, health.place.server), now)
                 return
             case Judgement.OTHER_CASE:
                 by_stream = self._send(search, health, Why.CASE, now)
@@ -179,7 +188,7 @@ class Searches:
                 health.understands_edns = False
                 is_asked = self._send(search, health, attempt.why, now)
             case Judgement.TRUNCATED if attempt.way is Way.DATAGRAM:
-                search.cut = cut(reply, attempt.question)
+                search.cut = Found(cut(reply, attempt.question), health.place.server)
                 is_asked = self._send(search, health, Why.CUT, now)
             case _:
                 health.failures += 1
@@ -295,14 +304,16 @@ class Searches:
         else:
             self._go_on(search, now)
 
-    def _end(self, search: Search, reply: bytes | None, now: Nanoseconds) -> None:
+    def _end(self, search: Search, found: Found | None, now: Nanoseconds) -> None:
         del self._under_way[search.inquiry]
         search.is_over = True
         self._linger(search, now)
         question = question_of(search.inquiry)
-        if reply is not None:
-            reply = reply[:HEADER_LENGTH] + question + reply[HEADER_LENGTH + len(question) :]
-        self._conclude(search.inquiry, reply)
+        if found is not None:
+            reply = found.reply
+            lowered = reply[:HEADER_LENGTH] + question + reply[HEADER_LENGTH + len(question) :]
+            found = found._replace(reply=lowered)
+        self._conclude(search.inquiry, found)
 
     def _linger(self, search: Search, now: Nanoseconds) -> None:
         """Hear what else comes, for the health of who was asked beside the one who answered: of
