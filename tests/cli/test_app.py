@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 VERBS = [
     *("up", "run", "status", "flows", "mappings", "fdb", "neighbours", "ports"),
-    *("top", "events", "graph", "capture", "recorder", "network", "demo"),
+    *("top", "events", "graph", "capture", "recorder", "network", "dns", "demo"),
     *("attach", "detach", "ps", "stop", "logs", "endpoint", "tap"),
 ]
 

@@ -9,7 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from tests.daemon.test_api import Served
 from vswitch.daemon.messages import PortRow, StatusRow
+from vswitch.daemon.messages.dns import ServerRow
 from vswitch.daemon.metrics import exposition
+from vswitch.daemon.resolving.metrics import NamesCollector
 
 STATUS = StatusRow(
     name="lab",
@@ -28,6 +30,7 @@ STATUS = StatusRow(
     captures=0,
     name_servers=("198.51.100.53",),
     without_names={},
+    silent_servers=(),
     drops={"not_published": 4, "filtered": 1},
 )
 WEB = PortRow(
@@ -46,6 +49,25 @@ WEB = PortRow(
 )
 
 
+SERVER = ServerRow(
+    server="192.0.2.53",
+    asked_from="host",
+    queries=11,
+    answers=9,
+    failures=1,
+    silences=2,
+    answers_in_seconds=0.5,
+    is_down=True,
+    trouble=None,
+)
+
+
+def exposed(unresolved: int = 0) -> str:
+    outcomes = {"names": 12, "not_allowed": 3}
+    names = NamesCollector(outcomes, [SERVER])
+    return exposition(STATUS, [WEB], unresolved, names).decode()
+
+
 def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
@@ -59,7 +81,8 @@ def of(name: str, /, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
 
 
 def test_counters_and_gauges_have_the_values_of_the_tables() -> None:
-    found = samples(exposition(STATUS, [WEB], unresolved=9).decode())
+    found = samples(exposed(unresolved=9))
+    server = {"server": "192.0.2.53", "asked_from": "host"}
     port = {"port": "web", "network": "front", "device": "tap"}
     assert found == {
         of("vswitch_info", name="lab", version="1.2", fastpath="compiled"): 1,
@@ -82,11 +105,18 @@ def test_counters_and_gauges_have_the_values_of_the_tables() -> None:
         of("vswitch_port_wrong_checksums_total", **port): 1,
         of("vswitch_port_lost_total", **port, reason="full"): 6,
         of("vswitch_port_drops_total", **port, reason="not_published"): 4,
+        of("vswitch_dns_queries_total", outcome="names"): 12,
+        of("vswitch_dns_queries_total", outcome="not_allowed"): 3,
+        of("vswitch_dns_server_up", **server): 0,
+        of("vswitch_dns_server_answer_seconds", **server): 0.5,
+        of("vswitch_dns_server_queries_total", **server): 11,
+        of("vswitch_dns_server_failures_total", **server): 1,
+        of("vswitch_dns_server_silences_total", **server): 2,
     }
 
 
 def test_every_family_says_what_it_is() -> None:
-    told = list(families(exposition(STATUS, [WEB], unresolved=0).decode()))
+    told = list(families(exposed()))
     assert {family.type for family in told} == {"gauge", "counter"}
     assert all(family.documentation.endswith(".") for family in told)
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from vswitch.cli import complete, endpoints, exits, filters, frames, panels, reload
+from vswitch.cli import complete, dns, endpoints, exits, filters, frames, panels, reload
 from vswitch.cli.graph import Format
 from vswitch.cli.leases import app as leases_app
 from vswitch.cli.network_app import network_app
@@ -84,6 +84,7 @@ app.add_typer(network_app, name="network", rich_help_panel=panels.NETWORKS)
 app.add_typer(filters.app, name="filter", rich_help_panel=panels.NETWORKS)
 app.add_typer(publish_app, name="publish", rich_help_panel=panels.NETWORKS)
 app.add_typer(leases_app, name="leases", rich_help_panel=panels.NETWORKS)
+app.add_typer(dns.app, name="dns", rich_help_panel=panels.LOOK)
 endpoints.add_to(app)
 
 

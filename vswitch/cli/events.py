@@ -33,10 +33,10 @@ _ALLOWED = {
 def events(switch: str | None, query: EventsQuery, *, json: bool) -> None:
     """Tell what comes and goes until there is an end."""
     client = Client.of(switch)
-    with client.stream("events", query) as stream, _signals_end(stream):
+    with client.stream("events", query) as stream, signals_end(stream):
         watch_reader(stream)
         try:
-            for line in _lines(stream):
+            for line in lines(stream):
                 for text in (line,) if json else _told(line):
                     print(text, flush=True)
         except BrokenPipeError:
@@ -69,7 +69,8 @@ def text(row: EventRow) -> str:
 
 
 @contextmanager
-def _signals_end(stream: Stream) -> Iterator[None]:
+def signals_end(stream: Stream) -> Iterator[None]:
+    """Let a signal end what is read in the block, as its end does."""
     before = {
         each: signal.signal(each, lambda *_: stream.leave())
         for each in (signal.SIGINT, signal.SIGTERM)
@@ -93,7 +94,8 @@ def _told(line: str) -> Iterator[str]:
     yield text(row)
 
 
-def _lines(stream: Stream) -> Iterator[str]:
+def lines(stream: Stream) -> Iterator[str]:
+    """What a switch sends, line by line."""
     rest = b""
     while piece := stream.read_some():
         *whole, rest = (rest + piece).split(b"\n")

@@ -187,7 +187,7 @@ def status(switch: str | None, *, json: bool) -> None:
         ("incomplete datagrams", str(row.incomplete_datagrams or "none")),
         ("errors withheld", str(row.errors_withheld or "none")),
         ("captures", str(row.captures or "none")),
-        ("name servers", ", ".join(row.name_servers) or _NO_SERVER),
+        ("name servers", _name_servers_words(row)),
         ("without names", "; ".join(map(": ".join, row.without_names.items())) or "none"),
         ("dropped", _counts(row.drops)),
     ):
@@ -211,6 +211,17 @@ def _uplink_words(row: UplinkRow) -> str:
         lines.append(f"shared with the host, guarded by {row.guard}")
         lines += [f"not by {reason}" for reason in row.why_not]
     return "\n".join(lines)
+
+
+def _name_servers_words(row: StatusRow) -> str:
+    """Who is asked, and who instead."""
+    asked, silent = row.name_servers, row.silent_servers
+    words = ", ".join(asked) or _NO_SERVER
+    if not silent:
+        return words
+    others = [each for each in asked if each not in silent]
+    instead = f"asked instead: {', '.join(others)}" if others else "nobody is left to ask"
+    return f"{words}\nno answer from {', '.join(silent)}: {instead}"
 
 
 def print_table(table: Table) -> None:

@@ -3,7 +3,8 @@
 Theory of operation. Nothing is counted for this: what the tables and the fast path have counted
 anyway is put into families when somebody asks, so a switch that nobody scrapes pays nothing. The
 names follow the conventions (base units, `_total` for what only grows); labels are names that a
-user has given, reasons and devices, never addresses or flows, of which there is no end.
+user has given, reasons, devices and the few servers that are asked for names, never addresses or
+flows, of which there is no end.
 
 Read first: prometheus.io, "Metric and label naming" and "Exposition formats".
 """

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Middleware
 from vswitch.daemon.api import (
     captures,
     configuration,
+    dns,
     endpoints,
     events,
     filters,
@@ -47,7 +48,7 @@ not keep the switch up."""
 
 _TOPICS = (
     *(tables, networks, endpoints, publications, filters, captures, configuration),
-    *(events, leases, topology, metrics, stopping, openapi),
+    *(events, leases, topology, metrics, dns, stopping, openapi),
 )
 
 
@@ -83,6 +84,7 @@ class Api:
     async def _end_streams(self, _: web.Application) -> None:
         self._daemon.captures.end_all()
         self._daemon.events.end_all()
+        self._daemon.names.end_all()
 
 
 def application(daemon: Daemon, *gates: Middleware) -> web.Application:

@@ -23,10 +23,13 @@ class _Metrics:
         # A switch that nobody scrapes starts without the library.
         from vswitch.daemon import metrics
         from vswitch.daemon.leasing.metrics import LeasesCollector
+        from vswitch.daemon.resolving.metrics import NamesCollector
 
         daemon = self._daemon
+        names = daemon.names
         text = metrics.exposition(
             *(daemon.status(), views.ports(daemon.switch), daemon.unresolved),
             LeasesCollector(daemon.leases.pools()),
+            NamesCollector(names.top(0).outcomes, names.servers()),
         )
         return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})
