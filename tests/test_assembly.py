@@ -15,7 +15,7 @@ from vswitch.dataplane.mappings import External, Internal
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Side
 from vswitch.devices.memory import MemoryDevice
-from vswitch.network import config
+from vswitch.network.configuration import config
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Configuration
 from vswitch.policy import PortPolicy, PortRole

@@ -19,8 +19,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
-from vswitch.dataplane.dhcp.book import Terms
-from vswitch.dataplane.dhcp.news import Turn
+from vswitch.dataplane.dhcp.server.book import Terms
+from vswitch.dataplane.dhcp.server.news import Turn
 from vswitch.dataplane.mappings import External, Internal
 from vswitch.dataplane.openings import AllowedNames
 from vswitch.dataplane.publications import Publication
@@ -189,7 +189,7 @@ def leased_from(network: model.Network, leasing: Leasing) -> IpNetwork:
 
 
 class NetworkAddresses:
-    """Whose the addresses of one network are, for its DHCP server (`dhcp.book.Addresses`).
+    """Whose the addresses of one network are, for its DHCP server (`dhcp.server.book.Addresses`).
 
     What is asked for each message is looked up in two dictionaries, which are made anew when
     somebody has come or gone.

@@ -37,7 +37,7 @@ HTTP_SERVER = {"aiohttp", "prometheus_client", "vswitch.daemon.api", "vswitch.da
 DAEMON = HTTP_SERVER | {"asyncio", "uvloop", "pyroute2", "dns", "scapy", "vswitch.daemon.daemon"}
 DRAWING = {"rich"}
 TYPER = {"typer", "pydantic", "vswitch.cli.app"}
-CONFIGURATION = {"vswitch.network.schema", "vswitch.network.config"}
+CONFIGURATION = {"vswitch.network.configuration.schema", "vswitch.network.configuration.config"}
 SLOW_PARTS_OF_PYTHON = {"dataclasses", "inspect", "logging", "tempfile", "concurrent.futures"}
 REST_OF_PYROUTE2 = {"pyroute2", "pyroute2.ndb", "pyroute2.nftables", "pyroute2.plan9"}
 

@@ -27,7 +27,8 @@ from tests.conformance.packets import (
 )
 from tests.conformance.requirements import Level, aside, requirement
 from tests.harness import Lab, only
-from vswitch.network import config, networks
+from vswitch.network import networks
+from vswitch.network.configuration import config
 from vswitch.translation import Filtering, Refresh, Timeouts, Translation
 from vswitch.units import SECOND
 from vswitch.wire.values import IpNetwork

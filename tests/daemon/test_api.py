@@ -26,7 +26,7 @@ from vswitch.daemon.captures import READERS
 from vswitch.daemon.daemon import Daemon
 from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.process.doors import opened
-from vswitch.network import config
+from vswitch.network.configuration import config
 
 PATIENCE = 10.0
 """Seconds after which an answer counts as missing."""

@@ -28,7 +28,7 @@ from vswitch.daemon.messages.events import EventsQuery
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import KeptLease
-from vswitch.dataplane.dhcp.news import End
+from vswitch.dataplane.dhcp.server.news import End
 from vswitch.dataplane.switch import Switch
 from vswitch.devices.memory import MemoryDevice
 from vswitch.leasing import MACHINES_ALONE, Leasing

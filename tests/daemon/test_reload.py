@@ -20,7 +20,7 @@ from vswitch.daemon.reload import ReloadError, Source
 from vswitch.daemon.store import Shelf, StoreError
 from vswitch.leasing import Lease
 from vswitch.network import publish
-from vswitch.network.mistakes import ConfigurationError
+from vswitch.network.configuration.mistakes import ConfigurationError
 from vswitch.network.model import EndpointRequest, NetworkRequest
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
 

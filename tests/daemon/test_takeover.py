@@ -17,7 +17,8 @@ from vswitch.daemon.published import Published
 from vswitch.daemon.store import FILE, Store
 from vswitch.daemon.store.kept import Home, KeptEndpoint
 from vswitch.dataplane.publications import PublicationTable
-from vswitch.network import config, publish
+from vswitch.network import publish
+from vswitch.network.configuration import config
 from vswitch.network.errors import Refusal
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint, EndpointRequest, MembershipRequest, NetworkRequest

@@ -8,7 +8,7 @@ from random import Random
 from tests.cli.topologies import uplink
 from tests.daemon.test_api import Served
 from vswitch.daemon.api.topology import topology
-from vswitch.network import config
+from vswitch.network.configuration import config
 from vswitch.network.inventory import Inventory
 
 CONFIGURATION = """

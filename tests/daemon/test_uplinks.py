@@ -27,8 +27,8 @@ from vswitch.daemon.messages import UplinkRow
 from vswitch.daemon.messages.events import EventsQuery
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import UplinkError, Uplinks
-from vswitch.dataplane.dhcp.lease import Lease
-from vswitch.dataplane.dhcp.outcome import Bound, Changed, Lost, News, Reason
+from vswitch.dataplane.dhcp.client.lease import Lease
+from vswitch.dataplane.dhcp.client.outcome import Bound, Changed, Lost, News, Reason
 from vswitch.dataplane.mappings import External, Mapping
 from vswitch.dataplane.switch import Switch
 from vswitch.devices.memory import MemoryDevice

@@ -12,8 +12,8 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet
 
 from tests.harness import Host, Lab
-from vswitch.dataplane.dhcp.book import Terms
-from vswitch.dataplane.dhcp.news import LeaseNews, Turn
+from vswitch.dataplane.dhcp.server.book import Terms
+from vswitch.dataplane.dhcp.server.news import LeaseNews, Turn
 from vswitch.leasing import Leasing
 from vswitch.units import MILLISECOND, SECOND
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress

@@ -9,10 +9,10 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from vswitch.dataplane.dhcp.client import DhcpClient
-from vswitch.dataplane.dhcp.lease import Lease
-from vswitch.dataplane.dhcp.outcome import News, Step
-from vswitch.dataplane.dhcp.states import State
+from vswitch.dataplane.dhcp.client.client import DhcpClient
+from vswitch.dataplane.dhcp.client.lease import Lease
+from vswitch.dataplane.dhcp.client.outcome import News, Step
+from vswitch.dataplane.dhcp.client.states import State
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire import offload
 from vswitch.wire.offload import FINISHED

@@ -26,8 +26,8 @@ from tests.dataplane.dhcp_line import (
     line_in,
     option,
 )
-from vswitch.dataplane.dhcp.outcome import Bound, Changed, Lost, Reason, Step
-from vswitch.dataplane.dhcp.states import HOLDING, TRANSITIONS, Cause, State
+from vswitch.dataplane.dhcp.client.outcome import Bound, Changed, Lost, Reason, Step
+from vswitch.dataplane.dhcp.client.states import HOLDING, TRANSITIONS, Cause, State
 from vswitch.units import MILLISECOND, SECOND
 from vswitch.wire.values import IpInterface
 

@@ -26,10 +26,10 @@ from tests.dataplane.dhcp_line import (
     option,
     reply,
 )
-from vswitch.dataplane.dhcp.client import DhcpClient
-from vswitch.dataplane.dhcp.lease import Lease
-from vswitch.dataplane.dhcp.outcome import Bound, Ignored, Step
-from vswitch.dataplane.dhcp.states import TRANSITIONS, Cause, State
+from vswitch.dataplane.dhcp.client.client import DhcpClient
+from vswitch.dataplane.dhcp.client.lease import Lease
+from vswitch.dataplane.dhcp.client.outcome import Bound, Ignored, Step
+from vswitch.dataplane.dhcp.client.states import TRANSITIONS, Cause, State
 from vswitch.units import SECOND
 from vswitch.wire import offload
 from vswitch.wire.dhcp import Option

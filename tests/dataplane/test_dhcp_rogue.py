@@ -13,7 +13,7 @@ from scapy.packet import Packet, Raw
 
 from tests.dataplane.dhcp_guests import GuestLab
 from tests.harness import Host, Lab
-from vswitch.dataplane.dhcp.news import Rogue
+from vswitch.dataplane.dhcp.server.news import Rogue
 from vswitch.dataplane.drops import DropReason
 from vswitch.fastpath import FORCED_BY, available
 from vswitch.leasing import Leasing

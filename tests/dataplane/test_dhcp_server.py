@@ -24,9 +24,9 @@ from tests.dataplane.dhcp_guests import (
     renewal,
 )
 from tests.harness import ARP, assert_checksums_right
-from vswitch.dataplane.dhcp.book import Grant
-from vswitch.dataplane.dhcp.contests import CONTEST_WAIT
-from vswitch.dataplane.dhcp.news import (
+from vswitch.dataplane.dhcp.server.book import Grant
+from vswitch.dataplane.dhcp.server.contests import CONTEST_WAIT
+from vswitch.dataplane.dhcp.server.news import (
     End,
     Ended,
     Exhausted,
@@ -35,7 +35,7 @@ from vswitch.dataplane.dhcp.news import (
     Relayed,
     Renewed,
 )
-from vswitch.dataplane.dhcp.server import OFFER_TIME, PROBE_WAIT, SPOILT_TIME
+from vswitch.dataplane.dhcp.server.server import OFFER_TIME, PROBE_WAIT, SPOILT_TIME
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.verdict import Fate
 from vswitch.leasing import Leasing, Reservation

@@ -18,9 +18,9 @@ from tests.dataplane.dhcp_guests import (
     renewal,
 )
 from tests.harness import Host
-from vswitch.dataplane.dhcp.client import DhcpClient
-from vswitch.dataplane.dhcp.news import Ended, Renewed
-from vswitch.dataplane.dhcp.states import State
+from vswitch.dataplane.dhcp.client.client import DhcpClient
+from vswitch.dataplane.dhcp.client.states import State
+from vswitch.dataplane.dhcp.server.news import Ended, Renewed
 from vswitch.units import MILLISECOND, MINUTE, SECOND
 from vswitch.wire.offload import FINISHED
 from vswitch.wire.values import IpNetwork, MacAddress

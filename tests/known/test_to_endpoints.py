@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vswitch.dataplane.responders.dns.names import Names
+from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.known.directory import Directory
 from vswitch.known.to_endpoints import View
 from vswitch.naming import NameSettings

@@ -19,10 +19,10 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from vswitch.dataplane.dhcp.client import DhcpClient
-from vswitch.dataplane.dhcp.lease import Lease
-from vswitch.dataplane.dhcp.outcome import Bound, Ignored, Lost, News, Reason, Step
-from vswitch.dataplane.dhcp.states import State
+from vswitch.dataplane.dhcp.client.client import DhcpClient
+from vswitch.dataplane.dhcp.client.lease import Lease
+from vswitch.dataplane.dhcp.client.outcome import Bound, Ignored, Lost, News, Reason, Step
+from vswitch.dataplane.dhcp.client.states import State
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import Sent
 from vswitch.units import SECOND, Nanoseconds

@@ -27,8 +27,8 @@ from tests.linux.nameservers import (
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolving.by_datagram import MOST_SOCKETS
 from vswitch.daemon.resolving.forwarding import IN_FLIGHT, Forwarder
+from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry, Route
-from vswitch.dataplane.responders.dns.searching import Found
 from vswitch.naming import Server
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolving.conversations import Conversations
 from vswitch.daemon.resolving.listeners import Resolver, ResolverError
-from vswitch.dataplane.responders.dns.names import Host, Names
+from vswitch.dataplane.responders.dns.inside.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.naming import NameSettings, Server
 from vswitch.wire.values import IpAddress

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from vswitch.impairment import UNIMPAIRED, Impairment, Impairments
 from vswitch.naming import NameSettings, Server
-from vswitch.network import config, publish
-from vswitch.network.config import ConfigurationError
+from vswitch.network import publish
+from vswitch.network.configuration import config
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
     DEFAULT_NETWORK,

@@ -7,7 +7,7 @@ import pytest
 from tests.network.test_config import lines
 from tests.network.test_difference import lines as changes
 from vswitch.leasing import MACHINES_ALONE, Boot, Leasing, Reservation
-from vswitch.network import config
+from vswitch.network.configuration import config
 from vswitch.units import HOUR, MINUTE
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
 

@@ -17,8 +17,9 @@ from vswitch.naming import (
     Server,
     ServerOrder,
 )
-from vswitch.network import config, namewords
-from vswitch.network.config import ConfigurationError
+from vswitch.network import namewords
+from vswitch.network.configuration import config
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.network.model import Configuration
 from vswitch.units import HOUR, MEBIBYTE, MINUTE, SECOND
 from vswitch.wire.values import IpAddress

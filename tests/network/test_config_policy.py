@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.network.test_config import lines
-from vswitch.network import config
+from vswitch.network.configuration import config
 from vswitch.network.model import Configuration, Network
 from vswitch.policy import Action, Filter, GatewayMode, NetworkPolicy
 from vswitch.wire.values import IpNetwork

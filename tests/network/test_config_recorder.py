@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vswitch.network import config
-from vswitch.network.config import ConfigurationError
+from vswitch.network.configuration import config
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.network.model import RecorderSettings, TriggerEvent, TriggerRequest
 
 MEBIBYTE = 1024 * 1024

@@ -6,8 +6,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from vswitch.network import config, publish, schema, translations
-from vswitch.network.config import ConfigurationError
+from vswitch.network import publish
+from vswitch.network.configuration import config, schema, translations
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.network.model import EndpointRequest, Network
 from vswitch.translation import (
     MINIMUMS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vswitch.impairment import Impairment, Impairments
-from vswitch.network import config
-from vswitch.network.config import ConfigurationError
+from vswitch.network.configuration import config
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.network.model import LearntAddress, Uplink, UplinkDevice
 from vswitch.translation import Unsolicited
 from vswitch.wire.values import IpAddress, IpInterface, MacAddress

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vswitch.network import config, publish, steps, wording
-from vswitch.network.difference import Sign, compare
+from vswitch.network import publish
+from vswitch.network.changing import steps, wording
+from vswitch.network.changing.difference import Sign, compare
+from vswitch.network.changing.steps import AddEndpoint, ChangeEndpoint, RemoveEndpoint
+from vswitch.network.configuration import config
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import Configuration
-from vswitch.network.steps import AddEndpoint, ChangeEndpoint, RemoveEndpoint
 
 FRONT = '[networks.front]\nsubnet = "172.20.0.0/16"\n'
 UPLINK = '[uplink]\ninterface = "eth1"\naddress = "192.0.2.50/24"\naddresses = ["192.0.2.51"]\n'

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vswitch.network import config, leaseschema, nameschema, schema
+from vswitch.network.configuration import config, leaseschema, nameschema, schema
 
 ROOT = Path(__file__).parents[2]
 NAME = re.compile(r"^name = ", re.MULTILINE)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vswitch.network import config
-from vswitch.network.config import ConfigurationError
+from vswitch.network.configuration import config
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.network.names import host_interface, is_interface_name, is_name
 
 LAB = """

@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from tests.network.test_config import lines
-from vswitch.network import config, linking
+from vswitch.network import linking
+from vswitch.network.configuration import config
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import EndpointRequest, MembershipRequest, NamedLink

@@ -103,8 +103,8 @@ def _body(file: Path | None) -> SourceBody:
     """What the switch is to read. A mistake in the file is a `Problem` with a line for each."""
     from vswitch.daemon import configured
     from vswitch.daemon.messages.configuration import SourceBody
-    from vswitch.network import config
-    from vswitch.network.mistakes import ConfigurationError
+    from vswitch.network.configuration import config
+    from vswitch.network.configuration.mistakes import ConfigurationError
 
     if file is None:
         return SourceBody()

@@ -35,8 +35,8 @@ from vswitch.debug.cases.replay import Counts, Replay, Setup
 from vswitch.debug.files.reading import CaptureError, CaptureReader
 from vswitch.debug.sight import Direction
 from vswitch.fastpath import NoSuchFastPath, available
-from vswitch.network import config
-from vswitch.network.config import ConfigurationError
+from vswitch.network.configuration import config
+from vswitch.network.configuration.config import ConfigurationError
 
 BOTH = "both"
 """Stands for all fast paths of this installation, where it has more than one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from vswitch.cli.problem import Problem, require_root
 from vswitch.daemon import configured
 from vswitch.daemon.process.doors import DoorError, Keys
-from vswitch.network.mistakes import ConfigurationError
+from vswitch.network.configuration.mistakes import ConfigurationError
 from vswitch.network.model import Configuration
 from vswitch.wire.values import IpNetwork
 

@@ -31,18 +31,9 @@ from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.naming import NameSettings
-from vswitch.network import candidate
-from vswitch.network.candidate import Further
-from vswitch.network.errors import NetworkError
-from vswitch.network.inventory import Inventory
-from vswitch.network.model import (
-    Configuration,
-    EndpointRequest,
-    Network,
-    RecorderSettings,
-    Uplink,
-)
-from vswitch.network.steps import (
+from vswitch.network.changing import candidate
+from vswitch.network.changing.candidate import Further
+from vswitch.network.changing.steps import (
     AddEndpoint,
     AddNetwork,
     AddUplink,
@@ -54,6 +45,15 @@ from vswitch.network.steps import (
     RemoveNetwork,
     RemoveUplink,
     Step,
+)
+from vswitch.network.errors import NetworkError
+from vswitch.network.inventory import Inventory
+from vswitch.network.model import (
+    Configuration,
+    EndpointRequest,
+    Network,
+    RecorderSettings,
+    Uplink,
 )
 
 

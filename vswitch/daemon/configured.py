@@ -14,8 +14,8 @@ from vswitch.daemon.recordings import DIRECTORY
 from vswitch.daemon.store import FILE, Store
 from vswitch.debug.live import triggers
 from vswitch.debug.live.triggers import UnknownReasonError
-from vswitch.network import config
-from vswitch.network.config import ConfigurationError
+from vswitch.network.configuration import config
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.network.model import Configuration
 from vswitch.network.networks import NOTHING_STANDS
 from vswitch.wire.values import IpNetwork

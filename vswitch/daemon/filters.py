@@ -20,10 +20,10 @@ from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import KeptFilter, KeptFilters
 from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.switch import Switch
-from vswitch.network import mistakes, policies, shaping
+from vswitch.network.configuration import mistakes, policies, shaping
+from vswitch.network.configuration.schema import FilterTable
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
-from vswitch.network.schema import FilterTable
 from vswitch.policy import Filter, network_text, ports_text, protocol_text
 
 log = logging.getLogger(__name__)

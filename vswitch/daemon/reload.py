@@ -27,10 +27,11 @@ from vswitch.daemon.networks import host_subnets
 from vswitch.daemon.resolving.listeners import ResolverError
 from vswitch.daemon.store import StoreError
 from vswitch.daemon.uplinks import UplinkError
-from vswitch.network import candidate, config, steps
-from vswitch.network.candidate import Present
-from vswitch.network.config import ConfigurationError
-from vswitch.network.difference import Change, What, compare
+from vswitch.network.changing import candidate, steps
+from vswitch.network.changing.candidate import Present
+from vswitch.network.changing.difference import Change, What, compare
+from vswitch.network.configuration import config
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import Configuration
 from vswitch.wire.values import IpNetwork

@@ -41,8 +41,8 @@ from vswitch.daemon.kernel.made import MadeLink
 from vswitch.daemon.messages import NO_ADDRESS, UplinkRow
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.runtime import Runtime
-from vswitch.dataplane.dhcp.client import DhcpClient
-from vswitch.dataplane.dhcp.outcome import Bound, Changed, Lost, News
+from vswitch.dataplane.dhcp.client.client import DhcpClient
+from vswitch.dataplane.dhcp.client.outcome import Bound, Changed, Lost, News
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Interface, Network, Port
 from vswitch.devices.afpacket import PacketDevice

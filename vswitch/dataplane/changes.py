@@ -22,8 +22,8 @@ from dataclasses import replace
 from vswitch.dataplane import policy
 from vswitch.dataplane.conntrack import Connection
 from vswitch.dataplane.counters import Counters
-from vswitch.dataplane.dhcp.book import Addresses, Grant, Terms
-from vswitch.dataplane.dhcp.server import DhcpServer
+from vswitch.dataplane.dhcp.server.book import Addresses, Grant, Terms
+from vswitch.dataplane.dhcp.server.server import DhcpServer
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.filters import Entry
 from vswitch.dataplane.kept import KeptPrograms

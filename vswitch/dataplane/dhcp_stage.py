@@ -8,7 +8,7 @@ network, and its news wait in the tables for whoever runs the switch.
 
 from __future__ import annotations
 
-from vswitch.dataplane.dhcp.outcome import Step
+from vswitch.dataplane.dhcp.client.outcome import Step
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import Network
 from vswitch.dataplane.verdict import Delivery, Fate, Stage, Verdict

@@ -17,11 +17,11 @@ Both are for the network itself: the VLANs that endpoints have on it are theirs.
 
 from __future__ import annotations
 
-from vswitch.dataplane.dhcp import service_frames
-from vswitch.dataplane.dhcp.news import Relayed, Rogue
-from vswitch.dataplane.dhcp.ruling import Act
-from vswitch.dataplane.dhcp.server import DhcpServer
-from vswitch.dataplane.dhcp.step import Answer, Step
+from vswitch.dataplane.dhcp.server import service_frames
+from vswitch.dataplane.dhcp.server.news import Relayed, Rogue
+from vswitch.dataplane.dhcp.server.ruling import Act
+from vswitch.dataplane.dhcp.server.server import DhcpServer
+from vswitch.dataplane.dhcp.server.step import Answer, Step
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.egress import ask
 from vswitch.dataplane.tables import Tables

@@ -27,10 +27,10 @@ from vswitch.dataplane import dhcp_stage, lease_stage, policy, queries
 from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.conntrack import Connection, most_connections
 from vswitch.dataplane.counters import Counters
-from vswitch.dataplane.dhcp.book import Grant
-from vswitch.dataplane.dhcp.client import DhcpClient
-from vswitch.dataplane.dhcp.news import LeaseNews
-from vswitch.dataplane.dhcp.outcome import News
+from vswitch.dataplane.dhcp.client.client import DhcpClient
+from vswitch.dataplane.dhcp.client.outcome import News
+from vswitch.dataplane.dhcp.server.book import Grant
+from vswitch.dataplane.dhcp.server.news import LeaseNews
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.egress import ask
 from vswitch.dataplane.kept import KeptProgram, KeptPrograms

@@ -13,9 +13,9 @@ from random import Random
 from vswitch.dataplane.accounts import Account, Accounts
 from vswitch.dataplane.bridged import BridgedFlows
 from vswitch.dataplane.conntrack import Connection, ConnectionTable, most_connections
-from vswitch.dataplane.dhcp.client import DhcpClient
-from vswitch.dataplane.dhcp.outcome import News
-from vswitch.dataplane.dhcp.servers import DhcpServers
+from vswitch.dataplane.dhcp.client.client import DhcpClient
+from vswitch.dataplane.dhcp.client.outcome import News
+from vswitch.dataplane.dhcp.server.servers import DhcpServers
 from vswitch.dataplane.filters import FilterChain
 from vswitch.dataplane.identification import Identifications
 from vswitch.dataplane.listening import Listening

@@ -23,7 +23,7 @@ from vswitch.network.model import Endpoint, Membership
 from vswitch.network.ports import PortRange
 
 if TYPE_CHECKING:
-    from vswitch.dataplane.responders.dns.neighbourhood import Host, Neighbourhood, Service
+    from vswitch.dataplane.responders.dns.inside.neighbourhood import Host, Neighbourhood, Service
 
 State: TypeAlias = tuple[int, NameSettings]
 """What all that is known rests on: equal for as long as that is the same."""
@@ -62,7 +62,7 @@ class Directory:
         return known.neighbourhood
 
     def _look(self, name: str, before: _Known | None) -> _Known:
-        from vswitch.dataplane.responders.dns.neighbourhood import Host, Neighbourhood
+        from vswitch.dataplane.responders.dns.inside.neighbourhood import Host, Neighbourhood
 
         network = self.inventory.network(name)
         domain = network.leasing.domain if network.leasing else None
@@ -91,7 +91,7 @@ class Directory:
 def known_as(endpoint: Endpoint, there: Membership, domain: str | None = None) -> Host:
     """What those on one of its networks know of an endpoint, also below the domain that stations
     there are told to look in."""
-    from vswitch.dataplane.responders.dns.neighbourhood import Host
+    from vswitch.dataplane.responders.dns.inside.neighbourhood import Host
 
     services = tuple(_services(endpoint, there))
     names = _names_of(endpoint, there)
@@ -113,7 +113,7 @@ def _names_of(endpoint: Endpoint, there: Membership) -> tuple[str, ...]:
 
 def _services(endpoint: Endpoint, there: Membership) -> Iterator[Service]:
     """What it says that it serves, and what is published: that is known before the rest."""
-    from vswitch.dataplane.responders.dns.neighbourhood import Service
+    from vswitch.dataplane.responders.dns.inside.neighbourhood import Service
 
     for published in endpoint.publications_on(there):
         yield Service(

@@ -24,8 +24,8 @@ from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint, Network
 
 if TYPE_CHECKING:
-    from vswitch.dataplane.responders.dns.names import Names, Surroundings
-    from vswitch.dataplane.responders.dns.neighbourhood import Host, Neighbourhood
+    from vswitch.dataplane.responders.dns.inside.names import Names, Surroundings
+    from vswitch.dataplane.responders.dns.inside.neighbourhood import Host, Neighbourhood
 
 
 class View:
@@ -46,7 +46,7 @@ class View:
         return self._names
 
     def _look_around(self, settings: NameSettings) -> Names:
-        from vswitch.dataplane.responders.dns.names import Names
+        from vswitch.dataplane.responders.dns.inside.names import Names
 
         inventory = self._directory.inventory
         asking = inventory.endpoint(self._name)
@@ -61,7 +61,7 @@ class View:
     def _known_on(
         self, network: Network, asking: Endpoint, settings: NameSettings
     ) -> Neighbourhood:
-        from vswitch.dataplane.responders.dns.neighbourhood import Neighbourhood
+        from vswitch.dataplane.responders.dns.inside.neighbourhood import Neighbourhood
 
         if not network.predefined or settings.default_network:
             return self._directory.on(network.name)
@@ -69,7 +69,7 @@ class View:
         return Neighbourhood.of(network.name, linked)
 
     def _links_on(self, network: Network, asking: Endpoint) -> Neighbourhood:
-        from vswitch.dataplane.responders.dns.neighbourhood import Neighbourhood, encode
+        from vswitch.dataplane.responders.dns.inside.neighbourhood import Neighbourhood, encode
 
         linked = self._linked_on(network, asking)
         called = ((encode(alias), host) for alias, host in linked)
@@ -86,7 +86,7 @@ class View:
 
 def surroundings(network: Network, inventory: Inventory) -> Surroundings:
     """What is around who asks from `network`."""
-    from vswitch.dataplane.responders.dns.names import Surroundings
+    from vswitch.dataplane.responders.dns.inside.names import Surroundings
 
     return Surroundings(
         subnets=tuple(each.subnet for each in inventory.networks),

@@ -21,7 +21,7 @@ from vswitch.naming import NameSettings
 from vswitch.network.errors import NetworkError
 
 if TYPE_CHECKING:
-    from vswitch.dataplane.responders.dns.names import Names
+    from vswitch.dataplane.responders.dns.inside.names import Names
 
 Look: TypeAlias = "Callable[[NameSettings], Names]"
 
@@ -56,7 +56,7 @@ class Overview:
 
 def _on(directory: Directory, name: str, settings: NameSettings) -> Names:
     """No endpoints where the network has gone."""
-    from vswitch.dataplane.responders.dns.names import Names
+    from vswitch.dataplane.responders.dns.inside.names import Names
 
     try:
         network = directory.inventory.network(name)
@@ -68,6 +68,6 @@ def _on(directory: Directory, name: str, settings: NameSettings) -> Names:
 
 
 def _on_all(directory: Directory, settings: NameSettings) -> Names:
-    from vswitch.dataplane.responders.dns.names import Names
+    from vswitch.dataplane.responders.dns.inside.names import Names
 
     return Names((directory.on(each.name) for each in directory.inventory.networks), settings)

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
-from vswitch.network import fields
+from vswitch.network.configuration import fields
+from vswitch.network.configuration.fields import NotAllowedError
 from vswitch.network.errors import InvalidRequestError, NetworkError
-from vswitch.network.fields import NotAllowedError
 from vswitch.network.model import DEFAULT_ROUTE, AuxiliaryAddress, NetworkRequest
 from vswitch.wire.values import IpAddress, IpInterface, IpNetwork
 

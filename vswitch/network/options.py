@@ -17,8 +17,8 @@ from typing import NamedTuple, TypeVar
 from vswitch.leasing import MACHINES_ALONE, Leasing
 from vswitch.naming import NetworkNames, Server
 from vswitch.network import namewords
+from vswitch.network.configuration.fields import LARGEST_MTU, SMALLEST_MTU
 from vswitch.network.errors import InvalidRequestError
-from vswitch.network.fields import LARGEST_MTU, SMALLEST_MTU
 from vswitch.network.model import DEFAULT_MTU, DEFAULT_NAMES, DEFAULT_POLICY
 from vswitch.network.names import did_you_mean
 from vswitch.policy import GatewayMode

@@ -11,8 +11,8 @@ import dns.message
 
 from tests.dataplane.responders.dns.outside import answered, inquiry
 from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.dataplane.responders.dns.attempt import Attempt
-from vswitch.dataplane.responders.dns.searching import Found
+from vswitch.dataplane.responders.dns.outside.attempt import Attempt
+from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.units import Nanoseconds
 
 

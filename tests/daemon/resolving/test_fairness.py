@@ -14,9 +14,9 @@ from tests.dataplane.responders.dns.outside import inquiry
 from vswitch.daemon.resolving.answering import Answering
 from vswitch.daemon.resolving.querylog import QueryLog
 from vswitch.dataplane.responders.dns.brain import Brain
-from vswitch.dataplane.responders.dns.names import Names
+from vswitch.dataplane.responders.dns.inside.names import Names
+from vswitch.dataplane.responders.dns.outside.shares import Shares
 from vswitch.dataplane.responders.dns.party import Party
-from vswitch.dataplane.responders.dns.shares import Shares
 from vswitch.naming import NameSettings
 
 NOBODY = Names([])

@@ -25,8 +25,8 @@ from vswitch.daemon.resolving.answering import Answering
 from vswitch.daemon.resolving.forwarding import Forwarder
 from vswitch.daemon.resolving.querylog import QueryLog
 from vswitch.dataplane.responders.dns.brain import Brain
+from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry
-from vswitch.dataplane.responders.dns.searching import Found
 from vswitch.naming import NameSettings, Server
 from vswitch.units import MILLISECOND, SECOND
 from vswitch.wire.values import IpAddress

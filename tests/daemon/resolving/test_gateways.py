@@ -18,8 +18,8 @@ from tests.harness import IP, UDP, Host, Lab, only
 from vswitch.daemon.resolving import forwarding
 from vswitch.daemon.resolving.gateways import Gateways
 from vswitch.daemon.resolving.listeners import Resolver
+from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry
-from vswitch.dataplane.responders.dns.searching import Found
 from vswitch.naming import NameSettings, Server
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import EndpointRequest, Network

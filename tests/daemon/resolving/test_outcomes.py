@@ -17,9 +17,9 @@ from vswitch.daemon.resolving.querylog import QueryLog
 from vswitch.dataplane.openings import AllowedNames
 from vswitch.dataplane.responders.dns.bounds import Bounds
 from vswitch.dataplane.responders.dns.brain import Brain
-from vswitch.dataplane.responders.dns.names import Names
+from vswitch.dataplane.responders.dns.inside.names import Names
+from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry, Party, Route
-from vswitch.dataplane.responders.dns.searching import Found
 from vswitch.naming import NameSettings, Server
 from vswitch.units import MILLISECOND
 from vswitch.wire import domain

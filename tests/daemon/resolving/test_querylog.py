@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.frequent import Counted
 from vswitch.daemon.resolving.querylog import REMEMBERED, QueryLog
-from vswitch.dataplane.responders.dns.names import Names
+from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.wire import domain
 

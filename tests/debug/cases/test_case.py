@@ -11,7 +11,7 @@ from vswitch.debug.cases import case
 from vswitch.debug.cases.case import Case
 from vswitch.debug.cases.replay import Counts
 from vswitch.debug.files.reading import Interface
-from vswitch.network.config import ConfigurationError
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.units import SECOND
 from vswitch.wire.offload import Offloads
 

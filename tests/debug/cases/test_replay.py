@@ -29,7 +29,7 @@ from vswitch.debug.cases.replay import BY_TIMER, Departure, Replay, Setup
 from vswitch.debug.files.pcapng import PcapngWriter
 from vswitch.debug.files.reading import CaptureError, CaptureReader
 from vswitch.debug.sight import Direction
-from vswitch.network import config
+from vswitch.network.configuration import config
 from vswitch.units import MILLISECOND, SECOND
 from vswitch.wire.offload import FINISHED, GSO_TCPV4, HEADER_LENGTH, OffloadHeader, Offloads
 

@@ -12,7 +12,7 @@ from tests.debug.replaying import CASE, datagram, make_case, meet, updated
 from vswitch.debug.cases import case, trial
 from vswitch.debug.cases.making import Script, built
 from vswitch.debug.files.reading import CaptureError
-from vswitch.network.config import ConfigurationError
+from vswitch.network.configuration.config import ConfigurationError
 
 
 def with_short_life(script: Script) -> None:

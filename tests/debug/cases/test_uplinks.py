@@ -16,8 +16,8 @@ from vswitch.debug.cases.arrivals import arrivals
 from vswitch.debug.cases.making import Script, built
 from vswitch.debug.cases.replay import Replay, Setup
 from vswitch.debug.files.reading import CaptureReader
-from vswitch.network import config
-from vswitch.network.config import ConfigurationError
+from vswitch.network.configuration import config
+from vswitch.network.configuration.config import ConfigurationError
 from vswitch.wire.offload import HEADER_LENGTH
 
 WAN = """

@@ -25,8 +25,8 @@ from vswitch.daemon.store import StoreError
 from vswitch.debug.explain.describing import DescriptionError
 from vswitch.debug.files.bpf import FilterError
 from vswitch.impairment import ImpairmentError
+from vswitch.network.configuration.mistakes import ConfigurationError
 from vswitch.network.errors import ForbiddenError, InvalidRequestError, NetworkError
-from vswitch.network.mistakes import ConfigurationError
 from vswitch.network.names import did_you_mean
 
 log = logging.getLogger(__name__)

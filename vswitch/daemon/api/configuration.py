@@ -16,7 +16,7 @@ from vswitch.daemon.messages.configuration import (
     SourceBody,
 )
 from vswitch.daemon.reload import Source
-from vswitch.network.difference import Change
+from vswitch.network.changing.difference import Change
 
 
 def routes(daemon: Daemon) -> list[web.RouteDef]:

@@ -20,7 +20,8 @@ from vswitch.daemon.messages.networks import (
     NetworkObject,
     PrunedNetworks,
 )
-from vswitch.network import addressing, options, policies, unswitched
+from vswitch.network import addressing, options, unswitched
+from vswitch.network.configuration import policies
 from vswitch.network.errors import InvalidRequestError
 from vswitch.network.model import DEFAULT_TRANSLATION, NetworkRequest
 from vswitch.policy import GatewayMode, NetworkPolicy

@@ -34,8 +34,8 @@ from vswitch.daemon.messages.leases import LeaseRow, PoolRow
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import KeptLease
-from vswitch.dataplane.dhcp.book import Grant
-from vswitch.dataplane.dhcp.news import (
+from vswitch.dataplane.dhcp.server.book import Grant
+from vswitch.dataplane.dhcp.server.news import (
     Ended,
     Exhausted,
     Granted,
@@ -49,7 +49,7 @@ from vswitch.dataplane.dhcp.news import (
 from vswitch.dataplane.rate import Rate
 from vswitch.dataplane.switch import Switch
 from vswitch.leasing import Lease
-from vswitch.network import leasekeys
+from vswitch.network.configuration import leasekeys
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Configuration, Network

@@ -29,7 +29,6 @@ from dns.edns import EDECode
 from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.forwarding import Forwarder
 from vswitch.daemon.resolving.querylog import PART, QueryLog
-from vswitch.dataplane.responders.dns.believing import What
 from vswitch.dataplane.responders.dns.brain import (
     CLIENT_PATIENCE,
     Answer,
@@ -40,9 +39,10 @@ from vswitch.dataplane.responders.dns.brain import (
     Silence,
     Why,
 )
-from vswitch.dataplane.responders.dns.cache import Told
+from vswitch.dataplane.responders.dns.learned.believing import What
+from vswitch.dataplane.responders.dns.learned.cache import Told
+from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
-from vswitch.dataplane.responders.dns.searching import Found
 from vswitch.dataplane.responders.dns.telling import Said
 from vswitch.units import SECOND, Nanoseconds
 from vswitch.wire import domain

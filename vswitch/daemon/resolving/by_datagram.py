@@ -29,11 +29,11 @@ from random import Random
 
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
-from vswitch.dataplane.responders.dns.attempt import Attempt
 from vswitch.dataplane.responders.dns.message import LONGEST
-from vswitch.dataplane.responders.dns.outgoing import IDENTIFIER_LENGTH
-from vswitch.dataplane.responders.dns.servers import Place
-from vswitch.dataplane.responders.dns.shares import Shares
+from vswitch.dataplane.responders.dns.outside.attempt import Attempt
+from vswitch.dataplane.responders.dns.outside.outgoing import IDENTIFIER_LENGTH
+from vswitch.dataplane.responders.dns.outside.servers import Place
+from vswitch.dataplane.responders.dns.outside.shares import Shares
 from vswitch.units import Nanoseconds
 
 MOST_SOCKETS = 1024

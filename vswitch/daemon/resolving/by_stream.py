@@ -24,9 +24,9 @@ from typing import cast
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.resolving.by_datagram import words
-from vswitch.dataplane.responders.dns.attempt import Attempt
-from vswitch.dataplane.responders.dns.outgoing import IDENTIFIER_LENGTH
-from vswitch.dataplane.responders.dns.servers import Place
+from vswitch.dataplane.responders.dns.outside.attempt import Attempt
+from vswitch.dataplane.responders.dns.outside.outgoing import IDENTIFIER_LENGTH
+from vswitch.dataplane.responders.dns.outside.servers import Place
 from vswitch.units import Nanoseconds
 
 IDLE_SECONDS = 8.0

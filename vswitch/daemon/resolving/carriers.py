@@ -8,7 +8,7 @@ from random import Random
 
 from vswitch.daemon.resolving.by_datagram import ByDatagram
 from vswitch.daemon.resolving.by_stream import ByStream
-from vswitch.dataplane.responders.dns.attempt import Attempt, Way
+from vswitch.dataplane.responders.dns.outside.attempt import Attempt, Way
 from vswitch.units import Nanoseconds
 
 

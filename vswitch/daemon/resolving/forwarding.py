@@ -26,11 +26,11 @@ from random import Random, SystemRandom
 from typing import Protocol
 
 from vswitch.daemon.resolving.carriers import Carriers
-from vswitch.dataplane.responders.dns.attempt import Carrier
+from vswitch.dataplane.responders.dns.outside.attempt import Carrier
+from vswitch.dataplane.responders.dns.outside.searching import Found, Searches
+from vswitch.dataplane.responders.dns.outside.servers import Health, Servers, ServerState
+from vswitch.dataplane.responders.dns.outside.shares import Shares
 from vswitch.dataplane.responders.dns.party import Inquiry
-from vswitch.dataplane.responders.dns.searching import Found, Searches
-from vswitch.dataplane.responders.dns.servers import Health, Servers, ServerState
-from vswitch.dataplane.responders.dns.shares import Shares
 from vswitch.units import SECOND, Nanoseconds
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.answering import Answering, Say
 from vswitch.daemon.resolving.forwarding import Forwarder
 from vswitch.daemon.resolving.querylog import QueryLog
-from vswitch.dataplane.responders.dns import held
 from vswitch.dataplane.responders.dns.brain import Brain
-from vswitch.dataplane.responders.dns.held import Held
+from vswitch.dataplane.responders.dns.inside import held
+from vswitch.dataplane.responders.dns.inside.held import Held
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
 from vswitch.dataplane.responders.dns.query import read
 from vswitch.dataplane.responders.dns.telling import Said

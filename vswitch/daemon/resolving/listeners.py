@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from vswitch.daemon.resolving.answering import Answering
     from vswitch.daemon.resolving.forwarding import Forwarder
     from vswitch.dataplane.responders.dns.brain import Brain
-    from vswitch.dataplane.responders.dns.cache import Cache
-    from vswitch.dataplane.responders.dns.servers import ServerState
+    from vswitch.dataplane.responders.dns.learned.cache import Cache
+    from vswitch.dataplane.responders.dns.outside.servers import ServerState
 
 UNKNOWN_AT_ONCE = 4
 """Queries to hear of a namespace, before another one's turn, where answers are not kept: each takes

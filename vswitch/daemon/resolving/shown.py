@@ -38,7 +38,7 @@ from vswitch.wire import domain
 T = TypeVar("T", bytes, str)
 
 if TYPE_CHECKING:
-    from vswitch.dataplane.responders.dns.servers import ServerState
+    from vswitch.dataplane.responders.dns.outside.servers import ServerState
 
 log = logging.getLogger(__name__)
 

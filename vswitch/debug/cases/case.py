@@ -29,15 +29,15 @@ from vswitch.debug.cases.making import INPUT
 from vswitch.debug.cases.replay import ALLOWED_ADDRESS, DEFAULT_SEED, Counts, Setup
 from vswitch.debug.files.reading import Interface
 from vswitch.devices.base import Sent
-from vswitch.network import config, shaping
-from vswitch.network.config import ConfigurationError
+from vswitch.network.configuration import config, shaping
+from vswitch.network.configuration.config import ConfigurationError
+from vswitch.network.configuration.fields import LARGEST_MTU, SMALLEST_MTU, NotAllowedError, string
+from vswitch.network.configuration.mistakes import Mistake, lines
+from vswitch.network.configuration.shaping import NamedTables
+from vswitch.network.configuration.table import Table
 from vswitch.network.errors import KeyPath
-from vswitch.network.fields import LARGEST_MTU, SMALLEST_MTU, NotAllowedError, string
-from vswitch.network.mistakes import Mistake, lines
 from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress
 from vswitch.network.names import did_you_mean
-from vswitch.network.shaping import NamedTables
-from vswitch.network.table import Table
 from vswitch.units import MICROSECOND, SECOND, Nanoseconds
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import Offloads

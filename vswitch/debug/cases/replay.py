@@ -32,8 +32,8 @@ from vswitch.devices.base import Sent
 from vswitch.devices.memory import MemoryDevice
 from vswitch.impairment import Impairments
 from vswitch.known.without_servers import WithoutServers
+from vswitch.network.configuration.mistakes import ConfigurationError
 from vswitch.network.inventory import Inventory
-from vswitch.network.mistakes import ConfigurationError
 from vswitch.network.model import DEFAULT_MTU, Configuration, LearntAddress, Network
 from vswitch.network.names import host_interface
 from vswitch.units import Nanoseconds

@@ -12,7 +12,7 @@ import dns.rcode
 import dns.rdatatype
 
 from vswitch.dataplane.responders.dns.brain import Brain, Forward, Refuse, Reply
-from vswitch.dataplane.responders.dns.names import Host, Names
+from vswitch.dataplane.responders.dns.inside.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.naming import NameSettings
 from vswitch.units import SECOND, Nanoseconds

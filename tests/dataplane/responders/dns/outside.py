@@ -14,10 +14,10 @@ import dns.name
 import dns.rcode
 import dns.rrset
 
-from vswitch.dataplane.responders.dns.attempt import Attempt, Way
+from vswitch.dataplane.responders.dns.outside.attempt import Attempt, Way
+from vswitch.dataplane.responders.dns.outside.searching import Found, Searches
+from vswitch.dataplane.responders.dns.outside.servers import Health, Place, Servers, ServerState
 from vswitch.dataplane.responders.dns.party import Inquiry, Route
-from vswitch.dataplane.responders.dns.searching import Found, Searches
-from vswitch.dataplane.responders.dns.servers import Health, Place, Servers, ServerState
 from vswitch.naming import TLS_PORT, Server, ServerOrder
 from vswitch.units import MILLISECOND, SECOND, Nanoseconds
 from vswitch.wire.values import IpAddress

@@ -14,8 +14,8 @@ import dns.rdatatype
 import dns.rrset
 
 from vswitch.dataplane.responders.dns.brain import Brain, Forward, Reply
-from vswitch.dataplane.responders.dns.cache import Told
-from vswitch.dataplane.responders.dns.names import Names
+from vswitch.dataplane.responders.dns.inside.names import Names
+from vswitch.dataplane.responders.dns.learned.cache import Told
 from vswitch.dataplane.responders.dns.party import Inquiry, Party, Route
 from vswitch.naming import CacheSettings, NameSettings
 from vswitch.units import SECOND, Nanoseconds

@@ -13,7 +13,7 @@ from tests.harness import Lab
 from vswitch.dataplane.openings import AllowedNames
 from vswitch.dataplane.responders.dns.bounds import Bounds
 from vswitch.dataplane.responders.dns.brain import Brain, Forward, Refuse, Reply, Why
-from vswitch.dataplane.responders.dns.names import Host, Names
+from vswitch.dataplane.responders.dns.inside.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.naming import NameSettings
 from vswitch.units import SECOND

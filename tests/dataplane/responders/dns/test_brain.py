@@ -6,7 +6,7 @@ import pytest
 from scapy.layers.dns import DNS, DNSQR
 
 from vswitch.dataplane.responders.dns.brain import Answer, Brain, Forward, Refuse, Reply
-from vswitch.dataplane.responders.dns.names import Host, Names
+from vswitch.dataplane.responders.dns.inside.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.naming import NameSettings
 from vswitch.wire.values import IpAddress

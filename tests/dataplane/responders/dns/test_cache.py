@@ -19,8 +19,8 @@ from tests.dataplane.responders.dns.servers import (
     soa,
     told,
 )
-from vswitch.dataplane.responders.dns.believing import What, believe
-from vswitch.dataplane.responders.dns.cache import (
+from vswitch.dataplane.responders.dns.learned.believing import What, believe
+from vswitch.dataplane.responders.dns.learned.cache import (
     FIRST_FAILURE,
     MOST_FAILURE,
     RECHECK,

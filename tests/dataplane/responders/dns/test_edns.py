@@ -11,7 +11,7 @@ import pytest
 
 from tests.dataplane.responders.dns.asking import NOW, Asking, host, is_no_data, party
 from vswitch.dataplane.responders.dns.brain import Forward, Reply
-from vswitch.dataplane.responders.dns.names import Names
+from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.telling import Said
 from vswitch.units import SECOND
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.dns import DNS, DNSQR, DNSRR, DNSRROPT, DNSRRSOA
 
-from vswitch.dataplane.responders.dns.judging import Judgement, judge
+from vswitch.dataplane.responders.dns.outside.judging import Judgement, judge
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED = range(6)
 IDENTIFIER = 0x1234

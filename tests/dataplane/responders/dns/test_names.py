@@ -6,8 +6,8 @@ import dns.rdatatype
 import pytest
 
 from tests.dataplane.responders.dns.asking import Asking, data_of, host, is_no_data, is_no_name
-from vswitch.dataplane.responders.dns.names import Names, Surroundings
-from vswitch.dataplane.responders.dns.neighbourhood import Host, Neighbourhood
+from vswitch.dataplane.responders.dns.inside.names import Names, Surroundings
+from vswitch.dataplane.responders.dns.inside.neighbourhood import Host, Neighbourhood
 from vswitch.naming import NameSettings, Record
 from vswitch.units import SECOND
 from vswitch.wire.domain import encode

@@ -13,7 +13,7 @@ import pytest
 
 from tests.dataplane.responders.dns.outside import inquiry
 from vswitch.dataplane.responders.dns.message import OUR_PAYLOAD
-from vswitch.dataplane.responders.dns.outgoing import mixed, query, question_of
+from vswitch.dataplane.responders.dns.outside.outgoing import mixed, query, question_of
 
 
 @pytest.mark.parametrize("checking_disabled", [False, True])

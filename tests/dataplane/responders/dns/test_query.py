@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.dataplane.responders.dns.asking import NOBODY, NOW, Asking, host, party
 from vswitch.dataplane.responders.dns.brain import Brain, Refuse, Silence
-from vswitch.dataplane.responders.dns.names import Names
+from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.query import Query, UnreadableError, read
 from vswitch.naming import NameSettings
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vswitch.dataplane.responders.dns.rebinding import Rebinding, addresses_in
+from vswitch.dataplane.responders.dns.learned.rebinding import Rebinding, addresses_in
 from vswitch.naming import Domain, NameSettings, Server
 from vswitch.wire import domain
 from vswitch.wire.values import IpAddress

@@ -27,7 +27,7 @@ from tests.dataplane.responders.dns.outside import (
     silent,
     spelt_small,
 )
-from vswitch.dataplane.responders.dns.attempt import Attempt, Way
+from vswitch.dataplane.responders.dns.outside.attempt import Attempt, Way
 from vswitch.naming import Server, ServerOrder
 from vswitch.units import MILLISECOND, SECOND
 

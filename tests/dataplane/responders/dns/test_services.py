@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.dataplane.responders.dns.asking import Asking, data_of, host, is_no_data, is_no_name
-from vswitch.dataplane.responders.dns.names import Names, Service
+from vswitch.dataplane.responders.dns.inside.names import Names, Service
 from vswitch.naming import NameSettings, Record
 from vswitch.wire.values import IpAddress, Protocol
 

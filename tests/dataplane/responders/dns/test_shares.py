@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vswitch.dataplane.responders.dns.shares import Shares
+from vswitch.dataplane.responders.dns.outside.shares import Shares
 
 
 def taken(shares: Shares, who: str, at_most: int = 1 << 20) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.dataplane.responders.dns.asking import Asking, host, is_no_data, is_no_name
-from vswitch.dataplane.responders.dns.names import Names, Surroundings
+from vswitch.dataplane.responders.dns.inside.names import Names, Surroundings
 from vswitch.naming import NameSettings
 from vswitch.wire.values import IpNetwork
 

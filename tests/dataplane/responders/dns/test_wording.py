@@ -27,9 +27,9 @@ from tests.dataplane.responders.dns.servers import (
     told,
     understood,
 )
-from vswitch.dataplane.responders.dns.believing import MOST_LINKS, Unsound, What, believe
 from vswitch.dataplane.responders.dns.brain import Brain
 from vswitch.dataplane.responders.dns.client import Client
+from vswitch.dataplane.responders.dns.learned.believing import MOST_LINKS, Unsound, What, believe
 from vswitch.dataplane.responders.dns.query import read as query_of
 from vswitch.naming import CacheSettings, NameSettings
 from vswitch.units import SECOND
@@ -243,7 +243,7 @@ def test_time_that_is_no_time_is_none() -> None:
 STRANGE = """
 import struct
 import dns.rdata, dns.rdataclass, dns.rdatatype
-from vswitch.dataplane.responders.dns.believing import Unsound, believe
+from vswitch.dataplane.responders.dns.learned.believing import Unsound, believe
 from vswitch.dataplane.responders.dns.party import Inquiry, Route
 from vswitch.naming import CacheSettings
 record = struct.pack("!BHHIH", 0, dns.rdatatype.SRV, dns.rdataclass.ANY, 0, 0)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vswitch.dataplane.openings import Openings
-from vswitch.dataplane.responders.dns.rebinding import Led, Rebinding
+from vswitch.dataplane.responders.dns.learned.rebinding import Led, Rebinding
 from vswitch.dataplane.topology import Network
 from vswitch.units import SECOND, Nanoseconds
 

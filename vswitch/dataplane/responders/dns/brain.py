@@ -30,11 +30,19 @@ import dns.opcode
 import dns.rcode
 from dns.edns import EDECode, EDEOption
 
-from vswitch.dataplane.responders.dns import cookies, local
-from vswitch.dataplane.responders.dns.believing import Statement, Unsound, What, believe, failed
+from vswitch.dataplane.responders.dns import cookies
 from vswitch.dataplane.responders.dns.bounds import Bounds
-from vswitch.dataplane.responders.dns.cache import Cache, Told
 from vswitch.dataplane.responders.dns.client import Client
+from vswitch.dataplane.responders.dns.inside import local
+from vswitch.dataplane.responders.dns.learned.believing import (
+    Statement,
+    Unsound,
+    What,
+    believe,
+    failed,
+)
+from vswitch.dataplane.responders.dns.learned.cache import Cache, Told
+from vswitch.dataplane.responders.dns.learned.rebinding import Rebinding, addresses_in
 from vswitch.dataplane.responders.dns.message import (
     FLAGS,
     HEADER_LENGTH,
@@ -43,7 +51,6 @@ from vswitch.dataplane.responders.dns.message import (
 )
 from vswitch.dataplane.responders.dns.party import Inquiry, Party
 from vswitch.dataplane.responders.dns.query import Query, UnreadableError, read
-from vswitch.dataplane.responders.dns.rebinding import Rebinding, addresses_in
 from vswitch.dataplane.responders.dns.refusing import refusal
 from vswitch.dataplane.responders.dns.telling import Said, tell
 from vswitch.naming import NameSettings

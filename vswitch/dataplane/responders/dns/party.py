@@ -16,7 +16,7 @@ from vswitch.naming import Server, ServerOrder
 
 if TYPE_CHECKING:
     from vswitch.dataplane.responders.dns.bounds import Bounds
-    from vswitch.dataplane.responders.dns.names import Names
+    from vswitch.dataplane.responders.dns.inside.names import Names
 
 
 class Route(NamedTuple):

@@ -1,0 +1,1 @@
+"""The DHCP client of an uplink that learns its address. Begin with `client`."""

@@ -1,0 +1,1 @@
+"""The configuration file: its shape, its keys, and what they say. Begin with `config`."""
