@@ -66,7 +66,7 @@ if __name__ == "__main__":
     steps.refuse(tap, "make_for_another", OpenError)
     steps.refuse(TapDevice, "open", OpenError, static=True)
     steps.refuse(PacketDevice, "open", OpenError, static=True)
-    steps.refuse(listeners, "_listening_sockets", _not_permitted)
+    steps.refuse(listeners, "listening_sockets", _not_permitted)
     steps.refuse(ResolvConfFiles, "install", _not_permitted)
     steps.refuse(TapDevice, "set_persistent", _not_permitted)
     steps.refuse(Exposure, "reserve", PortTakenError)

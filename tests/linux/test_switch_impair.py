@@ -39,8 +39,8 @@ def lab(running: Lab) -> Iterator[Lab]:
 
 
 def ping(lab: Lab, role: str, address: str, count: int = 5) -> Done:
-    """Echo requests, the last of which waits half a second for its answer."""
-    options = (f"-c{count}", "-i0.02", "-W0.5")
+    """Echo requests, the last of which waits two seconds for its answer."""
+    options = (f"-c{count}", "-i0.02", "-W2")
     return lab.run(role, "ping", *options, address, check=False)
 
 
