@@ -148,6 +148,19 @@ def test_name_of_the_outside_opens_nothing_inside(asking: Asking, address: str) 
     assert asking.opened == {}
 
 
+def test_name_that_is_allowed_no_longer_when_servers_answer_opens_nothing(asking: Asking) -> None:
+    query = dns.message.make_query("deb.debian.org", "A")
+    asked = asking.brain.answer(query.to_wire(), asking.party, asking.lab.now)
+    assert isinstance(asked, Forward)
+    only_registry = AllowedNames(["registry.example"])
+    asking.lab.switch.changes.set_allowed_names(asking.front.number, only_registry, asking.lab.now)
+    reply = dns.message.make_response(query)
+    reply.answer.append(dns.rrset.from_text("deb.debian.org.", 60, "IN", "A", "203.0.113.80"))
+    told = asking.brain.learn(asked.inquiry, reply.to_wire(), asking.lab.now)
+    asking.brain.pass_on(query.to_wire(), told, asking.party, asking.lab.now)
+    assert asking.opened == {}
+
+
 def test_name_that_is_excepted_opens_what_is_private() -> None:
     asking = Asking(NameSettings(protected_but=("registry.example",)))
     asking.told("registry.example", ("registry.example", 60, "A", "192.168.0.1"))

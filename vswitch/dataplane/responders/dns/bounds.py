@@ -40,7 +40,10 @@ class Bounds:
         self, name: bytes, told: Iterable[Led], rebinding: Rebinding, now: Nanoseconds
     ) -> None:
         """Let the network reach what an endpoint is told that a name leads to, but nothing that is
-        inside where the name is not to be believed that."""
+        inside where the name is not to be believed that, and nothing at all where it is none of the
+        list by now: servers may have been asked by another one."""
+        if not self.allow(name):
+            return
         trusted = rebinding.trusts(name)
         for address, ttl in told:
             if trusted or not rebinding.is_inside(address):
