@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vswitch.dataplane.tables import Tables
+from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Network
 
@@ -28,8 +29,13 @@ class Limits:
         self._number = number
 
     def on(self, network: str) -> Bounds | None:
-        """Those of who asks from the network of that name; None where it has no list."""
+        """Those of who asks from the network of that name; None where it has no list, or is gone
+        while somebody's query was with servers."""
         from vswitch.dataplane.responders.dns.bounds import Bounds
 
-        domain = self._tables.networks[self._number(self._inventory.network(network))]
+        try:
+            known = self._inventory.network(network)
+        except NetworkError:
+            return None
+        domain = self._tables.networks[self._number(known)]
         return None if domain.allowed is None else Bounds(domain, self._tables.openings)
