@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from vswitch.daemon.resolving.parties import Parties
 from vswitch.daemon.resolving.routes import Routes
+from vswitch.dataplane.responders.dns.bounds import Bounds
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import NameSettings, Server
 from vswitch.network.inventory import Inventory
@@ -23,11 +25,15 @@ class NoFiles:
         return False
 
 
-def parties_of(inventory: Inventory, *servers: Server) -> Parties:
+def parties_of(
+    inventory: Inventory,
+    *servers: Server,
+    bounds_on: Callable[[str], Bounds | None] = lambda _: None,
+) -> Parties:
     """Those who have no servers of their own ask `servers`."""
     settings = NameSettings(upstreams=servers)
     routes, files = Routes(inventory, settings), cast("ResolvConfFiles", NoFiles())
-    return Parties(inventory, routes, files, lambda: settings)
+    return Parties(inventory, routes, files, lambda: settings, bounds_on)
 
 
 def addresses_of(party: Party, name: str) -> tuple[IpAddress, ...]:

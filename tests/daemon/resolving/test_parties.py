@@ -7,8 +7,11 @@ from random import Random
 import pytest
 
 from tests.daemon.resolving.asking import addresses_of, known, parties_of
+from tests.harness import Lab
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolving.parties import Parties
+from vswitch.dataplane.openings import Openings
+from vswitch.dataplane.responders.dns.bounds import Bounds
 from vswitch.naming import Server
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import (
@@ -43,17 +46,52 @@ def parties(inventory: Inventory) -> Parties:
     return parties_of(inventory, HOSTS_SERVER)
 
 
-def test_endpoint_is_the_same_party_wherever_it_asks(parties: Parties) -> None:
-    party = parties.of("web", HOME)
+def test_endpoint_is_told_the_same_and_by_the_same_wherever_it_asks(parties: Parties) -> None:
+    at_home = parties.of("web", HOME)
+    at_front, at_back = parties.at_gateway("front", WEB), parties.at_gateway("back", WEB_ON_BACK)
+    assert (at_front.network, at_back.network) == ("front", "back")
+    for party in (at_home, at_front, at_back):
+        assert party.name == "web"
+        assert known(party, "web", "vault", "web.back") == ["web", "vault", "web.back"]
+        assert party.route(b"\0").servers == (OWN_SERVER,)
+
+
+def test_endpoint_is_one_party_at_a_gateway_until_it_comes_anew(parties: Parties) -> None:
+    parties.of("web", HOME)
+    party = parties.at_gateway("front", WEB)
     assert parties.at_gateway("front", WEB) is party
-    assert parties.at_gateway("back", WEB_ON_BACK) is party
-    assert known(party, "web", "vault", "web.back") == ["web", "vault", "web.back"]
-    assert party.route(b"\0").servers == (OWN_SERVER,)
+    parties.of("web", HOME)
+    assert parties.at_gateway("front", WEB) is not party
+    assert not parties.has(party)
+
+
+@pytest.mark.parametrize(
+    ("listed", "limits"),
+    [
+        ((), {"home": None, "front": None, "back": None}),
+        (("front",), {"home": "front", "front": "front", "back": "front"}),
+        (("back",), {"home": None, "front": None, "back": "back"}),
+        (("front", "back"), {"home": "front", "front": "front", "back": "back"}),
+    ],
+)
+def test_list_of_the_network_whose_gateway_is_asked_goes_first(
+    inventory: Inventory, listed: tuple[str, ...], limits: dict[str, str | None]
+) -> None:
+    network = Lab().network("front")
+    bounds = {name: Bounds(network, Openings()) for name in listed}
+    parties = parties_of(inventory, HOSTS_SERVER, bounds_on=bounds.get)
+    asked = {
+        "home": parties.of("web", HOME),
+        "front": parties.at_gateway("front", WEB),
+        "back": parties.at_gateway("back", WEB_ON_BACK),
+    }
+    by = {where: party.bounds() for where, party in asked.items()}
+    assert by == {where: bounds.get(name or "") for where, name in limits.items()}
 
 
 def test_address_is_an_endpoints_on_its_own_network_alone(parties: Parties) -> None:
-    party = parties.of("web", HOME)
-    assert parties.at_gateway("back", WEB) is not party
+    parties.of("web", HOME)
+    assert parties.at_gateway("back", WEB).name == "others on back"
 
 
 def test_virtual_machine_asks_servers_from_the_daemons_namespace(
@@ -61,8 +99,9 @@ def test_virtual_machine_asks_servers_from_the_daemons_namespace(
 ) -> None:
     request = EndpointRequest("vm", "front", kind=EndpointKind.VM, dns=(OWN_SERVER,))
     address = inventory.add_endpoint(request).address
-    party = parties.of("vm", None)
-    assert parties.at_gateway("front", address) is party
+    parties.of("vm", None)
+    party = parties.at_gateway("front", address)
+    assert party.name == "vm"
     assert party.route(b"\0").servers == (OWN_SERVER,)
     assert party.route(b"\0").origin is None
 
@@ -86,8 +125,9 @@ def test_on_the_default_network_nobody_is_known_to_who_is_no_endpoint(
 
 def test_who_comes_and_goes_is_noticed(inventory: Inventory, parties: Parties) -> None:
     others = parties.at_gateway("front", WEB)
-    party = parties.of("web", HOME)
-    assert parties.at_gateway("front", WEB) is party
+    parties.of("web", HOME)
+    party = parties.at_gateway("front", WEB)
+    assert party is not others
     assert parties.has(party)
     assert parties.has(others)
     inventory.remove_endpoint("web")

@@ -52,8 +52,7 @@ class Gateways:
         self._runtime = runtime
         self._resolver = resolver
         self._parties = parties
-        self._answering: dict[str, tuple[Party, Answering]] = {}
-        """By the names of parties."""
+        self._answering: dict[Party, Answering] = {}
         self._conversations = Conversations(self._who_talks, MOST_OF_ONE)
         self._making: asyncio.Task[None] | None = None
         self._listening = ExitStack()
@@ -93,7 +92,7 @@ class Gateways:
             await asyncio.gather(self._making, return_exceptions=True)
         self._listening.close()
         await self._conversations.close()
-        for _, answering in self._answering.values():
+        for answering in self._answering.values():
             await answering.close()
 
     def _forward(self, query: Query) -> None:
@@ -109,14 +108,15 @@ class Gateways:
         answering.forward(query.message, query.inquiry, say)
 
     def _who_answers(self, party: Party) -> Answering:
-        known = self._answering.get(party.name)
-        if known is not None and known[0] is party:
-            return known[1]
+        known = self._answering.get(party)
+        if known is not None:
+            return known
         self._answering = {
-            name: each for name, each in self._answering.items() if self._parties.has(each[0])
+            each: answering
+            for each, answering in self._answering.items()
+            if self._parties.has(each)
         }
-        answering = self._resolver.answering(party)
-        self._answering[party.name] = party, answering
+        answering = self._answering[party] = self._resolver.answering(party)
         return answering
 
     # By TCP

@@ -2,13 +2,17 @@
 
 An endpoint is one party, wherever it asks: at 127.0.0.11 in its namespace, or at the gateway of one
 of its networks, where it is known by its address there. What its foreign names are asked of, and
-its share of that, is the same. Whoever else is on a network is one party with all others of whom
+its share of that, is the same. What limits it is the list of the network whose gateway it asks,
+where that has one, so that nobody gets around it who speaks in the name of a neighbour with another
+way out, and what is told there opens there; else the list of the network that leads it out. Whoever
+else is on a network is one party with all others of whom
 that is so: names known to all there, and the network's servers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,6 +52,8 @@ class Parties:
         self._bounds_on = bounds_on
         self._endpoints: dict[str, Party] = {}
         """Those who are attached, by name."""
+        self._at_gateways: dict[tuple[str, str], Party] = {}
+        """The same where they ask at gateways, by name and network."""
         self._others: dict[str, Party] = {}
         """By the names of networks."""
         self._revision = -1
@@ -66,20 +72,23 @@ class Parties:
             lambda: self._resolv_confs.sets_ndots(name),
             partial(self._bounds, name),
         )
+        for network in [at for of, at in self._at_gateways if of == name]:
+            del self._at_gateways[name, network]
         return party
 
     def at_gateway(self, network: str, address: IpAddress) -> Party:
         """Who asks the gateway of `network` from there: the same object while nothing changes."""
         if self._revision != self._inventory.revision:
             self._revision = self._inventory.revision
-            self._forget_who_is_gone()
             self._there = {
                 (at.network, at.address): endpoint.name
                 for endpoint in self._inventory.endpoints
                 for at in endpoint.memberships
             }
-        party = self._endpoints.get(self._there.get((network, address), ""))
-        return self._other(network) if party is None else party
+            self._forget_who_is_gone()
+        name = self._there.get((network, address), "")
+        party = self._endpoints.get(name)
+        return self._other(network) if party is None else self._at_gateway(party, network)
 
     def host(self) -> Party:
         """The host itself, and whoever asks where it does. It is asked nothing that is foreign."""
@@ -87,13 +96,23 @@ class Parties:
 
     def has(self, party: Party) -> bool:
         """Whether it is one of those who ask at gateways at present."""
-        return any(each is party for each in (*self._endpoints.values(), *self._others.values()))
+        return any(each is party for each in (*self._at_gateways.values(), *self._others.values()))
 
     def _forget_who_is_gone(self) -> None:
         endpoints = {each.name for each in self._inventory.endpoints}
         networks = {each.name for each in self._inventory.networks}
         self._endpoints = {name: at for name, at in self._endpoints.items() if name in endpoints}
         self._others = {name: at for name, at in self._others.items() if name in networks}
+        there = {(name, network) for (network, _), name in self._there.items()}
+        self._at_gateways = {at: each for at, each in self._at_gateways.items() if at in there}
+
+    def _at_gateway(self, party: Party, network: str) -> Party:
+        known = self._at_gateways.get((party.name, network))
+        if known is None:
+            bounds = partial(self._bounds_at, party.name, network)
+            known = replace(party, network=network, bounds=bounds)
+            self._at_gateways[party.name, network] = known
+        return known
 
     def _other(self, network: str) -> Party:
         party = self._others.get(network)
@@ -108,6 +127,10 @@ class Parties:
             )
             self._others[network] = party
         return party
+
+    def _bounds_at(self, name: str, network: str) -> Bounds | None:
+        """Those of an endpoint that asks the gateway of a network."""
+        return self._bounds_on(network) or self._bounds(name)
 
     def _bounds(self, name: str) -> Bounds | None:
         """Those of the network that leads an endpoint out, as it is by now; none of one that is
