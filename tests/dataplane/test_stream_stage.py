@@ -107,8 +107,11 @@ def test_port_is_closed_where_nobody_can_listen(lab: Lab) -> None:
     assert lab.drops == {DropReason.NO_SERVICE: 1}
 
 
-def test_listener_that_goes_can_be_made_again(lab: Lab) -> None:
-    lab.switch.remove_port(listen(lab).port)
+def test_listener_that_goes_leaves_nothing_and_can_be_made_again(lab: Lab) -> None:
+    before = set(lab.switch.tables.networks)
+    listen(lab)
+    lab.switch.remove_listener(lab.now)
+    assert set(lab.switch.tables.networks) == before
     lab.send(lab.a, segment(lab, lab.a))
     assert only(lab.received(listen(lab)))[IP].src == lab.a.ip
 

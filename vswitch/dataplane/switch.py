@@ -158,6 +158,14 @@ class Switch:
         self.tables.listening.begin(Listener(port.number, mac))
         return port
 
+    def remove_listener(self, now: Nanoseconds) -> None:
+        """End who listens, where somebody does: another one is made when one is wanted."""
+        listener = self.tables.listening.listener
+        if listener is not None:
+            network = self.tables.ports[listener.port].network
+            self.remove_port(listener.port)
+            self.remove_network(network, now)
+
     def _new_port(self, name: str, network: int, device: Device) -> Port:
         self._last_port = _next_number(self._last_port, self.tables.ports)
         port = Port(self._last_port, name, network)

@@ -173,3 +173,19 @@ def test_of_one_address_so_many_are_heard_and_another_one_still(
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(asyncio.wait_for(story(), PATIENCE))
+
+
+def test_who_listens_anew_listens_there_no_more_where_it_did(play: Callable[[Story], None]) -> None:
+    async def story(_: Place) -> None:
+        hearing = Conversations(lambda _: cast("Answering", Echo()))
+        first, second = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+        places = first.getsockname(), second.getsockname()
+        await hearing.begin(first)
+        await hearing.begin(second)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*places[0])
+        _, writer = await asyncio.open_connection(*places[1])
+        writer.close()
+        await hearing.close()
+
+    play(story)

@@ -56,7 +56,10 @@ class Conversations:
         self._server: asyncio.Server | None = None
 
     async def begin(self, listening: socket.socket) -> None:
-        """Hear who connects to a socket that listens, and close that in the end."""
+        """Hear who connects to a socket that listens, and nobody at an earlier one any more. It is
+        closed in the end."""
+        if self._server is not None:
+            self._server.close()
         self._server = await asyncio.start_server(self._meet, sock=listening)
 
     async def close(self) -> None:

@@ -141,7 +141,7 @@ class Gateways:
         self._listening.callback(made.tap.close)
         await self._conversations.begin(made.listening)
         port = self._switch.add_listener(INTERFACE, made.tap, made.mac)
-        self._listening.callback(self._switch.remove_port, port.number)
+        self._listening.callback(lambda: self._switch.remove_listener(self._runtime.now()))
         self._runtime.watch(port)
         self._listening.callback(self._runtime.forget, port)
         self._switch.decide(listening.take_early(), self._runtime.now())
