@@ -5,8 +5,8 @@ of its networks, where it is known by its address there. What its foreign names 
 its share of that, is the same. What limits it is the list of the network whose gateway it asks,
 where that has one, so that nobody gets around it who speaks in the name of a neighbour with another
 way out, and what is told there opens there; else the list of the network that leads it out. Whoever
-else is on a network is one party with all others of whom
-that is so: names known to all there, and the network's servers.
+else is on a network is one party with all others of whom that is so: names known to all there, and
+the network's servers.
 """
 
 from __future__ import annotations

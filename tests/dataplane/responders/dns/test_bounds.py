@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dns.edns
 import dns.flags
 import dns.message
@@ -15,7 +17,7 @@ from vswitch.dataplane.responders.dns.bounds import Bounds
 from vswitch.dataplane.responders.dns.brain import Brain, Forward, Refuse, Reply, Why
 from vswitch.dataplane.responders.dns.inside.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
-from vswitch.naming import NameSettings
+from vswitch.naming import NameSettings, Record
 from vswitch.units import SECOND
 from vswitch.wire import domain
 from vswitch.wire.values import IpAddress
@@ -94,9 +96,27 @@ def test_client_without_edns_is_told_in_its_own_words(asking: Asking) -> None:
     assert (told.rcode(), told.edns) == (dns.rcode.NXDOMAIN, -1)
 
 
-def test_own_name_needs_no_permission_and_opens_nothing(asking: Asking) -> None:
+def test_name_of_a_neighbour_needs_no_permission_and_opens_nothing(asking: Asking) -> None:
     assert isinstance(asking.ask("web"), Reply)
     assert asking.opened == {}
+
+
+def test_name_known_by_hand_that_is_allowed_opens_what_it_leads_to_outside(asking: Asking) -> None:
+    by_hand = {
+        "registry.example": (IpAddress.parse("10.99.0.5"), IpAddress.parse("10.0.0.3")),
+        "db.example": (IpAddress.parse("203.0.113.9"),),
+    }
+    records = tuple(Record(*each) for each in by_hand.items())
+    names = Names([], NameSettings(records=records))
+    asking.party = replace(asking.party, names=lambda: names)
+    for _ in range(2):
+        for name in by_hand:
+            answer = asking.ask(name)
+            assert isinstance(answer, Reply)
+        assert asking.opened == {"10.99.0.5": "registry.example"}
+        asking.lab.now += 600 * SECOND
+    opened = {each.address: each.opening.until for each in asking.openings}
+    assert opened[IpAddress.parse("10.99.0.5")] > asking.lab.now
 
 
 def test_what_is_told_opens_what_it_leads_to_by_the_name_that_was_asked_for(

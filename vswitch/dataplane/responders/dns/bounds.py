@@ -2,8 +2,10 @@
 
 Theory of operation. An endpoint of a network with a list of names is answered what is ours as
 anybody is. A name of the outside that is not on the list is asked of nobody. What is told for one
-that is opens the addresses that it leads to, at the end of whatever chain (`openings`): those in
-the very message that goes to the client, so that it reaches all it was told of and nothing else.
+that is, by servers or because the user has put it down by hand, opens the addresses that it leads
+to, at the end of whatever chain (`openings`): those in the very message that goes to the client, so
+that it reaches all it was told of and nothing else. What a server says opens nothing inside where
+its name is not to be believed that (`learned.rebinding`).
 
 A name that is not allowed does not exist (NXDOMAIN), with the reason for those who read it. REFUSED
 would be more to the point, but says to a stub resolver that this server can not tell: glibc asks
@@ -18,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vswitch.dataplane.openings import Openings
-from vswitch.dataplane.responders.dns.learned.rebinding import Led, Rebinding
+from vswitch.dataplane.responders.dns.learned.rebinding import Led
 from vswitch.dataplane.topology import Network
 from vswitch.units import SECOND, Nanoseconds
 
@@ -36,15 +38,10 @@ class Bounds:
         allowed = self._network.allowed
         return allowed is None or allowed.allows(name)
 
-    def open(
-        self, name: bytes, told: Iterable[Led], rebinding: Rebinding, now: Nanoseconds
-    ) -> None:
-        """Let the network reach what an endpoint is told that a name leads to, but nothing that is
-        inside where the name is not to be believed that, and nothing at all where it is none of the
-        list by now: servers may have been asked by another one."""
+    def open(self, name: bytes, told: Iterable[Led], now: Nanoseconds) -> None:
+        """Let the network reach what an endpoint is told that a name leads to, but nothing where
+        that is none of the list by now: servers may have been asked by another one."""
         if not self.allow(name):
             return
-        trusted = rebinding.trusts(name)
         for address, ttl in told:
-            if trusted or not rebinding.is_inside(address):
-                self._openings.open(self._network.number, address, name, ttl * SECOND, now)
+            self._openings.open(self._network.number, address, name, ttl * SECOND, now)

@@ -177,10 +177,15 @@ class Brain:
         refused = refusal(asked)
         if refused is not None:
             return Refuse(tell(client, refused, by_stream=by_stream))
-        known = local.find(asked, party.names(), party.keeps_short_names)
+        known, bounds = local.find(asked, party.names(), party.keeps_short_names), party.bounds()
         if known is not None:
-            return self._reply(client, known, by_stream=by_stream)
-        inquiry, bounds = _inquiry(asked, party), party.bounds()
+            if bounds is None or not bounds.allow(asked.name):
+                return self._reply(client, known, by_stream=by_stream)
+            message = tell(client, known.turned(self._next_turn()), by_stream=by_stream)
+            if commit:
+                self._open(bounds, message, now, by_hand=True)
+            return Reply(message)
+        inquiry = _inquiry(asked, party)
         if bounds is not None and not bounds.allow(inquiry.name):
             return Refuse(tell(client, _NOT_ALLOWED, by_stream=by_stream), Why.NOT_ALLOWED)
         told = self.cache.find(inquiry, now)
@@ -271,12 +276,18 @@ class Brain:
         refresh = inquiry if told.is_due else None
         return replace(reply, until=told.until, refresh=refresh, is_cached=True)
 
-    def _open(self, bounds: Bounds, told: bytes, now: Nanoseconds) -> None:
-        """Let somebody who reaches nothing else outside reach what it is told. What that is is
-        never kept, as each time opens it for longer."""
+    def _open(
+        self, bounds: Bounds, told: bytes, now: Nanoseconds, *, by_hand: bool = False
+    ) -> None:
+        """Let somebody who reaches nothing else outside reach what it is told, but nothing inside
+        by the word of a server that is not believed that. What is told is never kept, as each time
+        opens it for longer."""
         message = dns.message.from_wire(told)
         name = message.question[0].name.canonicalize().to_wire() or b""
-        bounds.open(name, addresses_in(message.answer), self._rebinding, now)
+        is_believed = by_hand or self._rebinding.trusts(name)
+        stays_shut = self._is_ours if is_believed else self._rebinding.is_inside
+        led = (each for each in addresses_in(message.answer) if not stays_shut(each.address))
+        bounds.open(name, led, now)
 
     def _next_turn(self) -> int:
         turn = self._turn
