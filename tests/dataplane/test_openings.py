@@ -202,6 +202,20 @@ def test_name_that_is_allowed_no_longer_ends_what_it_has_opened() -> None:
     assert len(say(lab, lab.a, S2)) == 1
 
 
+def test_address_that_two_names_share_is_open_by_the_one_that_is_left() -> None:
+    """As it is with those that have many customers' names."""
+    lab = limited_lab(AllowedNames(["*.debian.org", "registry.example"]))
+    lead(lab, ttl=TTL)
+    lead(lab, S1, domain.encode("registry.example"), ttl=HOUR)
+    talk = Conversation.outwards(lab).talks()
+    allow(lab, DEBIAN)
+    assert len(talk.client("PA", b"still there?")) == 1
+    assert len(say(lab, lab.a, sport=1)) == 1
+    lab.now += TTL + GRACE
+    lab.meet_everyone()
+    assert say(lab, lab.a, sport=2) == []
+
+
 def test_network_without_a_list_any_more_reaches_all() -> None:
     lab = limited_lab()
     allow(lab, None)
@@ -264,6 +278,14 @@ def test_what_was_opened_longest_ago_makes_room_in_its_own_network() -> None:
         *(True, False, True, False)
     ]
     assert table.find(2, addresses[0]) is not None
+
+
+def test_address_remembers_so_many_names_and_those_that_hold_longest() -> None:
+    table = Openings(names=2)
+    for ttl in (2, 1, 3):
+        table.open(1, ADDRESS, domain.encode(f"{ttl}.example"), ttl * HOUR, 0)
+    assert sorted(domain.decode(each.opening.name) for each in table) == ["2.example", "3.example"]
+    assert table.find(1, ADDRESS) == Opening(domain.encode("3.example"), 3 * HOUR + GRACE)
 
 
 @given(

@@ -10,8 +10,9 @@ whole network: endpoints of one network are told the same.
 Only the beginning of a flow asks whether an address is open still (`policy`): nothing is done per
 frame, nothing ends when the time is over, and a connection that lives goes on. So what is over
 stays here, until there is no room: when rules change, a live connection is known by it to be one
-that a name has led to. The table is bounded per network, and what was opened longest ago makes
-room.
+that a name has led to. Names may share an address, which is then open by each of them, so that it
+is by the others when one is allowed no longer. The table is bounded per network and per address,
+and what was opened longest ago makes room.
 
 Who names what, and whether an answer is to be believed, is `responders.dns`'s business. Nothing is
 decided here about frames.
@@ -20,7 +21,7 @@ decided here about frames.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 from vswitch.units import DAY, SECOND, Nanoseconds
 from vswitch.wire import domain
@@ -38,7 +39,10 @@ GRACE: Nanoseconds = 10 * SECOND
 that is sent again three times (RFC 6298)."""
 
 CAPACITY = 8192
-"""Addresses of one network: about 2 MiB."""
+"""Addresses of one network: about 3 MiB where each has one name."""
+
+MOST_NAMES = 8
+"""Of one address. Where more share it, those are remembered that hold longest."""
 
 
 class AllowedNames:
@@ -76,6 +80,10 @@ class Opening(NamedTuple):
     until: Nanoseconds
 
 
+_Names: TypeAlias = dict[bytes, Nanoseconds]
+"""Until when each of them opens one address."""
+
+
 class Opened(NamedTuple):
     """An opening at its place in the table."""
 
@@ -87,9 +95,10 @@ class Opened(NamedTuple):
 class Openings:
     """Those of all networks of one switch."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY, names: int = MOST_NAMES) -> None:
         self._capacity = capacity
-        self._by_network: dict[int, dict[IpAddress, Opening]] = {}
+        self._most_names = names
+        self._by_network: dict[int, dict[IpAddress, _Names]] = {}
 
     def open(
         self, network: int, address: IpAddress, name: bytes, ttl: Nanoseconds, now: Nanoseconds
@@ -100,26 +109,35 @@ class Openings:
         self.put(network, address, Opening(name, until))
 
     def put(self, network: int, address: IpAddress, opening: Opening) -> None:
-        """Have an opening, unless there is one for the address that lasts longer."""
+        """Have an opening, unless there is one of that address by that name that lasts longer."""
         opened = self._by_network.setdefault(network, {})
-        before = opened.pop(address, None)
-        if before is not None and before.until > opening.until:
-            opening = before
-        elif before is None and len(opened) >= self._capacity:
-            del opened[next(iter(opened))]
-        opened[address] = opening
+        names = opened.pop(address, None)
+        if names is None:
+            names = {}
+            if len(opened) >= self._capacity:
+                del opened[next(iter(opened))]
+        names[opening.name] = max(opening.until, names.get(opening.name, opening.until))
+        if len(names) > self._most_names:
+            del names[min(names, key=names.__getitem__)]
+        opened[address] = names
 
     def find(self, network: int, address: IpAddress) -> Opening | None:
-        """What has opened an address last, be it over or not; None where nothing is known."""
-        opened = self._by_network.get(network)
-        return None if opened is None else opened.get(address)
+        """What opens an address longest, be it over or not; None where nothing is known."""
+        names = self._by_network.get(network, {}).get(address)
+        if names is None:
+            return None
+        name = max(names, key=names.__getitem__)
+        return Opening(name, names[name])
 
     def review(self, network: int, allowed: AllowedNames | None) -> None:
         """Forget what a network's names have opened that are none of `allowed`."""
         opened = self._by_network.pop(network, {})
-        if allowed is not None:
-            kept = {address: each for address, each in opened.items() if allowed.allows(each.name)}
-            self._by_network[network] = kept
+        if allowed is None:
+            return
+        for address, names in opened.items():
+            for name, until in names.items():
+                if allowed.allows(name):
+                    self.put(network, address, Opening(name, until))
 
     def forget_network(self, network: int) -> None:
         """A network is gone."""
@@ -127,8 +145,10 @@ class Openings:
 
     def __iter__(self) -> Iterator[Opened]:
         for network, opened in self._by_network.items():
-            for address, opening in opened.items():
-                yield Opened(network, address, opening)
+            for address, names in opened.items():
+                for name, until in names.items():
+                    yield Opened(network, address, Opening(name, until))
 
     def __len__(self) -> int:
+        """How many addresses."""
         return sum(map(len, self._by_network.values()))
