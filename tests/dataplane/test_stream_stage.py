@@ -9,9 +9,9 @@ from tests.dataplane.oracle import GATEWAY, OTHER_GATEWAY, Oracle
 from tests.harness import ARP, IP, TCP, UDP, Ether, Host, Lab, assert_checksums_right, only
 from vswitch.dataplane.drops import DropReason
 from vswitch.dataplane.listening import MOST_EARLY
-from vswitch.dataplane.switch import LISTENERS_NETWORK
 from vswitch.dataplane.verdict import Fate
 from vswitch.devices.memory import MemoryDevice
+from vswitch.network.names import is_name
 from vswitch.wire.offload import HEADER_LENGTH, Offloads
 from vswitch.wire.values import MacAddress
 
@@ -30,7 +30,7 @@ def new_lab() -> Lab:
 def listen(lab: Lab) -> Host:
     """Let there be a listener; frames that waited for it come in again."""
     device = MemoryDevice("names", Offloads.ALL)
-    port = lab.switch.add_listener("names", device, MacAddress.parse(STATION))
+    port = lab.switch.add_listener(device, MacAddress.parse(STATION))
     lab.switch.decide(lab.switch.tables.listening.take_early(), lab.now)
     return Host("names", STATION, "", port.number, device, STATION)
 
@@ -181,9 +181,11 @@ def test_station_that_is_not_known_any_more_is_asked_for(lab: Lab) -> None:
     assert only(lab.received(lab.a))[ARP].pdst == "10.0.0.77"
 
 
-def test_listener_is_on_no_network_that_a_user_could_name(lab: Lab) -> None:
+def test_listener_has_no_name_that_a_user_could_give(lab: Lab) -> None:
     listener = listen(lab)
     port = lab.switch.tables.ports[listener.port]
-    assert lab.switch.tables.networks[port.network].name == LISTENERS_NETWORK
+    network = lab.switch.tables.networks[port.network]
+    assert not is_name(port.name)
+    assert not is_name(network.name)
     lab.send(lab.a, lab.arp_request(lab.a, "10.0.0.3"))
     assert lab.received(listener) == []

@@ -70,8 +70,8 @@ HIGHEST_NUMBER = 0xFFFF
 """Of a port or a network: keys and tuples have two bytes for it."""
 
 
-LISTENERS_NETWORK = "(names)"
-"""As no user can call a network."""
+LISTENERS = "(names)"
+"""What their port and their network are called, as no user can call one."""
 
 
 class Egress(NamedTuple):
@@ -147,14 +147,12 @@ class Switch:
         self.tables.precedents.forget()
         return port
 
-    def add_listener(self, name: str, device: Device, mac: MacAddress) -> Port:
+    def add_listener(self, device: Device, mac: MacAddress) -> Port:
         """Connect who listens for queries by TCP at the gateways, at the station `mac`, which is on
         no user's network. What has waited for it is in `Listening.take_early`."""
         number = self.new_network_number()
-        self.add_network(
-            Network(number, LISTENERS_NETWORK, Side.INSIDE, None, None, HIGHEST_NUMBER)
-        )
-        port = self.add_port(name, number, device)
+        self.add_network(Network(number, LISTENERS, Side.INSIDE, None, None, HIGHEST_NUMBER))
+        port = self.add_port(LISTENERS, number, device)
         self.tables.listening.begin(Listener(port.number, mac))
         return port
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.resolving.conversations import Conversations, Ends
 from vswitch.daemon.resolving.listeners import Resolver
-from vswitch.daemon.resolving.owntcp import INTERFACE, OwnTcp
+from vswitch.daemon.resolving.owntcp import OwnTcp
 from vswitch.daemon.resolving.parties import Parties
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.queries import Query
@@ -140,7 +140,7 @@ class Gateways:
             return
         self._listening.callback(made.tap.close)
         await self._conversations.begin(made.listening)
-        port = self._switch.add_listener(INTERFACE, made.tap, made.mac)
+        port = self._switch.add_listener(made.tap, made.mac)
         self._listening.callback(lambda: self._switch.remove_listener(self._runtime.now()))
         self._runtime.watch(port)
         self._listening.callback(self._runtime.forget, port)

@@ -28,7 +28,7 @@ from vswitch.naming import PORT
 from vswitch.wire.values import MacAddress
 
 INTERFACE = "names"
-"""What the TAP is called, in there and as a port."""
+"""What the TAP is called in there."""
 
 
 @dataclass(frozen=True, slots=True)
