@@ -161,7 +161,7 @@ class Brain:
         commit: bool = True,
     ) -> Answer:
         """What becomes of a query that came in a datagram, or `by_stream`, where an answer may be
-        as long as there are any; without `commit`, what would, and nothing is opened by that. Never
+        as long as there are any; without `commit`, what would, and nothing changes by that. Never
         raises for what is in `query`."""
         if len(query) < HEADER_LENGTH:
             return Silence.TOO_SHORT
@@ -180,20 +180,21 @@ class Brain:
         known, bounds = local.find(asked, party.names(), party.keeps_short_names), party.bounds()
         if known is not None:
             if bounds is None or not bounds.allow(asked.name):
-                return self._reply(client, known, by_stream=by_stream)
-            message = tell(client, known.turned(self._next_turn()), by_stream=by_stream)
+                return self._reply(client, known, by_stream=by_stream, commit=commit)
+            turned = known.turned(self._next_turn(commit=commit))
+            message = tell(client, turned, by_stream=by_stream)
             if commit:
                 self._open(bounds, message, now, by_hand=True)
             return Reply(message)
         inquiry = _inquiry(asked, party)
         if bounds is not None and not bounds.allow(inquiry.name):
             return Refuse(tell(client, _NOT_ALLOWED, by_stream=by_stream), Why.NOT_ALLOWED)
-        told = self.cache.find(inquiry, now)
+        told = (self.cache.find if commit else self.cache.preview)(inquiry, now)
         if told is None:
             return Forward(inquiry)
         if bounds is None:
-            return self._retell(client, inquiry, told, by_stream=by_stream)
-        message = told.say(client, self._next_turn(), by_stream=by_stream)
+            return self._retell(client, inquiry, told, by_stream=by_stream, commit=commit)
+        message = told.say(client, self._next_turn(commit=commit), by_stream=by_stream)
         if commit:
             self._open(bounds, message, now)
         return Reply(message, refresh=inquiry if told.is_due else None, is_cached=True)
@@ -262,16 +263,22 @@ class Brain:
             return Client.of(query)
         return Client.of(query, cookies.option(cookie, party.name, now, self._secret))
 
-    def _reply(self, client: Client, known: Said, *, by_stream: bool) -> Reply:
+    def _reply(self, client: Client, known: Said, *, by_stream: bool, commit: bool) -> Reply:
         return self._in_turn(
             client,
             known.orders,
             lambda turn: tell(client, known.turned(turn), by_stream=by_stream),
+            commit=commit,
         )
 
-    def _retell(self, client: Client, inquiry: Inquiry, told: Told, *, by_stream: bool) -> Reply:
+    def _retell(
+        self, client: Client, inquiry: Inquiry, told: Told, *, by_stream: bool, commit: bool
+    ) -> Reply:
         reply = self._in_turn(
-            client, told.orders, lambda turn: told.say(client, turn, by_stream=by_stream)
+            client,
+            told.orders,
+            lambda turn: told.say(client, turn, by_stream=by_stream),
+            commit=commit,
         )
         refresh = inquiry if told.is_due else None
         return replace(reply, until=told.until, refresh=refresh, is_cached=True)
@@ -289,15 +296,18 @@ class Brain:
         led = (each for each in addresses_in(message.answer) if not stays_shut(each.address))
         bounds.open(name, led, now)
 
-    def _next_turn(self) -> int:
+    def _next_turn(self, *, commit: bool = True) -> int:
         turn = self._turn
-        self._turn += 1
+        if commit:
+            self._turn += 1
         return turn
 
-    def _in_turn(self, client: Client, many: int, say: Callable[[int], bytes]) -> Reply:
+    def _in_turn(
+        self, client: Client, many: int, say: Callable[[int], bytes], *, commit: bool
+    ) -> Reply:
         """An answer that has so many orders. What bears a cookie is not kept, as the next query has
         another one."""
-        turn = self._next_turn()
+        turn = self._next_turn(commit=commit)
         if client.cookie:
             return Reply(say(turn))
         orders = tuple(say(turn + each) for each in range(min(many, ORDERS)))

@@ -192,15 +192,15 @@ class Cache:
     def find(self, inquiry: Inquiry, now: Nanoseconds) -> Told | None:
         """What somebody is told who asks now; None where servers are to be asked."""
         entry = self._shelf.ask(inquiry)
-        if entry is not None and now < entry.expires:
-            return self._fresh(entry, now)
-        if entry is not None and now < entry.retry_at:
-            if entry.is_failure:
-                return self._failure(entry, now)
-            if self._is_good(entry, now):
-                return self._stale(entry, now)
-        self.counts.misses += 1
-        return None
+        told = self._word(entry, now)
+        if entry is None or told is None:
+            self.counts.misses += 1
+            return None
+        return self._note(entry, told, now)
+
+    def preview(self, inquiry: Inquiry, now: Nanoseconds) -> Told | None:
+        """What `find` would say. Nobody has asked by that, and nothing is counted."""
+        return self._word(self._shelf.peek(inquiry), now)
 
     def instead(self, inquiry: Inquiry, now: Nanoseconds) -> Told | None:
         """What somebody is told for whom servers take too long, and at once who asks in the next
@@ -208,10 +208,9 @@ class Cache:
         entry = self._shelf.peek(inquiry)
         if entry is None or not self._is_good(entry, now):
             return None
-        if now < entry.expires:
-            return self._fresh(entry, now)
-        entry.retry_at = max(entry.retry_at, now + MOST_FAILURE)
-        return self._stale(entry, now)
+        if now >= entry.expires:
+            entry.retry_at = max(entry.retry_at, now + MOST_FAILURE)
+        return self._note(entry, self._answer(entry, now), now)
 
     def has_instead(self, inquiry: Inquiry, now: Nanoseconds) -> bool:
         """Whether there is something."""
@@ -257,36 +256,43 @@ class Cache:
             self._shelf.remove(inquiry)
         return len(meant)
 
-    def _fresh(self, entry: _Entry, now: Nanoseconds) -> Told:
-        self.counts.hits += 1
+    def _note(self, entry: _Entry, told: Told, now: Nanoseconds) -> Told:
+        """That somebody is told this."""
         entry.hits += 1
+        if told.ttl is None:
+            self.counts.hits += 1
+        else:
+            self.counts.stale += 1
+        if told.is_due:
+            entry.refresher_until = now + REFRESHING
+            self.counts.refreshes += 1
+        return told
+
+    def _word(self, entry: _Entry | None, now: Nanoseconds) -> Told | None:
+        """What an entry has to say without servers being asked."""
+        if entry is None or now >= max(entry.expires, entry.retry_at):
+            return None
+        if entry.is_failure:
+            return Told(entry.wording, _repeated_until(entry, now), why=_CACHED_ERROR)
+        return self._answer(entry, now) if self._is_good(entry, now) else None
+
+    def _answer(self, entry: _Entry, now: Nanoseconds) -> Told:
+        """One that is good: in its time, or beyond."""
+        if now >= entry.expires:
+            why = _STALE_DENIAL if entry.wording.what is What.NO_NAME else _STALE
+            return Told(entry.wording, _repeated_until(entry, now), ttl=STALE_TTL, why=why)
         elapsed = -((entry.learned - now) // SECOND)
         until = entry.learned + elapsed * SECOND
-        due_at = entry.due_at
-        is_due = False
-        if self._settings.prefetch and now < due_at:
-            until = min(until, due_at)
-        elif self._settings.prefetch:
-            is_due = self._is_refreshed_by_this_one(entry, now)
-        return Told(entry.wording, until, elapsed, is_due=is_due)
+        if self._settings.prefetch and now < entry.due_at:
+            until = min(until, entry.due_at)
+        return Told(entry.wording, until, elapsed, is_due=self._is_due(entry, now))
 
-    def _is_refreshed_by_this_one(self, entry: _Entry, now: Nanoseconds) -> bool:
-        if entry.hits < 2 or now < entry.retry_at or now < entry.refresher_until:
-            return False
-        entry.refresher_until = now + REFRESHING
-        self.counts.refreshes += 1
-        return True
-
-    def _stale(self, entry: _Entry, now: Nanoseconds) -> Told:
-        self.counts.stale += 1
-        entry.hits += 1
-        why = _STALE_DENIAL if entry.wording.what is What.NO_NAME else _STALE
-        return Told(entry.wording, _repeated_until(entry, now), ttl=STALE_TTL, why=why)
-
-    def _failure(self, entry: _Entry, now: Nanoseconds) -> Told:
-        self.counts.hits += 1
-        entry.hits += 1
-        return Told(entry.wording, _repeated_until(entry, now), why=_CACHED_ERROR)
+    def _is_due(self, entry: _Entry, now: Nanoseconds) -> bool:
+        """Whether who is told it now is the one that asks anew."""
+        has_been_told = entry.hits > 0
+        is_near_its_end = self._settings.prefetch and now >= entry.due_at
+        is_up_to_others = now < max(entry.retry_at, entry.refresher_until)
+        return has_been_told and is_near_its_end and not is_up_to_others
 
     def _learn_failure(self, inquiry: Inquiry, statement: Statement, now: Nanoseconds) -> Told:
         """One that comes before servers may be asked again is the one that is known, of which
@@ -294,7 +300,7 @@ class Cache:
         known = self._shelf.peek(inquiry)
         if known is not None and self._is_good(known, now):
             known.retry_at = now + RECHECK
-            return self._fresh(known, now) if now < known.expires else self._stale(known, now)
+            return self._note(known, self._answer(known, now), now)
         if known is not None and known.is_failure and now < known.retry_at:
             return Told(known.wording, until=now)
         before = 0
