@@ -49,10 +49,12 @@ class Asking:
         self.inventory = Inventory((FRONT, BACK), (), Random(1))
         self.inventory.add_endpoint(EndpointRequest("app", "front"))
         self.sent: list[bytes] = []
+        self.keeps_short_names = False
         party = Party(
             "app",
             View(Directory(self.inventory, lambda: SETTINGS), "app"),
             lambda _: Route(),
+            keeps_short_names=lambda: self.keeps_short_names,
         )
         self.brain = Listening()
         self.queries = QueryLog()
@@ -113,6 +115,17 @@ def test_ever_new_spellings_take_no_more_room_than_is_there(asking: Asking) -> N
     asking.ask("app")
     assert (len(asking.sent), len(asking.brain.asked)) == (ANSWERS_KEPT + 3, before)
     assert len(asking.answering._kept) <= ANSWERS_KEPT
+
+
+def test_label_alone_stays_inside_for_no_longer_than_dots_are_counted(asking: Asking) -> None:
+    asking.keeps_short_names = True
+    assert asking.ask("printer") == asking.ask("printer") == []
+    asking.keeps_short_names = False
+    forwarded: list[bytes] = []
+    asking.answering.forward = lambda query, *_, **__: forwarded.append(query)  # type: ignore[method-assign]
+    query = dns.message.make_query("printer", "A", id=1).to_wire()
+    asking.say(query)
+    assert forwarded == [query]
 
 
 def test_addresses_of_one_name_come_in_turn_whether_looked_into_or_not(asking: Asking) -> None:

@@ -177,7 +177,7 @@ class Brain:
         refused = refusal(asked)
         if refused is not None:
             return Refuse(tell(client, refused, by_stream=by_stream))
-        known, bounds = local.find(asked, party.names(), party.keeps_short_names), party.bounds()
+        known, bounds = local.find(asked, party.names()), party.bounds()
         if known is not None:
             if bounds is None or not bounds.allow(asked.name):
                 return self._reply(client, known, by_stream=by_stream, commit=commit)
@@ -186,6 +186,9 @@ class Brain:
             if commit:
                 self._open(bounds, message, now, by_hand=True)
             return Reply(message)
+        if local.is_short(asked) and party.keeps_short_names():
+            nothing = local.nothing(asked, party.names())
+            return Reply(tell(client, nothing, by_stream=by_stream))  # as long as that is so
         inquiry = _inquiry(asked, party)
         if bounds is not None and not bounds.allow(inquiry.name):
             return Refuse(tell(client, _NOT_ALLOWED, by_stream=by_stream), Why.NOT_ALLOWED)

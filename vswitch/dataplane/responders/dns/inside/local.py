@@ -10,8 +10,6 @@ everywhere (`special`), and what is below a star (`byhand`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import dns.rdatatype
 
 from vswitch.dataplane.responders.dns.inside import held, reverse, services, special
@@ -23,12 +21,21 @@ from vswitch.dataplane.responders.dns.telling import Said
 _OF_FAMILIES = dns.rdatatype.A, dns.rdatatype.AAAA
 
 
-def find(query: Query, names: Names, keeps_short_names: Callable[[], bool]) -> Said | None:
-    """The answer, or None where the name is not ours. `keeps_short_names` is a party's."""
+def find(query: Query, names: Names) -> Said | None:
+    """The answer, or None where the name is not ours."""
     found = _known(query.name, names) or _synthesised(query.name, names)
-    if found is None and special.is_short(query.name) and query.type in _OF_FAMILIES:
-        found = Held(query.name) if keeps_short_names() else None
     return None if found is None else held.said(query, found, names.ttl)
+
+
+def is_short(query: Query) -> bool:
+    """Whether it asks for addresses of a label alone, which some look for nowhere else than here
+    (`Party.keeps_short_names`)."""
+    return query.type in _OF_FAMILIES and special.is_short(query.name)
+
+
+def nothing(query: Query, names: Names) -> Said:
+    """That a name that is not ours has nothing."""
+    return held.said(query, Held(query.name), names.ttl)
 
 
 def _known(name: bytes, names: Names) -> Held | None:
