@@ -45,7 +45,7 @@ class WithoutServers:
     def hear(self, query: bytes, asker: Asker, now: Nanoseconds, *, commit: bool) -> Heard:  # noqa: ARG002
         """What becomes of a query."""
         from vswitch.dataplane.responders.dns.brain import Brain, Forward
-        from vswitch.dataplane.responders.dns.hearing import NO_SERVER, Asked, fitted, heard
+        from vswitch.dataplane.responders.dns.hearing import NO_SERVER, Asked, heard
 
         if self._brain is None:
             self._brain = Brain(self._settings)
@@ -53,7 +53,7 @@ class WithoutServers:
         answer = self._brain.answer(query, party, now)
         if not isinstance(answer, Forward):
             return heard(query, answer)
-        message = fitted(query, self._brain.fail(query, NO_SERVER, party, now))
+        message = self._brain.fail(query, NO_SERVER, party, now)
         return Answered(message, Asked(query, "and there is no server to ask"))
 
     def _party(self, asker: Asker) -> Party:

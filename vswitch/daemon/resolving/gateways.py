@@ -97,10 +97,9 @@ class Gateways:
 
     def _forward(self, query: Query) -> None:
         """By who would answer it now: the endpoint may have gone since, and its port with it."""
-        from vswitch.dataplane.responders.dns.hearing import fitted
 
         def say(message: bytes) -> None:
-            self._switch.answer_query(query, fitted(query.message, message), self._runtime.now())
+            self._switch.answer_query(query, message, self._runtime.now())
             self._runtime.rearm()
 
         network = self._switch.tables.networks[query.asker.network].name

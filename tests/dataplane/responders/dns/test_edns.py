@@ -11,9 +11,10 @@ import pytest
 
 from tests.dataplane.responders.dns.asking import NOW, Asking, host, is_no_data, party
 from vswitch.dataplane.responders.dns.brain import Forward, Reply
-from vswitch.dataplane.responders.dns.inside.names import Names
+from vswitch.dataplane.responders.dns.inside.names import Host, Names
 from vswitch.dataplane.responders.dns.telling import Said
 from vswitch.units import SECOND
+from vswitch.wire.values import IpAddress
 
 WEB = host("web", "172.18.0.2")
 CROWD = tuple(host(f"h{n}", f"10.0.0.{n}", "crowd") for n in range(1, 100))
@@ -42,6 +43,13 @@ def said(asks: Asking, query: dns.message.Message, **more: bool) -> dns.message.
     assert answer is not None
     assert query.is_response(answer)
     return answer
+
+
+def octets_of(asks: Asking, query: dns.message.Message, *, by_stream: bool = False) -> bytes:
+    """What is said to a query that is ours to answer, as it is."""
+    answer = asks.brain.answer(query.to_wire(), party(asks.names), NOW, by_stream=by_stream)
+    assert isinstance(answer, Reply)
+    return answer.message
 
 
 # RFC 8906, 8.1: without EDNS
@@ -114,15 +122,35 @@ def test_client_without_edns_is_answered_without(asks: Asking) -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "is_cut"), [(0, True), (511, True), (512, True), (1600, True), (1700, False)]
+    ("payload", "told"), [(0, 29), (511, 29), (512, 29), (513, 29), (514, 30), (1600, 97)]
 )
-def test_answer_that_is_too_long_is_its_question_and_that_there_is_more(
-    asks: Asking, payload: int, is_cut: bool
+def test_answer_that_is_too_long_is_as_much_as_fits_and_that_there_is_more(
+    asks: Asking, payload: int, told: int
 ) -> None:
-    answer = said(asks, asks.query("crowd", edns=0, payload=payload))
-    assert bool(answer.flags & dns.flags.TC) == is_cut
-    assert [len(rrset) for rrset in answer.answer] == ([] if is_cut else [99])
+    query = asks.query("crowd", edns=0, payload=payload)
+    assert len(octets_of(asks, query)) <= max(512, payload)
+    answer = said(asks, query)
+    assert answer.flags & dns.flags.TC
+    assert [len(rrset) for rrset in answer.answer] == [told]
     assert answer.edns == 0
+
+
+def test_answer_that_fits_is_not_cut(asks: Asking) -> None:
+    answer = said(asks, asks.query("crowd", edns=0, payload=1700))
+    assert not answer.flags & dns.flags.TC
+    assert len(answer.answer[0]) == 99
+
+
+@pytest.mark.parametrize("by_stream", [False, True])
+def test_answer_is_no_longer_than_its_carrier_takes(by_stream: bool) -> None:
+    """65,507 octets by UDP over IPv4, of which the client says that it takes more."""
+    crowd = Host(("crowd",), "front", tuple(IpAddress(n.to_bytes(4, "big")) for n in range(4093)))
+    asks = Asking(Names([crowd]))
+    octets = octets_of(asks, asks.query("crowd", edns=0, payload=65535), by_stream=by_stream)
+    answer = dns.message.from_wire(octets)
+    assert len(octets) <= (65535 if by_stream else 65507)
+    assert bool(answer.flags & dns.flags.TC) is not by_stream
+    assert len(answer.answer[0]) == (4093 if by_stream else 4092)
 
 
 def test_answer_by_stream_is_whole_whatever_the_client_takes_in_a_datagram(asks: Asking) -> None:

@@ -149,15 +149,33 @@ def test_failure_has_the_code_of_one_whatever_the_server_says() -> None:
     assert passed(None, query(edns=None)).rcode() == dns.rcode.SERVFAIL
 
 
-def test_long_answer_is_cut_between_two_rrsets() -> None:
+def test_long_answer_is_cut_between_two_records() -> None:
     alias = f"{NAME} 300 IN CNAME crowd.example.org."
     octets = reply(alias, *(line.replace("www", "crowd") for line in CROWD))
-    for asked in (query(edns=None), query(payload=1000)):
+    for asked, many in ((query(edns=None), 29), (query(payload=1000), 59)):
         message = passed(octets, asked)
         assert message.flags & dns.flags.TC
-        assert told(message) == [alias]
+        assert told(message)[0] == alias
+        assert len(told(message)) == many
+        assert message.edns == dns.message.from_wire(asked).edns
         assert len(told(passed(octets, asked, by_stream=True))) == 91
     assert len(told(passed(octets, query(payload=4096)))) == 91
+
+
+def test_proof_that_does_not_fit_is_left_out_and_that_is_said() -> None:
+    names = [f"x{number:02}.example.org. 300 IN NSEC y.example.org. A" for number in range(40)]
+    octets = reply(ADDRESS, authority=names)
+    message = passed(octets, query(dnssec=True, payload=512))
+    assert message.flags & dns.flags.TC
+    assert told(message) == [ADDRESS]
+    assert 0 < len(message.authority) < 40
+
+
+def test_by_stream_what_no_server_could_say_whole_is_a_failure() -> None:
+    cut_short = reply(flags=dns.flags.TC)
+    assert passed(cut_short, query()).flags & dns.flags.TC
+    message = passed(cut_short, query(), by_stream=True)
+    assert (message.rcode(), message.flags & dns.flags.TC) == (dns.rcode.SERVFAIL, 0)
 
 
 def test_explanation_is_left_out_rather_than_an_address() -> None:

@@ -17,6 +17,7 @@ import dns.flags
 
 from vswitch.dataplane.responders.dns.message import (
     LONGEST,
+    LONGEST_DATAGRAM,
     OPT,
     OUR_PAYLOAD,
     SMALLEST_LIMIT,
@@ -65,8 +66,11 @@ class Client(NamedTuple):
         )
 
     def room(self, *, by_stream: bool) -> int:
-        """Octets that an answer may have."""
-        return LONGEST if by_stream else max(SMALLEST_LIMIT, self.payload or 0)
+        """Octets that an answer may have: no more than a datagram carries, whatever the client says
+        that it takes."""
+        if by_stream:
+            return LONGEST
+        return min(max(SMALLEST_LIMIT, self.payload or 0), LONGEST_DATAGRAM)
 
     def opt(self, options: Iterable[bytes], *, code: int = 0) -> bytes:
         """The OPT record of an answer with that response code and `options` as they are on the

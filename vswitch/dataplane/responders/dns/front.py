@@ -13,9 +13,6 @@ from vswitch.dataplane.responders.dns.party import Inquiry
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress
 
-LONGEST_DATAGRAM = 65_507
-"""Octets of a message in one datagram of UDP over IPv4."""
-
 
 class Asker(NamedTuple):
     """Somebody on a network, which the dataplane knows by number, who asks its gateway."""
@@ -25,7 +22,7 @@ class Asker(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """There is an answer, which has at most LONGEST_DATAGRAM octets."""
+    """There is an answer, which a datagram carries."""
 
     message: bytes
     about: object

@@ -15,14 +15,7 @@ import dns.rdatatype
 from dns.edns import EDECode
 
 from vswitch.dataplane.responders.dns.brain import Answer, Forward, Refuse, Reply
-from vswitch.dataplane.responders.dns.front import (
-    LONGEST_DATAGRAM,
-    Answered,
-    Heard,
-    Passed,
-    Unsaid,
-)
-from vswitch.dataplane.responders.dns.message import cut, question_section
+from vswitch.dataplane.responders.dns.front import Answered, Heard, Passed, Unsaid
 from vswitch.dataplane.responders.dns.telling import Said
 
 NO_SERVER = Said(dns.rcode.SERVFAIL, why=(EDECode.NO_REACHABLE_AUTHORITY, "there are no servers"))
@@ -50,17 +43,10 @@ def heard(query: bytes, answer: Answer) -> Heard:
     match answer:
         case Reply(message):
             whence = "what servers have said" if answer.is_cached else "names"
-            return Answered(fitted(query, message), Asked(query, f"answered from {whence}"))
+            return Answered(message, Asked(query, f"answered from {whence}"))
         case Refuse(message, why):
             return Answered(message, Asked(query, f"refused: {why.value}"))
         case Forward(inquiry):
             return Passed(inquiry, Asked(query, "asked of servers"))
         case silence:
             return Unsaid(silence.value)
-
-
-def fitted(query: bytes, message: bytes) -> bytes:
-    """An answer to `query` as a datagram can carry it, whatever the client says that it takes."""
-    if len(message) <= LONGEST_DATAGRAM:
-        return message
-    return cut(message, question_section(query))

@@ -34,6 +34,9 @@ SMALLEST_LIMIT = 512
 LONGEST = 65_535
 """Octets of a message by TCP (RFC 1035, 4.2.2)."""
 
+LONGEST_DATAGRAM = 65_507
+"""Octets of a message in one datagram of UDP over IPv4."""
+
 LONGEST_LABEL = 63
 """Octets (RFC 1035, 2.3.4). Greater lengths are pointers, or have no meaning."""
 

@@ -2,9 +2,10 @@
 
 Theory of operation. An answer begins with the question as it was asked, so the case of its letters
 is kept, and records come behind. The owner of a record that the question's name ends with is a
-pointer into it. What does not fit into what the client takes is left out whole: additional records
-silently, as they are a courtesy (RFC 2181, 9); else all of it, with TC, which tells the client to
-come by TCP. Answers to a client with EDNS end with an OPT record.
+pointer into it. What does not fit into what the client takes is left out: additional records
+silently, as they are a courtesy; of others all but the first ones, with TC, which tells the client
+to come by TCP (RFC 2181, 9). One that can not do that has as many as there is room for, as it has
+in Docker. Answers to a client with EDNS end with an OPT record.
 
 Octets that servers outside have chosen are not told so. Read first: RFC 1035, 4.1; RFC 8914 for
 the reasons of errors.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import NamedTuple
 
 import dns.edns
@@ -48,10 +50,6 @@ class Rrset(NamedTuple):
     data: tuple[bytes, ...]
 
 
-_NOTHING: tuple[tuple[Rrset, ...], ...] = ((), (), ())
-"""Three sections, where there is no room for any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Said:
     """What an answer says, to whomever."""
@@ -79,21 +77,25 @@ def tell(client: Client, said: Said, *, by_stream: bool) -> bytes:
     """The answer as it goes out."""
     opt = client.opt(_explained(said), code=said.code)
     room = client.room(by_stream=by_stream) - HEADER_LENGTH - len(client.question) - len(opt)
-    for sections in _shorter_and_shorter(said):
-        records = b"".join(_octets(rrset, client.question) for each in sections for rrset in each)
-        if len(records) <= room:
-            break
-    answers, authorities, additional = (sum(len(rrset.data) for rrset in each) for each in sections)
-    flags = _ANSWER | client.flags | (_TRUNCATED if sections is _NOTHING else 0)
+    answer, authority, additional = (
+        [record for rrset in section for record in _records(rrset, client.question)]
+        for section in (said.answer, said.authority, said.additional)
+    )
+    flags = _ANSWER | client.flags | (said.code & 0x0F)
+    if _length(*answer, *authority, *additional) > room:
+        additional = []
+    if _length(*answer, *authority) > room:
+        answer, authority = _first(answer, room), []
+        flags |= _TRUNCATED
     header = _HEADER.pack(
         client.identifier,
-        flags | (said.code & 0x0F),
+        flags,
         1 if client.question else 0,
-        answers,
-        authorities,
-        additional + (1 if opt else 0),
+        len(answer),
+        len(authority),
+        len(additional) + (1 if opt else 0),
     )
-    return header + client.question + records + opt
+    return b"".join((header, client.question, *answer, *authority, *additional, opt))
 
 
 def _turned(rrset: Rrset, turn: int) -> Rrset:
@@ -109,17 +111,19 @@ def _explained(said: Said) -> tuple[bytes, ...]:
     return (_OPTION.pack(dns.edns.OptionType.EDE, 2 + len(text), code) + text,)
 
 
-def _shorter_and_shorter(said: Said) -> Iterator[tuple[tuple[Rrset, ...], ...]]:
-    """Sections of records. The last ones fit anywhere."""
-    yield said.answer, said.authority, said.additional
-    yield said.answer, said.authority, ()
-    yield _NOTHING
-
-
-def _octets(rrset: Rrset, question: bytes) -> bytes:
+def _records(rrset: Rrset, question: bytes) -> Iterator[bytes]:
     owner, asked = rrset.owner, question[:-_TYPE_AND_CLASS].lower()
     if asked.endswith(owner):
         owner = (_POINTER | HEADER_LENGTH + len(asked) - len(owner)).to_bytes(2, "big")
-    return b"".join(
-        owner + _RECORD.pack(rrset.type, _IN, rrset.ttl, len(data)) + data for data in rrset.data
-    )
+    for data in rrset.data:
+        yield owner + _RECORD.pack(rrset.type, _IN, rrset.ttl, len(data)) + data
+
+
+def _length(*records: bytes) -> int:
+    return sum(map(len, records))
+
+
+def _first(records: list[bytes], room: int) -> list[bytes]:
+    """As many as there is room for."""
+    ends = accumulate(map(len, records))
+    return [record for record, end in zip(records, ends, strict=True) if end <= room]

@@ -15,6 +15,10 @@ _FIXED = 10
 """Octets of a record between its owner's name and its data: type, class, TTL, length."""
 
 
+_BEFORE_TTL = 4
+"""Of these, type and class."""
+
+
 class Place(NamedTuple):
     """Where a record lies: offsets into the message."""
 
@@ -29,11 +33,17 @@ def places(octets: bytes, begin: int, count: int) -> Iterator[Place]:
     """Those of `count` records, the first of which begins at `begin`."""
     for _ in range(count):
         fixed = end_of_name(octets, begin)
-        data = fixed + _FIXED
-        end = data + int.from_bytes(octets[data - 2 : data], "big")
+        ttl = fixed + _BEFORE_TTL
+        end = end_of_record(octets, ttl)
         kind = int.from_bytes(octets[fixed : fixed + 2], "big")
-        yield Place(kind, begin, fixed + 4, end)
+        yield Place(kind, begin, ttl, end)
         begin = end
+
+
+def end_of_record(octets: bytes | bytearray, ttl: int) -> int:
+    """Where the record ends whose TTL is there."""
+    data = ttl + _FIXED - _BEFORE_TTL
+    return data + int.from_bytes(octets[data - 2 : data], "big")
 
 
 def end_of_name(octets: bytes, offset: int) -> int:

@@ -6,15 +6,17 @@ record is spelled as the client spells its question. To say it is to copy it, an
 identifier, flags, question and TTLs; the addresses of a name that has several begin with another
 one each time. A client that speaks EDNS gets an OPT record of ours at the end.
 
-Only what is too long for a client is read again, to be cut between two RRsets.
+What is too long for a client is cut between two records, and says so (TC). By TCP nothing is cut,
+and where servers had no more than that to say, they have failed (RFC 7766, 5).
 
-Read first: RFC 1035, 4.1; RFC 2181, 9 (what TC means).
+Read first: RFC 1035, 4.1; RFC 2181, 9 (what TC means, and that what is left may be told).
 """
 
 from __future__ import annotations
 
 import struct
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from io import BytesIO
 from sys import getsizeof
@@ -22,7 +24,6 @@ from typing import NamedTuple
 
 import dns.exception
 import dns.flags
-import dns.message
 import dns.name
 import dns.rcode
 import dns.rdataclass
@@ -30,7 +31,7 @@ import dns.rdatatype
 
 from vswitch.dataplane.responders.dns.client import Client
 from vswitch.dataplane.responders.dns.learned.believing import Statement, Unsound, What
-from vswitch.dataplane.responders.dns.learned.records import Place, places
+from vswitch.dataplane.responders.dns.learned.records import Place, end_of_record, places
 from vswitch.dataplane.responders.dns.message import COUNTS, FLAGS, HEADER_LENGTH, LONGEST
 from vswitch.dataplane.responders.dns.party import Inquiry
 
@@ -38,13 +39,19 @@ _ANSWER = int(dns.flags.QR | dns.flags.RA)
 _AUTHENTIC = int(dns.flags.AD)
 _TRUNCATED = int(dns.flags.TC)
 _NOERROR = int(dns.rcode.NOERROR)
-_CODES = {What.NO_NAME: int(dns.rcode.NXDOMAIN), What.FAILURE: int(dns.rcode.SERVFAIL)}
+_SERVFAIL = int(dns.rcode.SERVFAIL)
+_CODES = {What.NO_NAME: int(dns.rcode.NXDOMAIN), What.FAILURE: _SERVFAIL}
 _ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
+
+_CODE = 0x0F
+"""Of the flags, the response code."""
 
 _ADDITIONAL = COUNTS + 6
 """Offset of the number of additional records."""
 
 _HEADER = struct.Struct("!HHHHHH")
+_COUNTED = struct.Struct("!5H")
+"""The header behind its identifier."""
 _NUMBER = struct.Struct("!H")
 _TTL = struct.Struct("!I")
 _OPTION = struct.Struct("!HHH")
@@ -90,6 +97,8 @@ class Wording:
         """
         octets = bytearray(self._octets)
         flags = self._flags | client.flags
+        if by_stream and flags & _TRUNCATED:
+            flags = flags & ~(_TRUNCATED | _CODE) | _SERVFAIL
         if not client.hears_of_authenticity:
             flags &= ~_AUTHENTIC
         octets[:FLAGS] = client.identifier
@@ -104,10 +113,21 @@ class Wording:
         opt = client.opt((*self._explained, *why))
         if len(octets) + len(opt) > room:  # explanations are no reason to cut an answer
             opt = client.opt(())
+        if len(octets) + len(opt) > room:
+            self._cut(octets, HEADER_LENGTH + len(client.question), room - len(opt))
         if opt:
             _NUMBER.pack_into(octets, _ADDITIONAL, 1)
-        octets += opt
-        return bytes(octets) if len(octets) <= room else _cut(bytes(octets), room)
+        return bytes(octets + opt)
+
+    def _cut(self, octets: bytearray, begin: int, room: int) -> None:
+        """Leave as many of the records, which begin there, as there is room for, and say so."""
+        whole = bisect_right(self._times, room, key=lambda ttl: end_of_record(octets, ttl))
+        del octets[end_of_record(octets, self._times[whole - 1]) if whole else begin :]
+        flags, questions, answers, _, additional = _COUNTED.unpack_from(octets, FLAGS)
+        answers = min(answers, whole)
+        octets[FLAGS:HEADER_LENGTH] = _COUNTED.pack(
+            flags | _TRUNCATED, questions, answers, whole - answers, additional
+        )
 
     @property
     def orders(self) -> int:
@@ -180,9 +200,3 @@ def _turn(octets: bytearray, turning: _Turning, turn: int) -> None:
     end = turning.begin + turning.length * turning.members
     first = turning.begin + turning.length * (turn % turning.members)
     octets[turning.begin : end] = octets[first:end] + octets[turning.begin : first]
-
-
-def _cut(message: bytes, room: int) -> bytes:
-    """As many whole RRsets as there is room for, and that there are more (TC)."""
-    read = dns.message.from_wire(message)
-    return read.to_wire(max_size=room, prefer_truncation=True, want_shuffle=False)
