@@ -5,11 +5,12 @@ one, the root's. Here it is one in small letters, as names that differ in case a
 and without compression: so it is a key as it is, and what a name is below is what is left of it
 behind some of its labels.
 
-Read first: RFC 1035, 3.1 and 5.1; RFC 4343; RFC 5890 for names with other letters.
+Read first: RFC 1035, 3.1 and 5.1; RFC 4343; RFC 3490 for names with other letters and dots.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 ROOT = b"\0"
@@ -17,6 +18,9 @@ ROOT = b"\0"
 
 LONGEST_NAME = 255
 """Octets (RFC 1035, 2.3.4)."""
+
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+"""What ends a label as people write it (RFC 3490, 3.1)."""
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*/")
 
@@ -26,14 +30,15 @@ def encode(text: str) -> bytes:
 
     Raises ValueError where that is none: an empty label, one over 63 octets, over 255 in all.
     """
-    try:
-        labels = [label.lower().encode("idna") for label in text.removesuffix(".").split(".")]
-    except UnicodeError:
-        labels = [b""]
-    if not text.strip(".") and text in ("", "."):
+    if text in ("", "."):
         return ROOT
+    try:
+        labels = [label.lower().encode("idna") for label in _DOTS.split(text.removesuffix("."))]
+    except UnicodeError:
+        labels = []
     name = b"".join(bytes((len(label),)) + label for label in labels) + ROOT
-    if not all(labels) or len(name) > LONGEST_NAME:
+    are_labels = all(label and b"." not in label for label in labels)  # U+2026 is three dots
+    if not labels or not are_labels or len(name) > LONGEST_NAME:
         raise ValueError(f'"{text}" is not a name (like registry.example)')
     return name
 
