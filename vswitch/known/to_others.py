@@ -5,7 +5,8 @@ a virtual machine's TAP, say) may ask for who is known to all there: on the defa
 as between endpoints, unless the user has it otherwise. The host stands outside of all networks, and
 Docker's rule about the default one is about endpoints, so it may ask for everybody. It asks in the
 order of the networks, as an endpoint that was on all of them: a name alone is that of the first
-network that has it, and the name and its network, as in `web.front`, are never in doubt.
+network that has it, and the name and its network, as in `web.front`, are never in doubt. An address
+of a network that nobody there has is nobody's, as for an endpoint.
 
 What speaks DNS is loaded when somebody asks. What an endpoint may ask for is `to_endpoints`'.
 """
@@ -68,6 +69,8 @@ def _on(directory: Directory, name: str, settings: NameSettings) -> Names:
 
 
 def _on_all(directory: Directory, settings: NameSettings) -> Names:
-    from vswitch.dataplane.responders.dns.inside.names import Names
+    from vswitch.dataplane.responders.dns.inside.names import Names, Surroundings
 
-    return Names((directory.on(each.name) for each in directory.inventory.networks), settings)
+    networks = directory.inventory.networks
+    around = Surroundings(tuple(each.subnet for each in networks))
+    return Names((directory.on(each.name) for each in networks), settings, around)

@@ -120,6 +120,8 @@ def test_names_of_all_networks_are_known(
         ("vault.front", dns.rcode.NXDOMAIN),
         ("web.FRONT.", dns.rcode.NOERROR),
         ("front", dns.rcode.NOERROR),
+        ("9.9.18.172.in-addr.arpa", dns.rcode.NXDOMAIN),
+        ("18.172.in-addr.arpa", dns.rcode.NOERROR),
     ],
 )
 def test_what_is_nobodys_is_refused_and_below_a_network_it_does_not_exist(

@@ -4,7 +4,8 @@ Theory of operation. Sockets of UDP and TCP in the daemon's own namespace answer
 all networks, by who answers endpoints (`answering`). Nothing is ever asked of servers for who asks
 here, so it is safe to lead a stub resolver here that we ask ourselves, like systemd-resolved: no
 query can come around. What is below the name of a network and nobody's does not exist, as nobody
-else can know it; all else is refused, by which a resolver knows to ask somebody else.
+else can know it, and neither does the name of an address there that nobody has; all else is
+refused, by which a resolver knows to ask somebody else.
 
 Read first: resolved.conf(5) on routing domains; RFC 1034, 4.3.1 for who refuses.
 """
