@@ -16,7 +16,7 @@ from vswitch.dataplane.openings import AllowedNames
 from vswitch.dataplane.responders.dns.bounds import Bounds
 from vswitch.dataplane.responders.dns.brain import Brain, Forward, Refuse, Reply, Why
 from vswitch.dataplane.responders.dns.inside.names import Host, Names
-from vswitch.dataplane.responders.dns.party import Party, Route
+from vswitch.dataplane.responders.dns.party import Inquiry, Party, Route
 from vswitch.naming import NameSettings, Record
 from vswitch.units import SECOND
 from vswitch.wire import domain
@@ -203,6 +203,17 @@ def test_answer_that_leads_inside_is_withheld_and_not_kept() -> None:
     for _ in range(2):
         told = asking.told("evil.example", ("evil.example", 300, "A", "10.0.0.1"))
         assert (told.rcode(), told.answer) == (dns.rcode.NXDOMAIN, [])
+
+
+def test_protection_that_is_turned_on_holds_for_who_is_still_waiting() -> None:
+    brain, name = Brain(NameSettings()), b"\x04evil\x07example\0"
+    inquiry = Inquiry(name, 1, 1, False, False, Route())
+    reply = dns.message.make_response(dns.message.make_query("evil.example", "A"))
+    reply.answer.append(dns.rrset.from_text("evil.example.", 300, "IN", "A", "10.0.0.1"))
+    octets = reply.to_wire()
+    assert brain.learn(inquiry, octets, 0).withheld is None
+    brain.follow(NameSettings(protects_from_rebinding=True))
+    assert str(brain.learn(inquiry, octets, 0).withheld) == "10.0.0.1"
 
 
 def test_protection_that_is_turned_on_holds_for_what_is_kept() -> None:

@@ -148,6 +148,7 @@ class Brain:
         rebinding = Rebinding(settings, self._is_ours)
         if rebinding != self._rebinding:
             self._rebinding = rebinding
+            self._latest = b"", None
             self.cache.forget()
         self.cache.follow(settings.cache)
 
