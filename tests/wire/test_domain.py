@@ -47,12 +47,11 @@ def test_what_is_no_name_is_refused(text: str) -> None:
 def test_whatever_is_written_is_a_name_on_the_wire_or_none(text: str) -> None:
     try:
         wire = domain.encode(text)
-    except ValueError as error:
-        assert "is not a name" in str(error)
-    else:
-        name, read = dns.name.from_wire(wire, 0)
-        assert (read, name.to_wire()) == (len(wire), wire)
-        assert wire == wire.lower()
+    except ValueError:
+        return
+    name, read = dns.name.from_wire(wire, 0)
+    assert (read, name.to_wire()) == (len(wire), wire)
+    assert wire == wire.lower()
 
 
 @given(names)

@@ -175,6 +175,8 @@ def test_answer_by_stream_is_whole_whatever_the_client_takes_in_a_datagram(asks:
         ("web", "MAILB", "IN", dns.rcode.NOTIMP),
         ("web", "OPT", "IN", dns.rcode.FORMERR),
         ("web", "TSIG", "IN", dns.rcode.FORMERR),
+        ("web", "NXNAME", "IN", dns.rcode.FORMERR),
+        ("example.org", "NXNAME", "IN", dns.rcode.FORMERR),
     ],
 )
 def test_question_that_nobody_is_answered_is_refused(

@@ -6,7 +6,7 @@ than the Internet's (where `version.bind` lives), or for something that is no ty
 has its code, and a client with EDNS is told the reason where a person would ask for it.
 
 Read first: RFC 8906, which has what servers get wrong here; RFC 6895 section 3.1 for the types that
-only a query can have.
+only a query can have; RFC 9824, 3.5 for NXNAME, which none may have.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ _NOTHING = Said()
 _NOT_IN_THAT_CLASS = Said(dns.rcode.REFUSED, why=(EDECode.NOT_SUPPORTED, "there is class IN alone"))
 _NO_TRANSFER = Said(dns.rcode.REFUSED, why=(EDECode.NOT_SUPPORTED, "no zone is transferred"))
 
+_NXNAME = 128
+
 _BY_TYPE: dict[int, Said] = {
     dns.rdatatype.OPT: _FORMAT_ERROR,
     dns.rdatatype.TKEY: _FORMAT_ERROR,
     dns.rdatatype.TSIG: _FORMAT_ERROR,
+    _NXNAME: _FORMAT_ERROR,
     dns.rdatatype.IXFR: _NO_TRANSFER,
     dns.rdatatype.AXFR: _NO_TRANSFER,
     dns.rdatatype.MAILB: Said(dns.rcode.NOTIMP),
