@@ -6,16 +6,19 @@ import gc
 import tracemalloc
 
 import dns.flags
+import dns.message
 import dns.rcode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.dataplane.responders.dns.servers import (
+    ANYBODY,
     NAME,
     Resolving,
     explanations,
     inquiry,
+    query,
     reply,
     soa,
     told,
@@ -29,6 +32,7 @@ from vswitch.dataplane.responders.dns.learned.cache import (
     Cache,
 )
 from vswitch.dataplane.responders.dns.party import Route
+from vswitch.dataplane.responders.dns.telling import MOST_NEGATIVE_TTL
 from vswitch.naming import CacheSettings, NameSettings, Server
 from vswitch.units import DAY, HOUR, SECOND
 from vswitch.wire.values import IpAddress
@@ -91,9 +95,26 @@ def test_denial_holds_as_its_zone_says(code: int, ttl: int, minimum: int, held: 
     resolving.learn(reply(authority=[soa(ttl, minimum)], code=code))
     denial = resolving.ask()
     assert denial is not None
-    assert (denial.rcode(), denial.authority[0].ttl) == (code, held)
-    resolving.wait(held)
+    told_for = min(held, MOST_NEGATIVE_TTL) if code == dns.rcode.NXDOMAIN else held
+    assert (denial.rcode(), denial.authority[0].ttl) == (code, told_for)
+    resolving.wait(held - 1)
+    denial = resolving.ask()
+    assert denial is not None
+    assert denial.authority[0].ttl == 1
+    resolving.wait(1)
     assert resolving.ask() is None
+
+
+def test_client_keeps_for_seconds_that_there_is_no_name_which_may_be_somebodys_next(
+    resolving: Resolving,
+) -> None:
+    denial = reply(authority=[soa()], code=dns.rcode.NXDOMAIN)
+    passed = resolving.brain.pass_on(query(), resolving.learn(denial), ANYBODY, resolving.now)
+    assert dns.message.from_wire(passed).authority[0].ttl == MOST_NEGATIVE_TTL
+    resolving.wait(MOST_NEGATIVE_TTL)
+    again = resolving.ask()
+    assert again is not None
+    assert again.authority[0].ttl == MOST_NEGATIVE_TTL
 
 
 def test_denial_that_says_nothing_of_its_time_is_not_kept(resolving: Resolving) -> None:

@@ -27,6 +27,9 @@ import dns.rdataclass
 from vswitch.dataplane.responders.dns.client import Client
 from vswitch.dataplane.responders.dns.message import HEADER_LENGTH
 
+MOST_NEGATIVE_TTL = 10
+"""Seconds for which a client may keep that there is nothing: whoever is not there yet comes."""
+
 _ANSWER = int(dns.flags.QR | dns.flags.RA)
 _TRUNCATED = int(dns.flags.TC)
 _IN = int(dns.rdataclass.IN)

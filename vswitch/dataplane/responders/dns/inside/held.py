@@ -16,12 +16,9 @@ import dns.rcode
 import dns.rdatatype
 
 from vswitch.dataplane.responders.dns.query import Query
-from vswitch.dataplane.responders.dns.telling import Rrset, Said
+from vswitch.dataplane.responders.dns.telling import MOST_NEGATIVE_TTL, Rrset, Said
 from vswitch.wire.domain import encode
 from vswitch.wire.values import IpAddress
-
-MOST_NEGATIVE_TTL = 10
-"""Seconds for which a client may keep that there is nothing: whoever is not there yet comes."""
 
 _TIMES = 1, 3600, 1200, 604_800
 """Serial, refresh, retry and expire of a zone that nobody transfers: RFC 6303's, 3."""

@@ -4,7 +4,8 @@ Theory of operation. A message is encoded as for somebody who asks in small lett
 where every message has it, and a record of the name that was asked for points to it, so such a
 record is spelled as the client spells its question. To say it is to copy it, and to put in
 identifier, flags, question and TTLs; the addresses of a name that has several begin with another
-one each time. A client that speaks EDNS gets an OPT record of ours at the end.
+one each time. A client that speaks EDNS gets an OPT record of ours at the end. That there is no
+such name is kept here as long as it holds, and by clients for seconds, as it may be ours next.
 
 What is too long for a client is cut between two records, and says so (TC). By TCP nothing is cut,
 and where servers had no more than that to say, they have failed (RFC 7766, 5).
@@ -34,6 +35,7 @@ from vswitch.dataplane.responders.dns.learned.believing import Statement, Unsoun
 from vswitch.dataplane.responders.dns.learned.records import Place, end_of_record, places
 from vswitch.dataplane.responders.dns.message import COUNTS, FLAGS, HEADER_LENGTH, LONGEST
 from vswitch.dataplane.responders.dns.party import Inquiry
+from vswitch.dataplane.responders.dns.telling import MOST_NEGATIVE_TTL
 
 _ANSWER = int(dns.flags.QR | dns.flags.RA)
 _AUTHENTIC = int(dns.flags.AD)
@@ -42,6 +44,9 @@ _NOERROR = int(dns.rcode.NOERROR)
 _SERVFAIL = int(dns.rcode.SERVFAIL)
 _CODES = {What.NO_NAME: int(dns.rcode.NXDOMAIN), What.FAILURE: _SERVFAIL}
 _ADDRESSES = (dns.rdatatype.A, dns.rdatatype.AAAA)
+
+_MOST_TTL = 0x7FFF_FFFF
+"""Seconds (RFC 2181, 8)."""
 
 _CODE = 0x0F
 """Of the flags, the response code."""
@@ -104,9 +109,10 @@ class Wording:
         octets[:FLAGS] = client.identifier
         _NUMBER.pack_into(octets, FLAGS, flags)
         octets[HEADER_LENGTH : HEADER_LENGTH + len(client.question)] = client.question
+        most = MOST_NEGATIVE_TTL if self.what is What.NO_NAME else _MOST_TTL
         for at in self._times:
             left = max(0, _TTL.unpack_from(octets, at)[0] - elapsed) if ttl is None else ttl
-            _TTL.pack_into(octets, at, left)
+            _TTL.pack_into(octets, at, min(left, most))
         if self._turning is not None:
             _turn(octets, self._turning, turn)
         room = client.room(by_stream=by_stream)
