@@ -154,7 +154,7 @@ class Answering:
         is to be said."""
         match self.hear(query, by_stream=by_stream):
             case Reply(message, orders, until) as answer:
-                if orders and not by_stream and sum(map(len, orders)) <= LONGEST_KEPT:
+                if orders and sum(map(len, orders)) <= LONGEST_KEPT:
                     turning = cycle([each[IDENTIFIER:] for each in orders])
                     next(turning)
                     self._kept[query[IDENTIFIER:]] = _Kept(turning, until, _became(answer))

@@ -159,6 +159,16 @@ def test_answer_by_stream_is_whole_whatever_the_client_takes_in_a_datagram(asks:
     assert not answer.flags & dns.flags.TC
 
 
+@pytest.mark.parametrize(("by_stream", "orders"), [(False, 8), (True, 0)])
+def test_answer_is_worked_out_in_several_orders_only_where_it_may_be_told_again(
+    asks: Asking, by_stream: bool, orders: int
+) -> None:
+    query = asks.query("crowd").to_wire()
+    answer = asks.brain.answer(query, party(asks.names), NOW, by_stream=by_stream)
+    assert isinstance(answer, Reply)
+    assert len(answer.orders) == orders
+
+
 # Refused for what is asked
 
 

@@ -272,6 +272,7 @@ class Brain:
             client,
             known.orders,
             lambda turn: tell(client, known.turned(turn), by_stream=by_stream),
+            by_stream=by_stream,
             commit=commit,
         )
 
@@ -282,6 +283,7 @@ class Brain:
             client,
             told.orders,
             lambda turn: told.say(client, turn, by_stream=by_stream),
+            by_stream=by_stream,
             commit=commit,
         )
         refresh = inquiry if told.is_due else None
@@ -307,12 +309,18 @@ class Brain:
         return turn
 
     def _in_turn(
-        self, client: Client, many: int, say: Callable[[int], bytes], *, commit: bool
+        self,
+        client: Client,
+        many: int,
+        say: Callable[[int], bytes],
+        *,
+        by_stream: bool,
+        commit: bool,
     ) -> Reply:
-        """An answer that has so many orders. What bears a cookie is not kept, as the next query has
-        another one."""
+        """An answer that has so many orders. What bears a cookie is told once, as the next query
+        has another one, and so is what goes by stream, as it may be long."""
         turn = self._next_turn(commit=commit)
-        if client.cookie:
+        if client.cookie or by_stream:
             return Reply(say(turn))
         orders = tuple(say(turn + each) for each in range(min(many, ORDERS)))
         return Reply(orders[0], orders)
