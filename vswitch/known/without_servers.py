@@ -42,15 +42,15 @@ class WithoutServers:
             for at in endpoint.memberships
         }
 
-    def hear(self, query: bytes, asker: Asker, now: Nanoseconds, *, commit: bool) -> Heard:  # noqa: ARG002
-        """What becomes of a query."""
+    def hear(self, query: bytes, asker: Asker, now: Nanoseconds, *, commit: bool) -> Heard:
+        """What becomes of a query; without `commit`, what would."""
         from vswitch.dataplane.responders.dns.brain import Brain, Forward
         from vswitch.dataplane.responders.dns.hearing import NO_SERVER, Asked, heard
 
         if self._brain is None:
             self._brain = Brain(self._settings)
         party = self._party(asker)
-        answer = self._brain.answer(query, party, now)
+        answer = self._brain.answer(query, party, now, commit=commit)
         if not isinstance(answer, Forward):
             return heard(query, answer)
         message = self._brain.fail(query, NO_SERVER, party, now)
