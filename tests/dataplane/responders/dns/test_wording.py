@@ -11,7 +11,7 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.dataplane.responders.dns.servers import (
@@ -160,6 +160,35 @@ def test_long_answer_is_cut_between_two_records() -> None:
         assert message.edns == dns.message.from_wire(asked).edns
         assert len(told(passed(octets, asked, by_stream=True))) == 91
     assert len(told(passed(octets, query(payload=4096)))) == 91
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(0, 60), st.integers(0, 30), st.integers(0, 3000), st.integers(0, 80), st.booleans()
+)
+def test_what_is_cut_is_a_beginning_that_fits(
+    addresses: int, proofs: int, payload: int, words: int, is_long: bool
+) -> None:
+    """Whatever the lengths of records, and of what else the client is told."""
+    target = ".".join(["x" * 60] * 3) + ".example." if is_long else "a.example."
+    lines = [
+        f"{NAME} 300 IN CNAME {target}",
+        *(f"{target} 300 IN A 192.0.2.{n}" for n in range(addresses)),
+    ]
+    beside = [f"y{number}.example.org. 300 IN NSEC z.example.org. A" for number in range(proofs)]
+    why = [dns.edns.EDEOption(dns.edns.EDECode.OTHER, "x" * words)]
+    asked = query(dnssec=True, payload=payload)
+    brain, about = Brain(NameSettings()), inquiry(dnssec=True)
+    learned = brain.learn(about, reply(*lines, authority=beside, options=why), 0)
+    octets = brain.pass_on(asked, learned, ANYBODY, 0)
+    whole, message = (
+        understood(asked, each)
+        for each in (brain.pass_on(asked, learned, ANYBODY, 0, by_stream=True), octets)
+    )
+    assert len(octets) <= max(512, payload)
+    said, all_said = ([*told(each), *map(str, each.authority)] for each in (message, whole))
+    assert {*said} <= {*all_said}
+    assert bool(message.flags & dns.flags.TC) is (len(said) < len(all_said))
 
 
 def test_proof_that_does_not_fit_is_left_out_and_that_is_said() -> None:
