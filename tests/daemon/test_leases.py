@@ -289,6 +289,23 @@ def test_station_hears_nothing_where_its_lease_can_not_be_written(
     assert kind(answer) == "ack"
 
 
+def test_lease_whose_end_can_not_be_written_is_over_all_the_same(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = lives.begin()
+    daemon.bind()
+
+    def refuse(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(daemon.store.leases, "remove", refuse)
+        daemon.say(client(GUEST, "release", ciaddr=FIRST, server_id="10.0.0.1"))
+    assert daemon.shown() == []
+    wish = EndpointRequest("db", "front", address=IpAddress.parse(FIRST))
+    assert daemon.inventory.add_endpoint(wish).address == IpAddress.parse(FIRST)
+
+
 def test_station_that_renews_without_end_writes_a_few_times_in_a_leases_life(
     lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -212,7 +212,8 @@ class Leases:
         try:
             return self._is_closed or self._note(network, turn)
         except StoreError as error:
-            log.error("address %s is not leased: %s", turn.grant.address, error)
+            words = "what has become of the lease of %s is not written down: %s"
+            log.error(words, turn.grant.address, error)
             return False
 
     def _note(self, network: Network, turn: Turn) -> bool:
@@ -259,11 +260,12 @@ class Leases:
         return True
 
     def _forget(self, network: Network, address: IpAddress) -> None:
+        """Its lease is over, whether that can be written or not. Raises StoreError."""
         place = Place(network.name, address)
         if self._kept.pop(place, None) is None:
             return
-        self._store.leases.remove(str(place))
         self._inventory.end_lease(network, address)
+        self._store.leases.remove(str(place))
 
     def _tell(
         self, network: Network, grant: Grant, event: Event, reason: str | None = None
