@@ -64,12 +64,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.now: Nanoseconds = 1000 * SECOND
+        self.boot = BOOT
 
     def rearm(self) -> None:
         return
 
     def time_ns(self) -> int:
-        return BOOT + self.now
+        return self.boot + self.now
 
 
 class Daemon:
@@ -355,6 +356,16 @@ def test_lease_outlives_a_restart_with_the_time_that_is_left(lives: Lives, clock
     assert 2300 < row.expires_in_seconds < 2400 + 3600 / RESERVE
     assert daemon.renew(FIRST) == "ack"
     assert daemon.bind(OTHER) != FIRST
+
+
+def test_lease_lasts_no_longer_than_it_was_given_for_where_the_calendar_is_set_back(
+    lives: Lives, clock: Clock
+) -> None:
+    lives.begin().bind()
+    lives.stop()
+    clock.boot = 0
+    (row,) = lives.begin().leases.rows()
+    assert 3600 <= row.expires_in_seconds <= 3600 + 3600 / RESERVE
 
 
 def test_lease_that_is_over_meanwhile_is_dropped(lives: Lives, clock: Clock) -> None:

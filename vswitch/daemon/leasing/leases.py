@@ -10,8 +10,9 @@ A station is told that it has an address after that has been written: a switch t
 moment knows of every lease that a station believes in. Where the disk refuses, the station gets no
 answer, and asks again.
 
-Time runs on while no switch does, so ends are written as moments of the calendar. What is over by
-then is dropped, and so is what can not be any more: the network is gone or has another subnet, or
+Time runs on while no switch does, so ends are written as moments of the calendar. That may be set
+back, so it is also written when that was, and nothing lasts longer than it was written to last.
+What is over by then is dropped, and so is what can not be any more: the network is gone or has another subnet, or
 the configuration asks for the address by name. The station is told so when it renews.
 
 An endpoint's own address, a virtual machine's, is leased as any other, but is the inventory's to
@@ -180,7 +181,7 @@ class Leases:
                 each.station,
                 bytes.fromhex(each.identifier),
                 each.hostname,
-                now + each.ends_at - today,
+                now + each.ends_at - max(today, each.written_at),
             )
             for address, each in left.items()
         }
@@ -359,13 +360,15 @@ class Leases:
 
 
 def _kept(network: Network, grant: Grant, now: Nanoseconds, endpoint: str | None) -> KeptLease:
+    today = time.time_ns()
     return KeptLease(
         network.name,
         grant.address,
         grant.station,
         grant.identifier.hex(),
         grant.hostname,
-        time.time_ns() + grant.until - now,
+        today + grant.until - now,
+        today,
         endpoint,
     )
 
@@ -374,7 +377,7 @@ def _covers(written: KeptLease | None, wanted: KeptLease) -> bool:
     """Whether nothing is lost where `wanted` is not written."""
     if written is None or written.ends_at < wanted.ends_at:
         return False
-    return replace(written, ends_at=wanted.ends_at) == wanted
+    return replace(written, ends_at=wanted.ends_at, written_at=wanted.written_at) == wanted
 
 
 def _lease(grant: Grant) -> Lease:
