@@ -22,7 +22,7 @@ from tests.dataplane.dhcp_guests import client, kind, options, renewal
 from vswitch import assembly
 from vswitch.daemon.events import Events
 from vswitch.daemon.leasing import leases as leasing_room
-from vswitch.daemon.leasing.leases import GRANTS_PER_SECOND, RESERVE, Leases
+from vswitch.daemon.leasing.leases import RESERVE, Leases
 from vswitch.daemon.leasing.metrics import LeasesCollector
 from vswitch.daemon.messages.events import EventsQuery
 from vswitch.daemon.runtime import Runtime
@@ -330,10 +330,13 @@ def test_station_that_renews_without_end_writes_a_few_times_in_a_leases_life(
     assert len(written) <= RESERVE + 1
 
 
-def test_stations_that_ask_without_end_do_not_stop_the_event_loop(lives: Lives) -> None:
+def test_stations_that_ask_without_end_do_not_stop_the_event_loop(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leasing_room, "GRANTS_PER_SECOND", 10)
     daemon = lives.begin(replace(FRONT, leasing=Leasing()))
     answers = []
-    for number in range(GRANTS_PER_SECOND + 20):
+    for number in range(15):
         station = f"52:54:00:00:01:{number:02x}"
         offer = daemon.say(client(station, "discover"))
         assert offer is not None
@@ -341,7 +344,7 @@ def test_stations_that_ask_without_end_do_not_stop_the_event_loop(lives: Lives) 
         answers.append(client(station, "request", **chosen))
         daemon.clock.now -= 300 * MILLISECOND
     given = [daemon.say(each, wait=False) for each in answers]
-    assert sum(each is not None for each in given) == GRANTS_PER_SECOND
+    assert sum(each is not None for each in given) == 10
     daemon.pass_time(SECOND)
     assert daemon.say(answers[-1]) is not None
 
@@ -510,10 +513,26 @@ def test_stations_are_told_who_answers_them_and_where_the_way_out_is(lives: Live
     assert ("router" in told, told["name_server"]) == (False, "192.0.2.53")
 
 
+def test_port_that_invents_stations_leaves_addresses_to_others(
+    lives: Lives, caplog: pytest.LogCaptureFixture
+) -> None:
+    leasing = Leasing(leased=IpNetwork.parse("10.0.0.0/28"))
+    network = replace(FRONT, leasing=leasing)
+    daemon = lives.begin(network, EndpointRequest("db", "front"))
+    given = 0
+    for number in range(20):
+        station = f"52:54:00:00:01:{number:02x}"
+        given += daemon.say(client(station, "discover")) is not None
+        daemon.pass_time(SECOND)
+    assert given == 9, "three quarters of 15 without the gateway and three endpoints"
+    assert daemon.bind(OTHER, "db")
+    assert "as port web has its share of them" in caplog.text
+
+
 def test_exhausted_pool_says_so_and_is_counted(lives: Lives) -> None:
-    daemon = lives.begin()
-    for last in range(4):
-        daemon.bind(f"52:54:00:00:00:0{last}")
+    daemon = lives.begin(FRONT, EndpointRequest("db", "front"))
+    for last, behind in enumerate(("web", "web", "db", "db")):
+        daemon.bind(f"52:54:00:00:00:0{last}", behind)
     daemon.told()
     assert daemon.say(client(OTHER, "discover")) is None
     daemon.leases.take_news()

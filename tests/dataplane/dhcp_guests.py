@@ -46,6 +46,10 @@ class Inventory:
     def is_taken(self, address: IpAddress) -> bool:
         return str(address) in self.taken | set(self.by_port.values())
 
+    def count(self, part: IpNetwork) -> int:
+        taken = self.taken | set(self.by_port.values())
+        return (1 << (32 - part.prefix_length)) - sum(ip(each) in part for each in taken)
+
     def hostname(self, address: IpAddress) -> str | None:
         return self.names.get(str(address))
 

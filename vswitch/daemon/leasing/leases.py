@@ -12,8 +12,9 @@ answer, and asks again.
 
 Time runs on while no switch does, so ends are written as moments of the calendar. That may be set
 back, so it is also written when that was, and nothing lasts longer than it was written to last.
-What is over by then is dropped, and so is what can not be any more: the network is gone or has another subnet, or
-the configuration asks for the address by name. The station is told so when it renews.
+What is over by then is dropped, and so is what can not be any more: the network is gone or has
+another subnet, or the configuration asks for the address by name. The station is told so when it
+renews.
 
 An endpoint's own address, a virtual machine's, is leased as any other, but is the inventory's to
 give: it is noted when the endpoint is there.
@@ -37,6 +38,7 @@ from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import KeptLease
 from vswitch.dataplane.dhcp.server.book import Grant
 from vswitch.dataplane.dhcp.server.news import (
+    Crowded,
     Ended,
     Exhausted,
     Granted,
@@ -237,6 +239,9 @@ class Leases:
                 self._exhausted[network.name] += 1
                 log.warning("network %s: no address is left for %s", network.name, station)
                 self._events.tell(EventType.LEASE, Event.EXHAUST, network.name, station=station)
+            case Crowded(station, port):
+                words = "network %s: no address for %s, as port %s has its share of them"
+                log.warning(words, network.name, station, self._port(port))
             case InUse(address, station):
                 words = "network %s: %s is not leased, as %s has it"
                 log.warning(words, network.name, address, station)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from vswitch.dataplane.dhcp.server.book import Grant
-from vswitch.dataplane.dhcp.server.news import LeaseNews, Relayed, Rogue
+from vswitch.dataplane.dhcp.server.news import Crowded, LeaseNews, Relayed, Rogue
 from vswitch.dataplane.dhcp.server.server import DhcpServer
 from vswitch.dataplane.dhcp.server.step import Step
 from vswitch.dataplane.rate import Rate
@@ -95,4 +95,4 @@ class DhcpServers:
 
 
 def _is_about_port(news: LeaseNews, port: int) -> bool:
-    return isinstance(news, Rogue | Relayed) and news.port == port
+    return isinstance(news, Crowded | Rogue | Relayed) and news.port == port
