@@ -1,1 +1,2 @@
-"""The DHCP client of an uplink that learns its address (RFC 2131): `client` is where to begin."""
+"""DHCPv4 (RFC 2131) from both ends: `client` is an uplink's, which learns the address that the switch
+has outside; `server` is that of a network inside, which leases addresses to who is on it."""

@@ -1,10 +1,9 @@
-"""One port invents clients of the DHCP server without end: what is left for the others."""
+"""The DHCP server of a network: one port invents clients without end. What is left for others?"""
 
 from __future__ import annotations
 
 from tests.dataplane.dhcp_guests import (
     BOOTP,
-    GATEWAY,
     GuestLab,
     client,
     ip,
@@ -115,14 +114,3 @@ def test_messages_that_the_server_is_not_for_are_nobodys_to_count() -> None:
     for _ in range(MESSAGES_PER_SECOND + 5):
         lab.send(lab.g, client(lab.g.mac, "discover"))
     assert lab.drops == {}
-
-
-def test_station_gives_back_nothing_in_the_name_of_one_behind_another_port() -> None:
-    lab = GuestLab()
-    address = lab.bind(lab.g)
-    said = {"server_id": GATEWAY, "source": lab.b.mac}
-    lab.send(lab.b, client(lab.g.mac, "release", ciaddr=address, **said))
-    lab.send(lab.b, client(lab.g.mac, "decline", requested_addr=address, **said))
-    assert lab.grants == {lab.g.mac: address}
-    lab.send(lab.g, client(lab.g.mac, "release", ciaddr=address, server_id=GATEWAY))
-    assert lab.grants == {}
