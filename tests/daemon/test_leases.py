@@ -407,8 +407,11 @@ def test_lease_goes_with_the_endpoint_and_with_the_network(lives: Lives) -> None
     daemon.detach("vm1")
     assert daemon.shown() == []
     daemon.bind(OTHER)
-    daemon.leases.end(daemon.inventory.network("front"))
+    daemon.detach("web")
+    assert [row[1] for row in daemon.shown()] == [OTHER]
+    daemon.leases.end(daemon.inventory.remove_network("front"))
     assert daemon.store.leases.all() == {}
+    assert daemon.leases.rows() == []
 
 
 @pytest.mark.parametrize(

@@ -159,10 +159,15 @@ class Leases:
         self._runtime.rearm()
 
     def end(self, network: Network) -> None:
-        """A network goes, with all that is leased there. Raises StoreError."""
-        for lease in self._inventory.leases_on(network):
-            self._forget(network, lease.address)
+        """A network is gone from the inventory, and with it all that was leased there. What can not
+        be written of that is dropped by the next daemon."""
         del self._numbers[network.name]
+        for place in [each for each in self._kept if each.network == network.name]:
+            del self._kept[place]
+            try:
+                self._store.leases.remove(str(place))
+            except StoreError as error:
+                log.error("the lease of %s is still written down: %s", place, error)
 
     def close(self) -> None:
         """Let what is granted outlive the switch, whose ports go now."""
