@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tests.dataplane.dhcp_guests import (
+    ARP,
     BOOTP,
     GuestLab,
+    arp_answer,
     client,
     ip,
     renewal,
@@ -114,3 +116,14 @@ def test_messages_that_the_server_is_not_for_are_nobodys_to_count() -> None:
     for _ in range(MESSAGES_PER_SECOND + 5):
         lab.send(lab.g, client(lab.g.mac, "discover"))
     assert lab.drops == {}
+
+
+def test_station_that_answers_for_every_address_is_not_asked_about_them_without_end() -> None:
+    lab = GuestLab()
+    lab.send(lab.g, client(STRANGER, "discover"))
+    asked = 0
+    while questions := [each for each in lab.received(lab.a) if ARP in each]:
+        asked += len(questions)
+        for each in questions:
+            lab.send(lab.a, arp_answer(lab.a.mac, each[ARP].pdst, lab.a.gateway_mac))
+    assert asked == MESSAGES_PER_SECOND

@@ -153,14 +153,18 @@ class Bindings:
         """Whether one client more would be one too many."""
         return len(self._holders) >= CAPACITY
 
-    def unused_first(self, pool: IpNetwork) -> Iterator[IpAddress]:
-        """The addresses of a pool in the order in which they are to be given to somebody new: those
-        that nobody has had, the lowest first; then the others, as long as they have been free."""
+    def unused_first(self, pool: IpNetwork, now: Nanoseconds) -> Iterator[IpAddress]:
+        """The addresses of a pool that are not spoilt in the order in which they are to be given to
+        somebody new: those that nobody has had, the lowest first; then the others, as long as they
+        have been free."""
         first = int.from_bytes(pool.address, "big")
         for number in range(first, first + (1 << (8 * IPV4_LENGTH - pool.prefix_length))):
             octets = number.to_bytes(IPV4_LENGTH, "big")
-            if octets not in self._holders and octets not in self._past:
-                yield IpAddress.trusted(octets)
+            if octets in self._holders or octets in self._past:
+                continue
+            address = IpAddress.trusted(octets)
+            if not self.is_spoilt(address, now):
+                yield address
         yield from [address for address in self._past if address in pool]
 
     def spoilt_first(self, pool: IpNetwork) -> Iterator[IpAddress]:

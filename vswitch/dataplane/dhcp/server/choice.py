@@ -149,7 +149,7 @@ class Choice:
             return None
         if not self._has_room_behind(caller.port):
             return None
-        for address in bindings.unused_first(pool):
+        for address in bindings.unused_first(pool, now):
             if self.may_have(caller, address, now):
                 return Chosen(address, is_known=False)
         for address in bindings.spoilt_first(pool):

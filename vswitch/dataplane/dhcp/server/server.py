@@ -16,8 +16,9 @@ somebody has it (2.2, 4.3.1): by ARP, and for `PROBE_WAIT`. Who answers spoils t
 while, as a client's DECLINE does. Where nothing else is left, a spoilt one is asked for anew. So
 the network is where one station asks for an endpoint's address that another one had (`contests`).
 
-Whoever is behind a port can invent clients as fast as he likes: `is_heard` bounds how many messages
-of one port are looked at, and `choice` how many addresses are given behind it.
+Whoever is behind a port can invent clients as fast as he likes, and answer for every address:
+`is_heard` bounds how often an address is looked for behind one port, and `choice` how many are
+given there.
 
 What the server never does: serve relay agents (its caller refuses them), keep anything over a
 restart (`restore` is told), or decide whose an endpoint's address is.
@@ -146,8 +147,8 @@ class DhcpServer:
         return self._rule_uncontested(request, caller, now)
 
     def is_heard(self, request: Request, port: int, now: Nanoseconds) -> bool:
-        """Count a message that came by a port; False where these are too many at once of what the
-        server is for."""
+        """Count a message that came by a port, or is looked at once more; False where these are too
+        many at once of what the server is for."""
         if not self.terms.leasing.takes_guests and not self._choice.own_of(
             Caller.of(request, port)
         ):
@@ -316,6 +317,8 @@ class DhcpServer:
             return NOTHING
         self._bindings.withdraw(offer.client)
         spoilt = self._spoil(sender_ip, sender_mac, now)
+        if not self.is_heard(offer.request, offer.port, now):
+            return spoilt
         return spoilt.then(self._choose_anew(offer, now))
 
     def next_deadline(self) -> Nanoseconds | None:
