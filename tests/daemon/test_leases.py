@@ -22,7 +22,7 @@ from tests.dataplane.dhcp_guests import client, kind, options, renewal
 from vswitch import assembly
 from vswitch.daemon.events import Events
 from vswitch.daemon.leasing import leases as leasing_room
-from vswitch.daemon.leasing.leases import RESERVE, Leases
+from vswitch.daemon.leasing.leases import LEASES_NO_LONGER, RESERVE, Leases
 from vswitch.daemon.leasing.metrics import LeasesCollector
 from vswitch.daemon.messages.events import EventsQuery
 from vswitch.daemon.runtime import Runtime
@@ -475,9 +475,12 @@ def test_lease_is_ended_by_hand_and_its_address_is_free(lives: Lives) -> None:
 def test_lease_ends_when_the_network_leases_to_its_station_no_longer(lives: Lives) -> None:
     daemon = lives.begin()
     daemon.bind()
+    daemon.told()
     changed = replace(FRONT, leasing=None)
     daemon.inventory.change_network(changed)
     daemon.leases.change(changed)
+    ((event, address, said),) = daemon.told()
+    assert (event, address, said["reason"]) == ("end", FIRST, LEASES_NO_LONGER)
     assert (daemon.shown(), daemon.store.leases.all()) == ([], {})
     assert daemon.inventory.leases_on(changed) == ()
 

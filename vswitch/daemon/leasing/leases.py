@@ -70,6 +70,7 @@ RESERVE = 8
 often as it likes, renewing it, writes a few times in a lease's life."""
 
 RELEASED_BY_HAND = "released by hand"
+LEASES_NO_LONGER = "the network leases no addresses any more"
 
 
 class Place(NamedTuple):
@@ -156,6 +157,7 @@ class Leases:
         for lease in self._inventory.leases_on(network):
             if lease.address not in granted:
                 self._forget(network, lease.address)
+                self._tell(network, lease, Event.END, LEASES_NO_LONGER)
         self._runtime.rearm()
 
     def end(self, network: Network) -> None:
@@ -232,10 +234,10 @@ class Leases:
                 if not self._keep(network, grant):
                     return False
                 if not is_known:
-                    self._tell(network, grant, Event.GRANT)
+                    self._tell(network, _lease(grant), Event.GRANT)
             case Ended(grant, reason):
                 self._forget(network, grant.address)
-                self._tell(network, grant, Event.END, reason.value)
+                self._tell(network, _lease(grant), Event.END, reason.value)
         return True
 
     def _complain(self, network: Network, news: LeaseNews) -> None:
@@ -279,17 +281,16 @@ class Leases:
         self._store.leases.remove(str(place))
 
     def _tell(
-        self, network: Network, grant: Grant, event: Event, reason: str | None = None
+        self, network: Network, lease: Lease, event: Event, reason: str | None = None
     ) -> None:
-        lease = _lease(grant)
         words = f"leased to {lease}" if reason is None else f"no longer leased to {lease}: {reason}"
-        log.info("network %s: %s %s", network.name, grant.address, words)
+        log.info("network %s: %s %s", network.name, lease.address, words)
         self._events.tell(
-            *(EventType.LEASE, event, str(grant.address)),
+            *(EventType.LEASE, event, str(lease.address)),
             network=network.name,
-            station=grant.station,
-            hostname=grant.hostname,
-            endpoint=self._endpoints(network).get(grant.address),
+            station=lease.station,
+            hostname=lease.hostname,
+            endpoint=self._endpoints(network).get(lease.address),
             reason=reason,
         )
 
@@ -305,7 +306,7 @@ class Leases:
             grant = self._switch.changes.end_lease(number, address, now)
             if grant is not None:
                 self._forget(network, address)
-                self._tell(network, grant, Event.END, RELEASED_BY_HAND)
+                self._tell(network, _lease(grant), Event.END, RELEASED_BY_HAND)
                 self._runtime.rearm()
                 return
         raise NetworkError(f"address {address} is not leased")
