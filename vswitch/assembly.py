@@ -191,8 +191,8 @@ def leased_from(network: model.Network, leasing: Leasing) -> IpNetwork:
 class NetworkAddresses:
     """Whose the addresses of one network are, for its DHCP server (`dhcp.server.book.Addresses`).
 
-    What is asked for each message is looked up in two dictionaries, which are made anew when
-    somebody has come or gone.
+    What is asked for each message is looked up in dictionaries, which are made anew when somebody
+    has come or gone.
     """
 
     def __init__(self, switch: Switch, inventory: Inventory, network: str, keep: Keep) -> None:
@@ -204,6 +204,8 @@ class NetworkAddresses:
         self._members: dict[str, tuple[model.Endpoint, model.Membership]] = {}
         """Of endpoints that are leased their addresses, by the names of their ports."""
         self._hostnames: dict[IpAddress, str] = {}
+        self._counts: dict[IpNetwork, int] = {}
+        """Of the parts that were asked about."""
 
     def of_port(self, port: int, station: MacAddress) -> IpAddress | None:
         """The endpoint's own address, for its own station. Behind a virtual machine's TAP that is
@@ -220,6 +222,14 @@ class NetworkAddresses:
         """Whether it is an endpoint's, the gateway's, or whose it is as an auxiliary one."""
         return self._inventory.has_own(self._inventory.network(self._network), address)
 
+    def count(self, part: IpNetwork) -> int:
+        """How many there are for guests."""
+        self._look()
+        if part not in self._counts:
+            network = self._inventory.network(self._network)
+            self._counts[part] = self._inventory.count_for_guests(network, part)
+        return self._counts[part]
+
     def hostname(self, address: IpAddress) -> str | None:
         """What the endpoint that has it is called."""
         self._look()
@@ -235,7 +245,7 @@ class NetworkAddresses:
         self._revision = self._inventory.revision
         network = self._inventory.network(self._network)
         takes_guests = network.leasing is not None and network.leasing.takes_guests
-        self._members, self._hostnames = {}, {}
+        self._members, self._hostnames, self._counts = {}, {}, {}
         for endpoint in self._inventory.endpoints_on(network):
             at = endpoint.on(network.name)
             if at is None:

@@ -22,7 +22,7 @@ from tests.dataplane.dhcp_guests import client, kind, options, renewal
 from vswitch import assembly
 from vswitch.daemon.events import Events
 from vswitch.daemon.leasing import leases as leasing_room
-from vswitch.daemon.leasing.leases import GRANTS_PER_SECOND, RESERVE, Leases
+from vswitch.daemon.leasing.leases import LEASES_NO_LONGER, RESERVE, Leases
 from vswitch.daemon.leasing.metrics import LeasesCollector
 from vswitch.daemon.messages.events import EventsQuery
 from vswitch.daemon.runtime import Runtime
@@ -64,12 +64,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.now: Nanoseconds = 1000 * SECOND
+        self.boot = BOOT
 
     def rearm(self) -> None:
         return
 
     def time_ns(self) -> int:
-        return BOOT + self.now
+        return self.boot + self.now
 
 
 class Daemon:
@@ -289,6 +290,23 @@ def test_station_hears_nothing_where_its_lease_can_not_be_written(
     assert kind(answer) == "ack"
 
 
+def test_lease_whose_end_can_not_be_written_is_over_all_the_same(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = lives.begin()
+    daemon.bind()
+
+    def refuse(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(daemon.store.leases, "remove", refuse)
+        daemon.say(client(GUEST, "release", ciaddr=FIRST, server_id="10.0.0.1"))
+    assert daemon.shown() == []
+    wish = EndpointRequest("db", "front", address=IpAddress.parse(FIRST))
+    assert daemon.inventory.add_endpoint(wish).address == IpAddress.parse(FIRST)
+
+
 def test_station_that_renews_without_end_writes_a_few_times_in_a_leases_life(
     lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,10 +330,13 @@ def test_station_that_renews_without_end_writes_a_few_times_in_a_leases_life(
     assert len(written) <= RESERVE + 1
 
 
-def test_stations_that_ask_without_end_do_not_stop_the_event_loop(lives: Lives) -> None:
+def test_stations_that_ask_without_end_do_not_stop_the_event_loop(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leasing_room, "GRANTS_PER_SECOND", 10)
     daemon = lives.begin(replace(FRONT, leasing=Leasing()))
     answers = []
-    for number in range(GRANTS_PER_SECOND + 20):
+    for number in range(15):
         station = f"52:54:00:00:01:{number:02x}"
         offer = daemon.say(client(station, "discover"))
         assert offer is not None
@@ -323,7 +344,7 @@ def test_stations_that_ask_without_end_do_not_stop_the_event_loop(lives: Lives) 
         answers.append(client(station, "request", **chosen))
         daemon.clock.now -= 300 * MILLISECOND
     given = [daemon.say(each, wait=False) for each in answers]
-    assert sum(each is not None for each in given) == GRANTS_PER_SECOND
+    assert sum(each is not None for each in given) == 10
     daemon.pass_time(SECOND)
     assert daemon.say(answers[-1]) is not None
 
@@ -338,6 +359,16 @@ def test_lease_outlives_a_restart_with_the_time_that_is_left(lives: Lives, clock
     assert 2300 < row.expires_in_seconds < 2400 + 3600 / RESERVE
     assert daemon.renew(FIRST) == "ack"
     assert daemon.bind(OTHER) != FIRST
+
+
+def test_lease_lasts_no_longer_than_it_was_given_for_where_the_calendar_is_set_back(
+    lives: Lives, clock: Clock
+) -> None:
+    lives.begin().bind()
+    lives.stop()
+    clock.boot = 0
+    (row,) = lives.begin().leases.rows()
+    assert 3600 <= row.expires_in_seconds <= 3600 + 3600 / RESERVE
 
 
 def test_lease_that_is_over_meanwhile_is_dropped(lives: Lives, clock: Clock) -> None:
@@ -376,8 +407,11 @@ def test_lease_goes_with_the_endpoint_and_with_the_network(lives: Lives) -> None
     daemon.detach("vm1")
     assert daemon.shown() == []
     daemon.bind(OTHER)
-    daemon.leases.end(daemon.inventory.network("front"))
+    daemon.detach("web")
+    assert [row[1] for row in daemon.shown()] == [OTHER]
+    daemon.leases.end(daemon.inventory.remove_network("front"))
     assert daemon.store.leases.all() == {}
+    assert daemon.leases.rows() == []
 
 
 @pytest.mark.parametrize(
@@ -441,9 +475,12 @@ def test_lease_is_ended_by_hand_and_its_address_is_free(lives: Lives) -> None:
 def test_lease_ends_when_the_network_leases_to_its_station_no_longer(lives: Lives) -> None:
     daemon = lives.begin()
     daemon.bind()
+    daemon.told()
     changed = replace(FRONT, leasing=None)
     daemon.inventory.change_network(changed)
     daemon.leases.change(changed)
+    ((event, address, said),) = daemon.told()
+    assert (event, address, said["reason"]) == ("end", FIRST, LEASES_NO_LONGER)
     assert (daemon.shown(), daemon.store.leases.all()) == ([], {})
     assert daemon.inventory.leases_on(changed) == ()
 
@@ -482,10 +519,26 @@ def test_stations_are_told_who_answers_them_and_where_the_way_out_is(lives: Live
     assert ("router" in told, told["name_server"]) == (False, "192.0.2.53")
 
 
+def test_port_that_invents_stations_leaves_addresses_to_others(
+    lives: Lives, caplog: pytest.LogCaptureFixture
+) -> None:
+    leasing = Leasing(leased=IpNetwork.parse("10.0.0.0/28"))
+    network = replace(FRONT, leasing=leasing)
+    daemon = lives.begin(network, EndpointRequest("db", "front"))
+    given = 0
+    for number in range(20):
+        station = f"52:54:00:00:01:{number:02x}"
+        given += daemon.say(client(station, "discover")) is not None
+        daemon.pass_time(SECOND)
+    assert given == 9, "three quarters of 15 without the gateway and three endpoints"
+    assert daemon.bind(OTHER, "db")
+    assert "as port web has its share of them" in caplog.text
+
+
 def test_exhausted_pool_says_so_and_is_counted(lives: Lives) -> None:
-    daemon = lives.begin()
-    for last in range(4):
-        daemon.bind(f"52:54:00:00:00:0{last}")
+    daemon = lives.begin(FRONT, EndpointRequest("db", "front"))
+    for last, behind in enumerate(("web", "web", "db", "db")):
+        daemon.bind(f"52:54:00:00:00:0{last}", behind)
     daemon.told()
     assert daemon.say(client(OTHER, "discover")) is None
     daemon.leases.take_news()

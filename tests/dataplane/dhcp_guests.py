@@ -24,6 +24,15 @@ ALL_STATIONS = "ff:ff:ff:ff:ff:ff"
 POOL = "10.0.9.0/24"
 LEASE_SECONDS = 3600
 
+FIRST, SECOND_ADDRESS = "10.0.9.0", "10.0.9.1"
+"""Of the pool."""
+
+SMALL = IpNetwork.parse("10.0.9.0/31")
+"""A pool of these two."""
+
+OTHER, STRANGER = "02:00:00:00:99:99", "02:00:00:00:99:66"
+"""Stations that have no port of their own."""
+
 
 def ip(text: str) -> IpAddress:
     return IpAddress.parse(text)
@@ -45,6 +54,10 @@ class Inventory:
 
     def is_taken(self, address: IpAddress) -> bool:
         return str(address) in self.taken | set(self.by_port.values())
+
+    def count(self, part: IpNetwork) -> int:
+        taken = self.taken | set(self.by_port.values())
+        return (1 << (32 - part.prefix_length)) - sum(ip(each) in part for each in taken)
 
     def hostname(self, address: IpAddress) -> str | None:
         return self.names.get(str(address))
@@ -142,6 +155,16 @@ def client(station: str, kind: str, **said: Any) -> Packet:
     datagram = IP(src=way["src"], dst=way["dst"]) / UDP(sport=68, dport=67) / BOOTP(**header)
     message = DHCP(options=[("message-type", kind), *options, "end"])
     return Ether(src=way["source"], dst=way["to"]) / datagram / message
+
+
+def select(station: str, address: str, server: str = GATEWAY, **said: Any) -> Packet:
+    """The request of a client that chooses an offer."""
+    return client(station, "request", server_id=server, requested_addr=address, **said)
+
+
+def reboot(station: str, address: str, **said: Any) -> Packet:
+    """The request of a client that starts anew with the address that it had."""
+    return client(station, "request", requested_addr=address, **said)
 
 
 def renewal(station: str, address: str, gateway_mac: str, **said: Any) -> Packet:

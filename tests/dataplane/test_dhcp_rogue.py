@@ -130,3 +130,10 @@ def test_network_without_a_server_guards_where_it_guards_against_spoofing(guards
     lab.send(lab.a, offer(lab.a, lab.b.mac))
     assert len(lab.received(lab.b)) == (0 if guards else 1)
     assert lab.drops == ({DropReason.ROGUE_DHCP: 1} if guards else {})
+
+
+def test_rogue_that_is_gone_before_anybody_has_heard_of_it_is_no_news() -> None:
+    lab = GuestLab()
+    lab.send(lab.a, offer(lab.a, lab.b.mac))
+    lab.switch.remove_port(lab.a.port)
+    assert lab.news() == []

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.linux import guest
-from tests.linux.lab import APP, GATEWAY, OUTSIDE, WEB, Lab, eventually
+from tests.linux.lab import APP, GATEWAY, OUTSIDE, PATIENCE, WEB, Lab, eventually
 
 pytestmark = pytest.mark.linux
 
@@ -171,9 +171,9 @@ def test_dhclient_gets_a_lease_renews_it_and_gives_it_back(lab: Lab) -> None:
 
 STORY = """
 hostname debian
-udhcpc -i eth0 -n -q -t 8 -T 1 -O mtu -x hostname:debian -s /leased
+udhcpc -i eth0 -n -q -t 20 -T 1 -O mtu -x hostname:debian -s /leased
 nslookup -type=a web >/answer && echo "STAGE resolved $(grep -A 1 ^Name: /answer | tr '\\n' ' ')"
-ping -c 1 -w 5 web >/dev/null && echo "STAGE pinged"
+ping -c 1 -w 20 web >/dev/null && echo "STAGE pinged"
 """
 
 
@@ -182,7 +182,7 @@ def test_virtual_machine_gets_its_lease_and_finds_another_endpoint_by_its_name(l
     card = "virtio-net-pci,netdev=net,mac=52:54:00:00:00:01,romfile="
     tap = "tap,id=net,ifname=vm1,script=no,downscript=no"
     words = guest.command(lab.directory, STORY, "-netdev", tap, "-device", card)
-    console = lab.run("host", *words, timeout=guest.PATIENCE_SECONDS).stdout
+    console = lab.run("host", *words, timeout=guest.PATIENCE_SECONDS + PATIENCE).stdout
     reached = guest.stages(console)
     assert [*reached] == ["booted", "leased", "resolved", "pinged", "done"], console
     assert reached["leased"] == (

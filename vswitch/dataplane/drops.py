@@ -31,6 +31,8 @@ class DropReason(Enum):
     BAD_DHCP = "to the DHCP server, but no sound message of a client's"
     DHCP_RELAYED = "to the DHCP server by a relay agent: relay agents are not served"
     ADDRESSES_EXHAUSTED = "a DHCP client asks for an address, and none is left for it"
+    TOO_MANY_LEASES = "a DHCP client asks for an address, and its port has its share of them"
+    TOO_MUCH_DHCP = "more messages to the DHCP server from behind one port than it hears at once"
 
     ARP_CLAIMS_OUR_ADDRESS = "somebody else says that it has an address of the switch"
     NOT_FOR_US = (

@@ -35,6 +35,11 @@ from vswitch.wire.dhcp_service import Request
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.values import EtherType
 
+_HAVE_NONE = {
+    Act.EXHAUSTED: DropReason.ADDRESSES_EXHAUSTED,
+    Act.CROWDED: DropReason.TOO_MANY_LEASES,
+}
+
 
 def hear(walk: Walk, tables: Tables) -> Verdict | None:
     """The verdict on a message of DHCP, None where it is none that is looked at here."""
@@ -100,7 +105,11 @@ def _serve(walk: Walk, tables: Tables, server: DhcpServer) -> Verdict | None:
             return None
         walk.found(Stage.LOCAL, "for the DHCP server, but {}", request.value)
         return walk.drop(DropReason.BAD_DHCP)
-    ruling, name = server.rule(request, walk.port.number, walk.now), request.type.name
+    name = request.type.name
+    if walk.commit and not server.is_heard(request, walk.port.number, walk.now):
+        walk.found(Stage.LOCAL, "DHCP {} of {}, which is too much at once", name, request.client)
+        return walk.drop(DropReason.TOO_MUCH_DHCP)
+    ruling = server.rule(request, walk.port.number, walk.now)
     if ruling is None:
         return None
     if not request.relay.is_unspecified:
@@ -120,8 +129,8 @@ def _serve(walk: Walk, tables: Tables, server: DhcpServer) -> Verdict | None:
     else:
         answer = server.answer(request, walk.port.number, ruling)
         sent = [_delivery(answer, server)] if answer is not None else []
-    if ruling.act is Act.EXHAUSTED:
-        return walk.drop(DropReason.ADDRESSES_EXHAUSTED)
+    if ruling.act in _HAVE_NONE:
+        return walk.drop(_HAVE_NONE[ruling.act])
     is_answered = ruling.act is not Act.PROBE and sent
     return walk.conclude(Fate.ANSWERED if is_answered else Fate.ABSORBED, *sent)
 

@@ -340,6 +340,10 @@ class Inventory:
         of somebody who was not leased it."""
         return self._places.has(network, address)
 
+    def count_for_guests(self, network: Network, part: IpNetwork) -> int:
+        """How many addresses of a part of its subnet a network can give that are none of those."""
+        return self._places.count_for_guests(network, part)
+
     # What another configuration changes
 
     @property

@@ -20,10 +20,10 @@ from types import MappingProxyType
 
 from vswitch.leasing import Lease
 from vswitch.network.errors import NetworkError
-from vswitch.network.ipam import AddressPool
+from vswitch.network.ipam import AddressPool, usable_part
 from vswitch.network.macs import MacPool
 from vswitch.network.model import Network, Uplink
-from vswitch.wire.values import IpAddress, MacAddress
+from vswitch.wire.values import IpAddress, IpNetwork, MacAddress
 
 
 class Places:
@@ -93,6 +93,15 @@ class Places:
         """Whether somebody has an address who is no guest: an endpoint, the gateway, or whoever an
         auxiliary address is for."""
         return (network.name, address) in self._addresses
+
+    def count_for_guests(self, network: Network, part: IpNetwork) -> int:
+        """How many addresses of a part of its subnet a network can give that nobody has who is no
+        guest."""
+        first, last = usable_part(network.subnet, part)
+        numbers = (
+            int.from_bytes(at, "big") for name, at in self._addresses if name == network.name
+        )
+        return max(0, last - first + 1 - sum(first <= each <= last for each in numbers))
 
     def take_address(self, network: Network, address: IpAddress, holder: str) -> None:
         """Let `holder` have this very address.

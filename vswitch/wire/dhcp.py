@@ -1,4 +1,4 @@
-"""DHCPv4 messages: what a server says, and what a client asks with.
+"""DHCPv4 messages from the client's end: what a server says, and what it is asked with.
 
 Theory of operation. dpkt knows the header and cuts the options apart; here they get types. A
 `Reply` is read from the data of a UDP datagram, and its parse is the only place where lengths are

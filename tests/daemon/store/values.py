@@ -85,6 +85,7 @@ def kept_leases() -> st.SearchStrategy[KeptLease]:
         identifier=st.binary(max_size=8).map(bytes.hex),
         hostname=st.none() | st.sampled_from(NAMES),
         ends_at=_nanoseconds,
+        written_at=_nanoseconds,
         endpoint=st.none() | st.sampled_from(NAMES),
     )
 

@@ -10,9 +10,11 @@ A station is told that it has an address after that has been written: a switch t
 moment knows of every lease that a station believes in. Where the disk refuses, the station gets no
 answer, and asks again.
 
-Time runs on while no switch does, so ends are written as moments of the calendar. What is over by
-then is dropped, and so is what can not be any more: the network is gone or has another subnet, or
-the configuration asks for the address by name. The station is told so when it renews.
+Time runs on while no switch does, so ends are written as moments of the calendar. That may be set
+back, so it is also written when that was, and nothing lasts longer than it was written to last.
+What is over by then is dropped, and so is what can not be any more: the network is gone or has
+another subnet, or the configuration asks for the address by name. The station is told so when it
+renews.
 
 An endpoint's own address, a virtual machine's, is leased as any other, but is the inventory's to
 give: it is noted when the endpoint is there.
@@ -36,6 +38,7 @@ from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import KeptLease
 from vswitch.dataplane.dhcp.server.book import Grant
 from vswitch.dataplane.dhcp.server.news import (
+    Crowded,
     Ended,
     Exhausted,
     Granted,
@@ -67,6 +70,7 @@ RESERVE = 8
 often as it likes, renewing it, writes a few times in a lease's life."""
 
 RELEASED_BY_HAND = "released by hand"
+LEASES_NO_LONGER = "the network leases no addresses any more"
 
 
 class Place(NamedTuple):
@@ -153,13 +157,19 @@ class Leases:
         for lease in self._inventory.leases_on(network):
             if lease.address not in granted:
                 self._forget(network, lease.address)
+                self._tell(network, lease, Event.END, LEASES_NO_LONGER)
         self._runtime.rearm()
 
     def end(self, network: Network) -> None:
-        """A network goes, with all that is leased there. Raises StoreError."""
-        for lease in self._inventory.leases_on(network):
-            self._forget(network, lease.address)
+        """A network is gone from the inventory, and with it all that was leased there. What can not
+        be written of that is dropped by the next daemon."""
         del self._numbers[network.name]
+        for place in [each for each in self._kept if each.network == network.name]:
+            del self._kept[place]
+            try:
+                self._store.leases.remove(str(place))
+            except StoreError as error:
+                log.error("the lease of %s is still written down: %s", place, error)
 
     def close(self) -> None:
         """Let what is granted outlive the switch, whose ports go now."""
@@ -180,7 +190,7 @@ class Leases:
                 each.station,
                 bytes.fromhex(each.identifier),
                 each.hostname,
-                now + each.ends_at - today,
+                now + each.ends_at - max(today, each.written_at),
             )
             for address, each in left.items()
         }
@@ -212,7 +222,8 @@ class Leases:
         try:
             return self._is_closed or self._note(network, turn)
         except StoreError as error:
-            log.error("address %s is not leased: %s", turn.grant.address, error)
+            words = "what has become of the lease of %s is not written down: %s"
+            log.error(words, turn.grant.address, error)
             return False
 
     def _note(self, network: Network, turn: Turn) -> bool:
@@ -223,10 +234,10 @@ class Leases:
                 if not self._keep(network, grant):
                     return False
                 if not is_known:
-                    self._tell(network, grant, Event.GRANT)
+                    self._tell(network, _lease(grant), Event.GRANT)
             case Ended(grant, reason):
                 self._forget(network, grant.address)
-                self._tell(network, grant, Event.END, reason.value)
+                self._tell(network, _lease(grant), Event.END, reason.value)
         return True
 
     def _complain(self, network: Network, news: LeaseNews) -> None:
@@ -235,6 +246,9 @@ class Leases:
                 self._exhausted[network.name] += 1
                 log.warning("network %s: no address is left for %s", network.name, station)
                 self._events.tell(EventType.LEASE, Event.EXHAUST, network.name, station=station)
+            case Crowded(station, port):
+                words = "network %s: no address for %s, as port %s has its share of them"
+                log.warning(words, network.name, station, self._port(port))
             case InUse(address, station):
                 words = "network %s: %s is not leased, as %s has it"
                 log.warning(words, network.name, address, station)
@@ -259,24 +273,24 @@ class Leases:
         return True
 
     def _forget(self, network: Network, address: IpAddress) -> None:
+        """Its lease is over, whether that can be written or not. Raises StoreError."""
         place = Place(network.name, address)
         if self._kept.pop(place, None) is None:
             return
-        self._store.leases.remove(str(place))
         self._inventory.end_lease(network, address)
+        self._store.leases.remove(str(place))
 
     def _tell(
-        self, network: Network, grant: Grant, event: Event, reason: str | None = None
+        self, network: Network, lease: Lease, event: Event, reason: str | None = None
     ) -> None:
-        lease = _lease(grant)
         words = f"leased to {lease}" if reason is None else f"no longer leased to {lease}: {reason}"
-        log.info("network %s: %s %s", network.name, grant.address, words)
+        log.info("network %s: %s %s", network.name, lease.address, words)
         self._events.tell(
-            *(EventType.LEASE, event, str(grant.address)),
+            *(EventType.LEASE, event, str(lease.address)),
             network=network.name,
-            station=grant.station,
-            hostname=grant.hostname,
-            endpoint=self._endpoints(network).get(grant.address),
+            station=lease.station,
+            hostname=lease.hostname,
+            endpoint=self._endpoints(network).get(lease.address),
             reason=reason,
         )
 
@@ -292,7 +306,7 @@ class Leases:
             grant = self._switch.changes.end_lease(number, address, now)
             if grant is not None:
                 self._forget(network, address)
-                self._tell(network, grant, Event.END, RELEASED_BY_HAND)
+                self._tell(network, _lease(grant), Event.END, RELEASED_BY_HAND)
                 self._runtime.rearm()
                 return
         raise NetworkError(f"address {address} is not leased")
@@ -357,13 +371,15 @@ class Leases:
 
 
 def _kept(network: Network, grant: Grant, now: Nanoseconds, endpoint: str | None) -> KeptLease:
+    today = time.time_ns()
     return KeptLease(
         network.name,
         grant.address,
         grant.station,
         grant.identifier.hex(),
         grant.hostname,
-        time.time_ns() + grant.until - now,
+        today + grant.until - now,
+        today,
         endpoint,
     )
 
@@ -372,7 +388,7 @@ def _covers(written: KeptLease | None, wanted: KeptLease) -> bool:
     """Whether nothing is lost where `wanted` is not written."""
     if written is None or written.ends_at < wanted.ends_at:
         return False
-    return replace(written, ends_at=wanted.ends_at) == wanted
+    return replace(written, ends_at=wanted.ends_at, written_at=wanted.written_at) == wanted
 
 
 def _lease(grant: Grant) -> Lease:

@@ -90,5 +90,8 @@ class KeptLease:
     hostname: str | None
     ends_at: Nanoseconds
     """Counted from 1970, UTC, as it runs on while no switch does."""
+    written_at: Nanoseconds
+    """Counted likewise. From then on there was no more time left than until `ends_at`, whatever has
+    become of the calendar."""
     endpoint: str | None
     """Whose own address it is; None for a guest."""

@@ -1,1 +1,5 @@
-"""The DHCP client of an uplink that learns its address (RFC 2131): `client` is where to begin."""
+"""DHCPv4 (RFC 2131) from both ends.
+
+`client` is an uplink's: it learns the address that the switch has outside. `server` is that of a
+network inside: it leases addresses to who is on it.
+"""

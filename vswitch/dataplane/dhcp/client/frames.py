@@ -1,4 +1,4 @@
-"""The way of DHCP messages into frames and out of them.
+"""The way of DHCP messages into frames and out of them, for the client of an uplink.
 
 Theory of operation. A client has to speak before it has an address, so its messages are not
 routed: they go into frames here, from 0.0.0.0 to everybody, or to one server at a station that is

@@ -1,4 +1,4 @@
-"""A lease: what a server lets a client have, and until when.
+"""A lease as a client has it: what a server of the uplink's network lets us have, and until when.
 
 Theory of operation. `lease_of` takes what an OFFER or an ACK says and believes only what an uplink
 can live with: the address has to be one that a host of that subnet can have, the server has to

@@ -1,4 +1,4 @@
-"""What the DHCP client answers with: frames to send, news, and why it took no notice."""
+"""What an uplink's DHCP client answers with: frames to send, news, and why it took no notice."""
 
 from __future__ import annotations
 

@@ -8,13 +8,18 @@ gets the same address again where that is free, and the address, so that of thos
 used the one comes first that has been free for longest (`unused_first`). An address that somebody
 has who was not leased it is *spoilt* for a while.
 
+Addresses of guests are counted by the port that the client was behind when it was last given or
+offered its address (`held_behind`). One of an earlier life is behind none until its client has
+spoken.
+
 Memory is bounded: by `CAPACITY` of what is held, and as much of what was. Time comes in.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vswitch.dataplane.dhcp.server.book import Grant
 from vswitch.dataplane.timers import Timers
@@ -45,6 +50,8 @@ class Offer:
     port: int
     """The one that the client is behind."""
     until: Nanoseconds
+    is_own: bool
+    """Whether the address is that of an endpoint, not a guest's."""
     is_probed: bool = False
     """Whether the network is being asked whether somebody has the address: nobody has been told of
     the offer yet."""
@@ -58,6 +65,9 @@ class Lease:
     grant: Grant
     is_own: bool
     """Whether the address is that of an endpoint, not a guest's."""
+    port: int | None = None
+    """The one that the client was behind when it was last given the address; None where it has not
+    been heard of in this life, or the port is gone."""
 
 
 class Bindings:
@@ -72,6 +82,10 @@ class Bindings:
         self._past_of: dict[Client, IpAddress] = {}
         self._spoilt: dict[IpAddress, Nanoseconds] = {}
         """Until when, that which was spoilt first first."""
+        self._guests: dict[IpAddress, int | None] = {}
+        """The addresses among those held that are no endpoint's, with the port that each is behind,
+        as far as that is known."""
+        self._guests_behind: Counter[int | None] = Counter()
         self._timers: Timers[Client] = Timers()
         self.revision = 0
         """Counts what makes an address free."""
@@ -116,6 +130,15 @@ class Bindings:
         return self._spoilt.get(address, now) > now
 
     @property
+    def held_by_guests(self) -> int:
+        """How many addresses guests have, or have been offered."""
+        return len(self._guests)
+
+    def held_behind(self, port: int) -> int:
+        """How many of these are behind a port."""
+        return self._guests_behind[port]
+
+    @property
     def offers(self) -> list[Offer]:
         """All that stand."""
         return list(self._offers.values())
@@ -130,14 +153,18 @@ class Bindings:
         """Whether one client more would be one too many."""
         return len(self._holders) >= CAPACITY
 
-    def unused_first(self, pool: IpNetwork) -> Iterator[IpAddress]:
-        """The addresses of a pool in the order in which they are to be given to somebody new: those
-        that nobody has had, the lowest first; then the others, as long as they have been free."""
+    def unused_first(self, pool: IpNetwork, now: Nanoseconds) -> Iterator[IpAddress]:
+        """The addresses of a pool that are not spoilt in the order in which they are to be given to
+        somebody new: those that nobody has had, the lowest first; then the others, as long as they
+        have been free."""
         first = int.from_bytes(pool.address, "big")
         for number in range(first, first + (1 << (8 * IPV4_LENGTH - pool.prefix_length))):
             octets = number.to_bytes(IPV4_LENGTH, "big")
-            if octets not in self._holders and octets not in self._past:
-                yield IpAddress.trusted(octets)
+            if octets in self._holders or octets in self._past:
+                continue
+            address = IpAddress.trusted(octets)
+            if not self.is_spoilt(address, now):
+                yield address
         yield from [address for address in self._past if address in pool]
 
     def spoilt_first(self, pool: IpNetwork) -> Iterator[IpAddress]:
@@ -152,6 +179,7 @@ class Bindings:
         self.withdraw(offer.client)
         self._offers[offer.client] = offer
         self._take(offer.address, offer.client)
+        self._count(offer.address, offer.is_own, offer.port)
         self._timers.schedule(offer.client, offer.until)
 
     def withdraw(self, client: Client) -> Offer | None:
@@ -167,6 +195,7 @@ class Bindings:
         """Let a client have an address. It has no other, and the address is free or its own."""
         self._leases[lease.client] = lease
         self._take(lease.grant.address, lease.client)
+        self._count(lease.grant.address, lease.is_own, lease.port)
         self._timers.schedule(lease.client, lease.grant.until)
 
     def end(self, client: Client) -> Lease | None:
@@ -178,6 +207,16 @@ class Bindings:
                 self._free(lease.grant.address)
                 self._remember(lease.grant.address, client)
         return lease
+
+    def forget_port(self, port: int) -> None:
+        """A port is gone: nobody is there to hear of an offer. Guests may come back by another."""
+        for offer in self.offers:
+            if offer.port == port:
+                self.withdraw(offer.client)
+        for lease in self.leases:
+            if lease.port == port:
+                self._leases[lease.client] = replace(lease, port=None)
+                self._count(lease.grant.address, lease.is_own, None)
 
     def spoil(self, address: IpAddress, until: Nanoseconds) -> None:
         """Somebody has an address who was not leased it. Nobody has it by us, nor is it the one
@@ -211,6 +250,19 @@ class Bindings:
                 self._timers.schedule(client, lease.grant.until)
         return offers, leases
 
+    def _count(self, address: IpAddress, is_own: bool, port: int | None) -> None:
+        self._count_no_longer(address)
+        if not is_own:
+            self._guests[address] = port
+            self._guests_behind[port] += 1
+
+    def _count_no_longer(self, address: IpAddress) -> None:
+        if address in self._guests:
+            port = self._guests.pop(address)
+            self._guests_behind[port] -= 1
+            if not self._guests_behind[port]:
+                del self._guests_behind[port]
+
     def _take(self, address: IpAddress, client: Client) -> None:
         self._holders[address] = client
         self._spoilt.pop(address, None)
@@ -218,6 +270,7 @@ class Bindings:
 
     def _free(self, address: IpAddress) -> None:
         self.revision += 1
+        self._count_no_longer(address)
         del self._holders[address]
 
     def _remember(self, address: IpAddress, client: Client) -> None:

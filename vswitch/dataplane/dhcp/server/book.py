@@ -59,6 +59,10 @@ class Addresses(Protocol):
         """Whether somebody has an address who was not leased it: an endpoint (whether it is there
         or not), the gateway, or whoever an auxiliary address is for."""
 
+    def count(self, part: IpNetwork) -> int:
+        """How many addresses of a part of the subnet are a guest's to have, or are had by one:
+        those that a host can have and that are not taken."""
+
     def hostname(self, address: IpAddress) -> str | None:
         """What the endpoint that has an address is called (option 12); None where it is called
         nothing, or nobody's."""

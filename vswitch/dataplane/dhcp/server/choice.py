@@ -8,6 +8,12 @@ offered; what it had before; what it asks for; what nobody has had, or what has 
 longest; and where nothing else is left, what somebody was seen with who was not leased it. RFC
 2131, 4.3.1, has the same order but for the first two.
 
+A port has its share. Whoever is behind it may invent clients without end, so guests behind one get
+new addresses only while they have less than `SHARE` times as many as are left for everybody: one
+port gets three quarters of what there is, two that compete three sevenths each, and something is
+left for all others, but of a handful. What is said to be a client's by name is beyond that, and
+nobody loses what he has.
+
 What it never does: change anything.
 """
 
@@ -17,13 +23,17 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vswitch.dataplane.dhcp.server.bindings import Bindings, Client, client_of
+from vswitch.dataplane.dhcp.server.bindings import CAPACITY, Bindings, Client, client_of
 from vswitch.dataplane.dhcp.server.book import Addresses, Terms
 from vswitch.dataplane.topology import Interface
 from vswitch.units import Nanoseconds
 from vswitch.wire.dhcp import Option
 from vswitch.wire.dhcp_service import Request
 from vswitch.wire.values import IpAddress, MacAddress
+
+SHARE = 3
+"""A network behind a port that is all of a pool's clients is served for the most part, and a flood
+leaves a quarter."""
 
 _LABEL = re.compile(rb"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 
@@ -119,7 +129,8 @@ class Choice:
             return False
         if self._bindings.is_spoilt(address, now) and not even_if_spoilt:
             return False
-        return self._is_leased(caller, address, own)
+        is_leased = self._is_leased(caller, address, own)
+        return is_leased and self._is_within_share(caller, address, own)
 
     def claimed(self, caller: Caller, wanted: IpAddress | None, now: Nanoseconds) -> Chosen | None:
         """The address that a client is to be offered which has more of a claim to it than others,
@@ -136,13 +147,19 @@ class Choice:
         bindings, pool = self._bindings, self._terms.pool
         if bindings.is_full or not self._terms.leasing.takes_guests:
             return None
-        for address in bindings.unused_first(pool):
+        if not self._has_room_behind(caller.port):
+            return None
+        for address in bindings.unused_first(pool, now):
             if self.may_have(caller, address, now):
                 return Chosen(address, is_known=False)
         for address in bindings.spoilt_first(pool):
             if self.may_have(caller, address, now, even_if_spoilt=True):
                 return Chosen(address, is_known=False)
         return None
+
+    def is_crowded(self, caller: Caller) -> bool:
+        """Whether something is left, but for others than guests behind a client's port."""
+        return self._left > 0 and not self._has_room_behind(caller.port)
 
     # What an address is
 
@@ -153,6 +170,21 @@ class Choice:
         if holder is None or holder == caller.client:
             return True
         return address == own and self._bindings.station_of(address) == caller.station
+
+    def _is_within_share(self, caller: Caller, address: IpAddress, own: IpAddress | None) -> bool:
+        """Whether it is the client's in any case, or one that the port may have still."""
+        if self._bindings.holder(address) == caller.client:
+            return True
+        return address in (own, self._reserved(caller)) or self._has_room_behind(caller.port)
+
+    def _has_room_behind(self, port: int) -> bool:
+        return self._bindings.held_behind(port) < SHARE * self._left
+
+    @property
+    def _left(self) -> int:
+        """How many addresses of the pool guests can have still, all of them together."""
+        there_are = min(self._addresses.count(self._terms.pool), CAPACITY)
+        return there_are - self._bindings.held_by_guests
 
     def _is_leased(self, caller: Caller, address: IpAddress, own: IpAddress | None) -> bool:
         """Whether it is one of those that this client can be leased at all."""

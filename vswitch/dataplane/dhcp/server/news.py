@@ -66,6 +66,14 @@ class Exhausted:
 
 
 @dataclass(frozen=True, slots=True)
+class Crowded:
+    """There was no address for a station, as too many behind its port have one."""
+
+    station: MacAddress
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Relayed:
     """A relay agent has passed a client's message on, which is not served."""
 
@@ -83,4 +91,4 @@ class Rogue:
 
 
 Turn: TypeAlias = Granted | Renewed | Ended
-LeaseNews: TypeAlias = Exhausted | InUse | Relayed | Rogue
+LeaseNews: TypeAlias = Crowded | Exhausted | InUse | Relayed | Rogue

@@ -24,6 +24,7 @@ class Act(Enum):
     WITHDRAW = "it has chosen another server"
     IGNORE = "not answered: {1}"
     EXHAUSTED = "no address is left for it"
+    CROWDED = "no address more for who is behind its port"
 
 
 class Ruling(NamedTuple):

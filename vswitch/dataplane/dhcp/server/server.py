@@ -16,6 +16,10 @@ somebody has it (2.2, 4.3.1): by ARP, and for `PROBE_WAIT`. Who answers spoils t
 while, as a client's DECLINE does. Where nothing else is left, a spoilt one is asked for anew. So
 the network is where one station asks for an endpoint's address that another one had (`contests`).
 
+Whoever is behind a port can invent clients as fast as he likes, and answer for every address:
+`is_heard` bounds how often an address is looked for behind one port, and `choice` how many are
+given there.
+
 What the server never does: serve relay agents (its caller refuses them), keep anything over a
 restart (`restore` is told), or decide whose an endpoint's address is.
 
@@ -32,6 +36,7 @@ from vswitch.dataplane.dhcp.server.book import Addresses, Grant, Terms
 from vswitch.dataplane.dhcp.server.choice import Caller, Choice, Chosen
 from vswitch.dataplane.dhcp.server.contests import Contest, Contests
 from vswitch.dataplane.dhcp.server.news import (
+    Crowded,
     End,
     Ended,
     Exhausted,
@@ -64,6 +69,11 @@ SPOILT_TIME: Nanoseconds = 10 * MINUTE
 SHORTEST_LEASE: Nanoseconds = 1 * MINUTE
 """A client that asks for less is not to ask for more all the time."""
 
+MESSAGES_PER_SECOND = 50
+"""Of those behind one port that are heard. To find an address, to ask the network about it and to
+have it written down takes the switch's time and everybody's: some hundred stations that begin at
+once have their addresses when they have asked a second time."""
+
 LOOKING_PAUSE: Nanoseconds = 1 * SECOND
 """Between two looks at all of a pool that is exhausted."""
 
@@ -90,7 +100,8 @@ class DhcpServer:
         self._mtu = mtu
         self._bindings = Bindings()
         self._contests = Contests()
-        self._complaints = {Exhausted: Rate(1), InUse: Rate(1)}
+        self._complaints = {each: Rate(1) for each in (Crowded, Exhausted, InUse)}
+        self._heard: dict[int, Rate] = {}
         self._looked: tuple[int, Nanoseconds] | None = None
         """When all of the pool was looked at in vain, with the revision of the bindings."""
         self.follow(terms)
@@ -135,6 +146,15 @@ class DhcpServer:
                 return Ruling(Act.CONTEST, contested)
         return self._rule_uncontested(request, caller, now)
 
+    def is_heard(self, request: Request, port: int, now: Nanoseconds) -> bool:
+        """Count a message that came by a port, or is looked at once more; False where these are too
+        many at once of what the server is for."""
+        if not self.terms.leasing.takes_guests and not self._choice.own_of(
+            Caller.of(request, port)
+        ):
+            return True
+        return self._heard.setdefault(port, Rate(MESSAGES_PER_SECOND)).take(now)
+
     def _rule_uncontested(
         self, request: Request, caller: Caller, now: Nanoseconds
     ) -> Ruling | None:
@@ -160,7 +180,7 @@ class DhcpServer:
     def _rule_discover(self, request: Request, caller: Caller, now: Nanoseconds) -> Ruling:
         chosen = self._choose(caller, request.address_of(Option.REQUESTED_ADDRESS), now)
         if chosen is None:
-            return Ruling(Act.EXHAUSTED)
+            return Ruling(Act.CROWDED if self._choice.is_crowded(caller) else Act.EXHAUSTED)
         offer = self._bindings.offer_of(caller.client)
         is_asked = offer is not None and offer.is_probed and offer.address == chosen.address
         if is_asked or not chosen.is_known:
@@ -252,6 +272,8 @@ class DhcpServer:
             case Act.EXHAUSTED:
                 self._looked = self._bindings.revision, now
                 step = self._complain(Exhausted(caller.station), now)
+            case Act.CROWDED:
+                step = self._complain(Crowded(caller.station, port), now)
         answer = self.answer(request, port, ruling)
         return step if answer is None else replace(step, answers=(answer,))
 
@@ -295,6 +317,8 @@ class DhcpServer:
             return NOTHING
         self._bindings.withdraw(offer.client)
         spoilt = self._spoil(sender_ip, sender_mac, now)
+        if not self.is_heard(offer.request, offer.port, now):
+            return spoilt
         return spoilt.then(self._choose_anew(offer, now))
 
     def next_deadline(self) -> Nanoseconds | None:
@@ -314,9 +338,8 @@ class DhcpServer:
     def forget_port(self, port: int) -> None:
         """A port is gone: nobody is there to hear of an offer. Guests may come back by another."""
         self._contests.forget_port(port)
-        for offer in self._bindings.offers:
-            if offer.port == port:
-                self._bindings.withdraw(offer.client)
+        self._bindings.forget_port(port)
+        self._heard.pop(port, None)
 
     def forget_address(self, address: IpAddress) -> Step:
         """Whoever had an address is gone, with all that he had begun."""
@@ -346,7 +369,8 @@ class DhcpServer:
         self, request: Request, caller: Caller, address: IpAddress, until: Nanoseconds
     ) -> Step:
         step = self._clear(caller, address)
-        self._bindings.offer(Offer(caller.client, address, request, caller.port, until))
+        is_own = address == self._choice.own_of(caller)
+        self._bindings.offer(Offer(caller.client, address, request, caller.port, until, is_own))
         return step
 
     def _probe(
@@ -359,7 +383,8 @@ class DhcpServer:
             self._bindings.offer(replace(before, request=request, port=caller.port))
             return NOTHING
         until = now + PROBE_WAIT
-        offer = Offer(caller.client, address, request, caller.port, until, is_probed=True)
+        is_own = address == self._choice.own_of(caller)
+        offer = Offer(caller.client, address, request, caller.port, until, is_own, is_probed=True)
         self._bindings.offer(offer)
         return Step(probes=(address,))
 
@@ -400,7 +425,7 @@ class DhcpServer:
         until = now + self._time(request)
         grant = Grant(address, caller.station, request.identifier, caller.hostname, until)
         is_own = address == self._choice.own_of(caller)
-        self._bindings.grant(Lease(caller.client, grant, is_own))
+        self._bindings.grant(Lease(caller.client, grant, is_own, caller.port))
         turn = Granted(grant) if before is None else Renewed(grant)
         return step.then(Step(turns=(turn,)))
 
@@ -430,7 +455,7 @@ class DhcpServer:
         self._bindings.spoil(address, now + SPOILT_TIME)
         return self._complain(InUse(address, station), now)
 
-    def _complain(self, complaint: Exhausted | InUse, now: Nanoseconds) -> Step:
+    def _complain(self, complaint: Crowded | Exhausted | InUse, now: Nanoseconds) -> Step:
         is_told = self._complaints[type(complaint)].take(now)
         return Step(news=(complaint,)) if is_told else NOTHING
 
@@ -451,9 +476,12 @@ class DhcpServer:
         return known if configured is None else [configured, *known]
 
     def _lease_of(self, caller: Caller) -> Lease | None:
-        """Its lease, if it is its own: a station does not give back what another has."""
+        """Its lease, if it is its own: a station does not give back what another has, nor what
+        somebody behind another port has, in whose name anybody can speak."""
         lease = self._bindings.lease_of(caller.client)
-        return lease if lease is not None and lease.grant.station == caller.station else None
+        if lease is None or lease.grant.station != caller.station:
+            return None
+        return lease if lease.port in (None, caller.port) else None
 
     def _is_meant(self, request: Request) -> bool:
         server = request.address_of(Option.SERVER_IDENTIFIER)

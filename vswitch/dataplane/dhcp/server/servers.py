@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from vswitch.dataplane.dhcp.server.book import Grant
-from vswitch.dataplane.dhcp.server.news import LeaseNews, Relayed, Rogue
+from vswitch.dataplane.dhcp.server.news import Crowded, LeaseNews, Relayed, Rogue
 from vswitch.dataplane.dhcp.server.server import DhcpServer
 from vswitch.dataplane.dhcp.server.step import Step
 from vswitch.dataplane.rate import Rate
@@ -39,6 +39,7 @@ class DhcpServers:
         """Let a network have no server, and forget what that has granted."""
         self.by_network.pop(network, None)
         self._busy.pop(network, None)
+        self.news = deque(each for each in self.news if each[0] != network)
 
     def next_deadline(self) -> Nanoseconds | None:
         """When `tick` has something to do; None while nothing can happen by itself."""
@@ -73,6 +74,7 @@ class DhcpServers:
         """A port is gone, and who was behind it."""
         for kind in (Rogue, Relayed):
             self._complaints.pop((port, kind), None)
+        self.news = deque(each for each in self.news if not _is_about_port(each[1], port))
         server = self.by_network.get(network)
         if server is not None:
             server.forget_port(port)
@@ -90,3 +92,7 @@ class DhcpServers:
             self._busy.pop(network, None)
         else:
             self._busy[network] = server
+
+
+def _is_about_port(news: LeaseNews, port: int) -> bool:
+    return isinstance(news, Crowded | Rogue | Relayed) and news.port == port
