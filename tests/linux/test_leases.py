@@ -191,6 +191,7 @@ def test_virtual_machine_gets_its_lease_and_finds_another_endpoint_by_its_name(l
     assert WEB in reached["resolved"]
     machine = lab.table("endpoints/vm1")
     assert machine["by_dhcp"]
+    assert machine["resolv_conf"] == ""
     assert machine["lease"]["hostname"] == "debian"
     assert MACHINE in lab.run("web", "getent", "ahostsv4", "debian").stdout
 
