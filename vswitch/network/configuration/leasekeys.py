@@ -60,7 +60,7 @@ def disagreements(network: Network, table: DhcpTable | None) -> Iterator[Mistake
     for text, router in table.routes.items():
         if _destination(text) is None:
             words = 'the key is a destination: allowed is an IPv4 subnet, like "10.0.0.0/8"'
-            yield Mistake((*at, "routes", text), words)
+            yield Mistake((*at, "routes", text), words, quotes_value=False)
         elif router not in subnet:
             words = f"allowed is an address in the network's subnet, {subnet}"
             yield Mistake((*at, "routes", text), words)
@@ -82,9 +82,11 @@ def _of_reservations(network: Network, table: DhcpTable) -> Iterator[Mistake]:
         path = ("networks", network.name, "dhcp", "reservations", text)
         station = _station(text)
         if station is None:
-            yield Mistake(path, f"the key is a station: allowed is {_STATION}")
+            words = f"the key is a station: allowed is {_STATION}"
+            yield Mistake(path, words, quotes_value=False)
         elif station in stations:
-            yield Mistake(path, f"the station has an address already, as {stations[station]}")
+            words = f"the station has an address already, as {stations[station]}"
+            yield Mistake(path, words, quotes_value=False)
         else:
             stations[station] = text
         if not ipam.is_usable(network.subnet, address):
