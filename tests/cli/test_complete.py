@@ -56,6 +56,7 @@ def served(run_directory: Path) -> Iterator[Served]:
         ("capture --network f", ["front"]),
         ("run --network ", ["bridge", "front"]),
         ("network rm ", ["bridge", "front"]),
+        ("network create --opt vswitch.dns", ["vswitch.dns=", "vswitch.dns_at_gateway="]),
         ("network inspect bridge f", ["front"]),
         ("impair w", ["web", "wan"]),
         ("trace --port wa", ["wan"]),

@@ -70,7 +70,7 @@ def test_log_tells_what_became_of_each_query(vswitch: Vswitch, asked: Served) ->
     assert without_time(shown.out) == [
         "app (front): A web.front: from names",
         "app (front): A web.front: from names",
-        "the host: A deb.debian.org: from 192.0.2.53 in 12 ms",
+        "the host: A deb.debian.org: from 192.0.2.53 (12 ms)",
         "app (front): A evil.example: refused: its network does not allow this name",
     ]
     (row,) = map(json.loads, vswitch("dns", "log", "-n", "1", "--json").out.splitlines())
@@ -80,7 +80,8 @@ def test_log_tells_what_became_of_each_query(vswitch: Vswitch, asked: Served) ->
 def test_top_tells_what_is_asked_most_and_by_whom(vswitch: Vswitch, asked: Served) -> None:
     shown = vswitch("dns", "top", "-n", "1").out.splitlines()
     assert [" ".join(line.split()) for line in shown] == [
-        *("queries became", "2 names", "1 server", "1 not allowed"),
+        *("queries what became of them", "2 from names", "1 from a server"),
+        "1 refused: its network does not allow this name",
         *("queries name", "2 web.front"),
         *("queries who asks", "3 app"),
     ]
@@ -94,7 +95,7 @@ def test_servers_and_cache_of_a_switch_that_has_asked_nobody_are_empty(
 ) -> None:
     assert vswitch("dns", "servers", "--json").out == "[]\n"
     assert vswitch("dns", "cache", "--json").out == "[]\n"
-    assert vswitch("dns", "cache", "--flush").out == "0\n"
+    assert vswitch("dns", "cache", "--flush").out == "forgotten: 0 answers\n"
     assert "192.0.2.53" in vswitch("status").out
 
 

@@ -106,6 +106,13 @@ def test_mistake_is_told_in_dockers_words(keys: dict[str, Any], told: str) -> No
     assert str(refusal.value) == told
 
 
+def test_whoever_writes_a_name_server_wrong_is_told_how_it_is_written() -> None:
+    with pytest.raises(NetworkError) as refusal:
+        request(dns=("tls://9.9.9.9",))
+    how = "a name server is IP, IP:PORT or tls://IP#NAME"
+    assert refusal.value.explained == f"tls://9.9.9.9 is not an ip address ({how})"
+
+
 def test_path_through_a_link_leads_to_the_same_namespace(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")

@@ -197,6 +197,7 @@ def test_virtual_machine_gets_its_lease_and_finds_another_endpoint_by_its_name(l
 
 def test_tap_says_how_its_guest_comes_to_its_address(lab: Lab) -> None:
     said = lab.vswitch("tap add", "vm2", "--network", "front").stdout
+    assert lab.table("endpoints/vm2")["resolv_conf"] == ""
     machine = lab.table("endpoints/vm2")
     told = f"The guest gets {machine['address']} by DHCP, with gateway {GATEWAY}."
     assert said.splitlines()[-1] == told

@@ -93,7 +93,7 @@ def front(keys: str) -> str:
         (
             FRONT,
             f"{FRONT}dns = {{ servers = ['10.0.0.53'], allow = [] }}",
-            "~ network front: dns.servers + 10.0.0.53, dns.allow + nothing (in place)",
+            "~ network front: dns.servers + 10.0.0.53, dns.allow any name → none (in place)",
         ),
         (
             "[endpoints.a]\ndns = ['10.0.0.53']\n",

@@ -277,6 +277,8 @@ def trace(
 
     Example:  [bold]vswitch trace app tcp 172.18.0.3:40000 to 93.184.216.34:443 syn[/bold]
 
+    Example:  [bold]vswitch trace vm1 dns web.front[/bold]
+
     Example:  [bold]vswitch trace capture.pcapng#7[/bold]
     """
     from vswitch.cli import trace as verb

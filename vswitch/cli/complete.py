@@ -47,6 +47,22 @@ def networks(context: typer.Context, incomplete: str) -> list[str]:
     )
 
 
+def leases(context: typer.Context, incomplete: str) -> list[str]:
+    """The addresses that the switch has leased."""
+    from vswitch.daemon.messages.leases import LeaseRow
+
+    return _ask(
+        context, incomplete, lambda client: [at.address for at in client.rows("leases", LeaseRow)]
+    )
+
+
+def network_options(incomplete: str) -> list[str]:
+    """The keys of what `vswitch network create --opt` takes."""
+    from vswitch.network import options
+
+    return _fitting((f"{key}=" for key in options.KNOWN), incomplete)
+
+
 def ports(context: typer.Context, incomplete: str) -> list[str]:
     """The ports of the switch."""
     from vswitch.daemon.messages import PortRow

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from vswitch.daemon.messages.dns import FrequentRow, KeptNameRow, ServerRow, TopRow
+    from vswitch.daemon.messages.dns import FlushedRow, FrequentRow, KeptNameRow, ServerRow, TopRow
 
 app = typer.Typer(
     help="""Names: what endpoints ask for and what becomes of it, and the servers that are asked.
@@ -99,7 +99,7 @@ def cache(
         typer.Argument(help="This name alone.", metavar="NAME", show_default="all"),
     ] = None,
     flush: Annotated[
-        bool, typer.Option("--flush", help="Forget it, and print how much that was.")
+        bool, typer.Option("--flush", help="Forget it, and say how many answers that was.")
     ] = False,
     json: JsonOption = False,
     switch: SwitchOption = None,
@@ -118,7 +118,7 @@ def cache(
     asked = "" if name is None else f"?{urlencode({'name': name})}"
     if flush:
         flushed = client.row("DELETE", f"dns/cache{asked}", FlushedRow)
-        print(flushed.model_dump_json() if json else flushed.forgotten)
+        print(flushed.model_dump_json() if json else flushed_words(flushed))
     elif json:
         print(client.text(f"dns/cache{asked}"))
     else:
@@ -142,12 +142,19 @@ def servers(json: JsonOption = False, switch: SwitchOption = None) -> None:
     print_table(server_table(client.rows("dns/servers", ServerRow)))
 
 
+def flushed_words(row: FlushedRow) -> str:
+    """How much was forgotten."""
+    return f"forgotten: {row.forgotten} answer{'' if row.forgotten == 1 else 's'}"
+
+
 def outcome_table(row: TopRow) -> Table:
     """What became of queries, as a table; what became of none is left out."""
-    table = _table("queries", "became")
+    from vswitch.daemon.messages.dns import Outcome, became
+
+    table = _table("queries", "what became of them")
     for outcome, count in sorted(row.outcomes.items(), key=lambda each: -each[1]):
         if count:
-            table.add_row(str(count), outcome.replace("_", " "))
+            table.add_row(str(count), became(Outcome(outcome)))
     return table
 
 

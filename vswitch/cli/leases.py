@@ -78,7 +78,12 @@ def show(
 
 @app.command()
 def release(
-    addresses: Annotated[list[str], typer.Argument(help="As ls shows them.", metavar="ADDRESS...")],
+    addresses: Annotated[
+        list[str],
+        typer.Argument(
+            help="As ls shows them.", metavar="ADDRESS...", autocompletion=complete.leases
+        ),
+    ],
     network: _NetworkOption = None,
     switch: SwitchOption = None,
 ) -> None:

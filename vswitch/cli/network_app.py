@@ -88,6 +88,7 @@ def create(
             "--opt",
             help="A driver option of Docker's, or one of vswitch's.",
             metavar="KEY=VALUE",
+            autocompletion=complete.network_options,
         ),
     ] = None,
     label: Annotated[
@@ -103,8 +104,8 @@ def create(
 
     Example:  [bold]vswitch network create -o vswitch.dhcp=true lab[/bold]
 
-    Example:  [bold]vswitch network create -o vswitch.dns=10.0.0.53 -o vswitch.allow=*.debian.org
-    shop[/bold]
+    Example:  [bold]vswitch network create -o vswitch.dns=10.0.0.53
+    -o 'vswitch.allow=*.debian.org,registry.example' shop[/bold]
     """
     from vswitch.cli import networks as verb
 

@@ -188,7 +188,7 @@ def status(switch: str | None, *, json: bool) -> None:
         ("errors withheld", str(row.errors_withheld or "none")),
         ("captures", str(row.captures or "none")),
         ("name servers", _name_servers_words(row)),
-        ("without names", "; ".join(map(": ".join, row.without_names.items())) or "none"),
+        ("no resolver in", "; ".join(map(": ".join, row.without_names.items())) or "none"),
         ("dropped", _counts(row.drops)),
     ):
         table.add_row(name, value)

@@ -129,6 +129,14 @@ def overlapping(subnet: IpNetwork, networks: Iterable[Network]) -> tuple[str, ..
     )
 
 
+def count_addresses(network: Network, part: IpNetwork) -> int:
+    """How many addresses of a part of its subnet a network has to give, to endpoints and guests."""
+    first, last = ipam.usable_part(network.subnet, part)
+    own = (network.gateway, *(each.address for each in network.auxiliary))
+    usable = (each for each in own if ipam.is_usable(network.subnet, each))
+    return max(0, last - first + 1) - sum(each in part for each in usable)
+
+
 def of_hosts(addresses: Iterable[IpAddress]) -> list[IpNetwork]:
     """Each address as the subnet that it is alone in."""
     return [IpNetwork(address, len(address) * 8) for address in addresses]

@@ -101,7 +101,7 @@ def understand(options: Mapping[str, str]) -> Understood:
         elif key in _FIXED:
             _require(key, text, _FIXED[key])
         else:
-            hint = did_you_mean(key, _KNOWN)
+            hint = did_you_mean(key, KNOWN)
             warnings.append(f"option {key} is unknown{f': {hint}' if hint else ''}")
     return Understood(mtu, external, icc, mode, host, names, leasing, tuple(warnings))
 
@@ -190,7 +190,8 @@ _FIXED = {
     "com.docker.network.enable_ipv6": _OFF,
 }
 
-_KNOWN = (
+KNOWN = (
     *(MTU, EXTERNAL, ENABLE_ICC, GATEWAY_MODE, HOST, DNS, DNS_AT_GATEWAY, ALLOW, DHCP, BRIDGE_NAME),
     *_FIXED,
 )
+"""All that have a meaning."""

@@ -17,6 +17,7 @@ import pytest
 import uvloop
 
 from tests.daemon.resolving.asking import parties_of
+from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.hostnames import HostNames, Place
 from vswitch.daemon.resolving.listeners import Resolver, ResolverError
 from vswitch.naming import NameSettings, Server
@@ -40,6 +41,7 @@ class Listening:
         self.inventory.add_endpoint(EndpointRequest("web", "front"))
         self.inventory.add_endpoint(EndpointRequest("vault", "back"))
         resolver = Resolver(lambda: 0, NameSettings())
+        self.queries = resolver.queries
         parties = parties_of(self.inventory, server)
         self.names = HostNames(resolver, parties, self.inventory)
 
@@ -133,6 +135,9 @@ def test_what_is_nobodys_is_refused_and_below_a_network_it_does_not_exist(
             reply = await listening.ask(place, name, by_stream=by_stream)
             assert reply.rcode() == code
             assert reply.question
+        refused = code == dns.rcode.REFUSED
+        became = Outcome.NOT_OURS if refused else Outcome.NAMES
+        assert {each.outcome for each in listening.queries.last(2).noted} == {became}
 
     play(story)
 

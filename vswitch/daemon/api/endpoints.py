@@ -137,6 +137,7 @@ class _Endpoints:
         attachment = self._daemon.endpoints.attached.get(endpoint.name)
         namespace = attachment.namespace if attachment else None
         process = attachment.process if attachment else None
+        is_machine = endpoint.kind is EndpointKind.VM
         return EndpointRow(
             name=endpoint.name,
             network=endpoint.network,
@@ -158,8 +159,8 @@ class _Endpoints:
             links=tuple(str(each) for each in endpoint.links),
             role=endpoint.role,
             lease=self._daemon.leases.row(network, endpoint.address),
-            by_dhcp=endpoint.kind is EndpointKind.VM and assembly.leases(network),
-            resolv_conf=self._daemon.resolv_confs.text(endpoint),
+            by_dhcp=is_machine and assembly.leases(network),
+            resolv_conf="" if is_machine else self._daemon.resolv_confs.text(endpoint),
             resolv_conf_file=str(self._daemon.resolv_confs.path(endpoint.name) or ""),
         )
 

@@ -103,7 +103,8 @@ def _server(text: str) -> Server:
     try:
         return namewords.server(text)
     except ValueError:
-        raise NetworkError(f"{text} is not an ip address", hint="of a name server") from None
+        hint = "a name server is IP, IP:PORT or tls://IP#NAME"
+        raise NetworkError(f"{text} is not an ip address", hint=hint) from None
 
 
 def _domain(text: str, read: Callable[[str], str] = namewords.domain) -> str:

@@ -52,7 +52,7 @@ from vswitch.dataplane.dhcp.server.news import (
 from vswitch.dataplane.rate import Rate
 from vswitch.dataplane.switch import Switch
 from vswitch.leasing import Lease
-from vswitch.network.configuration import leasekeys
+from vswitch.network import networks
 from vswitch.network.errors import NetworkError
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Configuration, Network
@@ -399,4 +399,4 @@ def _count(network: Network) -> int:
     """How many addresses there are to lease, endpoints' included that are among them."""
     if network.leasing is None:
         return 0
-    return leasekeys.count(network, assembly.leased_from(network, network.leasing))
+    return networks.count_addresses(network, assembly.leased_from(network, network.leasing))

@@ -25,6 +25,8 @@ class Outcome(Enum):
     """No server had an answer: SERVFAIL."""
     NOT_ALLOWED = "not_allowed"
     """The list of its network has no such name."""
+    NOT_OURS = "not_ours"
+    """No network has that name, and where the host asks nobody else is asked: REFUSED."""
     WITHHELD = "withheld"
     """A server's answer led inside (`rebinding`)."""
     NOT_UNDERSTOOD = "not_understood"
@@ -137,6 +139,7 @@ _WORDS = {
     Outcome.SERVER: "from a server",
     Outcome.FAILED: "no server could say",
     Outcome.NOT_ALLOWED: "refused: its network does not allow this name",
+    Outcome.NOT_OURS: "refused: no network has this name",
     Outcome.WITHHELD: "withheld: the answer leads inside",
     Outcome.NOT_UNDERSTOOD: "refused: it is no query that we answer",
     Outcome.TOO_MANY: "refused: too many are in flight",
@@ -144,10 +147,15 @@ _WORDS = {
 }
 
 
+def became(outcome: Outcome) -> str:
+    """`from names`, `no server could say`."""
+    return _WORDS[outcome]
+
+
 def in_words(row: QueryRow) -> str:
-    """`app (front): A deb.debian.org: from 192.0.2.1 in 12 ms`."""
+    """`app (front): A deb.debian.org: from 192.0.2.1 (12 ms)`."""
     who = row.party if row.network is None else f"{row.party} ({row.network})"
     is_known = row.outcome is Outcome.SERVER and row.server is not None
-    became = f"from {row.server}" if is_known else _WORDS[row.outcome]
-    took = f" in {row.took_seconds * 1000:.0f} ms" if row.took_seconds else ""
-    return f"{who}: {row.type} {row.name}: {became}{took}"
+    answer = f"from {row.server}" if is_known else became(row.outcome)
+    took = f" ({row.took_seconds * 1000:.0f} ms)" if row.took_seconds else ""
+    return f"{who}: {row.type} {row.name}: {answer}{took}"

@@ -149,6 +149,7 @@ class EndpointRow(Message):
     by_dhcp: bool
     """Whether it has to ask by DHCP for its address, and gets it."""
     resolv_conf: str
-    """What its resolv.conf says, unless somebody has edited that."""
+    """What its resolv.conf says, unless somebody has edited that; empty for a virtual machine,
+    which has one of its own making."""
     resolv_conf_file: str
     """Where that lies, to be bound over /etc/resolv.conf; empty where it has none."""

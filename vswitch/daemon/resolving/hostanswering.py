@@ -53,13 +53,15 @@ class HostAnswering(Answering):
         by_stream: bool = False,  # noqa: ARG002
     ) -> None:
         """Say at once that it is nobody's, or nothing that we know of."""
-        name, networks, said = inquiry.name, self._networks(), _NOT_OURS
+        name, networks = inquiry.name, self._networks()
+        said, outcome = _NOT_OURS, Outcome.NOT_OURS
         zone = next((each for each in (name, *above(name)) if each in networks), None)
         if zone is not None:
             ttl = self._party.names().ttl
             said = held.said(read(query), Held(zone, exists=zone == name), ttl)
+            outcome = Outcome.NAMES
         now = self._now()
-        self._note(query, now, Outcome.NAMES)
+        self._note(query, now, outcome)
         reply(self._brain.fail(query, said, self._party, now))
 
     def _networks(self) -> frozenset[bytes]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
-from vswitch.network.changing import leasedifference, namedifference, wording
+from vswitch.network.changing import leases, names, wording
 from vswitch.network.changing.wording import Said
 from vswitch.network.model import Configuration, EndpointRequest, Network, Uplink
 from vswitch.policy import GatewayMode
@@ -277,7 +277,7 @@ _FIXED: Mapping[str, Keys[Configuration]] = {
 _SETTINGS: Mapping[str, Keys[Configuration]] = {
     "default_address_pools": {"": lambda c: wording.pools(c.pools)},
     "ip_forward": {"": lambda c: wording.text(c.ip_forward)},
-    "dns": namedifference.SETTINGS,
+    "dns": names.SETTINGS,
     "recorder": {
         "directory": lambda c: wording.text(c.recorder.directory),
         "keep": lambda c: wording.text(c.recorder.keep),
@@ -320,8 +320,8 @@ _NETWORK: Keys[Network] = {
     "window_tracking": lambda n: wording.text(n.translation.window_tracking),
     "port_parity": lambda n: wording.text(n.translation.keeps_parity),
     "resets": lambda n: wording.text(n.translation.resets),
-    **namedifference.OF_NETWORK,
-    **leasedifference.OF_NETWORK,
+    **names.OF_NETWORK,
+    **leases.OF_NETWORK,
     **_within(Timeouts, lambda n: n.translation.timeouts, "timeouts."),
     **_within(Quotas, lambda n: n.translation.quotas, "quotas."),
 }

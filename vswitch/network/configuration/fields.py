@@ -34,9 +34,6 @@ SMALLEST_MTU = 68
 LARGEST_MTU = 65521
 """Bytes: what the kernel allows on a TAP (65535 without the Ethernet header)."""
 
-
-ALLOWED_HOSTNAME = names.ALLOWED_NAME
-
 ALLOWED_MAC = '"auto" or a unicast MAC address, like "02:00:5e:10:00:01"'
 
 SMALLEST_RECORDER = 1 * MEBIBYTE
@@ -321,11 +318,6 @@ def search(value: object) -> str:
 def resolver_option(value: object) -> str:
     """An option of resolv.conf(5)."""
     return _parsed(namewords.option, value)
-
-
-def hostname(value: object) -> str:
-    """What a host calls itself."""
-    return name(value)
 
 
 # Ports

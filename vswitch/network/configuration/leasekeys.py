@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vswitch.leasing import MACHINES_ALONE, Boot, Leasing, Reservation
-from vswitch.network import ipam, names
+from vswitch.network import ipam, names, networks
 from vswitch.network.configuration import fields
 from vswitch.network.configuration.fields import NotAllowedError
 from vswitch.network.configuration.leaseschema import DhcpTable
@@ -54,24 +54,16 @@ def disagreements(network: Network, table: DhcpTable | None) -> Iterator[Mistake
     subnet = network.subnet
     if table.range is not None and not _is_part(table.range, subnet):
         yield Mistake((*at, "range"), f"allowed is a part of the network's subnet, {subnet}")
-    elif table.range is not None and not count(network, table.range):
+    elif table.range is not None and not networks.count_addresses(network, table.range):
         yield Mistake((*at, "range"), "allowed is a part with an address that is nobody's")
     yield from _of_reservations(network, table)
     for text, router in table.routes.items():
         if _destination(text) is None:
             words = 'the key is a destination: allowed is an IPv4 subnet, like "10.0.0.0/8"'
-            yield Mistake((*at, "routes", text), words)
+            yield Mistake((*at, "routes", text), words, quotes_value=False)
         elif router not in subnet:
             words = f"allowed is an address in the network's subnet, {subnet}"
             yield Mistake((*at, "routes", text), words)
-
-
-def count(network: Network, part: IpNetwork) -> int:
-    """How many addresses of a part of its subnet a network has for endpoints and guests."""
-    first, last = ipam.usable_part(network.subnet, part)
-    own = (network.gateway, *(each.address for each in network.auxiliary))
-    usable = (each for each in own if ipam.is_usable(network.subnet, each))
-    return max(0, last - first + 1) - sum(each in part for each in usable)
 
 
 def _of_reservations(network: Network, table: DhcpTable) -> Iterator[Mistake]:
@@ -82,9 +74,11 @@ def _of_reservations(network: Network, table: DhcpTable) -> Iterator[Mistake]:
         path = ("networks", network.name, "dhcp", "reservations", text)
         station = _station(text)
         if station is None:
-            yield Mistake(path, f"the key is a station: allowed is {_STATION}")
+            words = f"the key is a station: allowed is {_STATION}"
+            yield Mistake(path, words, quotes_value=False)
         elif station in stations:
-            yield Mistake(path, f"the station has an address already, as {stations[station]}")
+            words = f"the station has an address already, as {stations[station]}"
+            yield Mistake(path, words, quotes_value=False)
         else:
             stations[station] = text
         if not ipam.is_usable(network.subnet, address):

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, PlainValidator
 
 from vswitch.naming import CacheSettings, NameSettings, NetworkNames, Server, ServerOrder
-from vswitch.network import sizes
+from vswitch.network import names, sizes
 from vswitch.network.configuration import fields
 from vswitch.network.configuration.table import (
     LARGEST_MEMORY,
@@ -49,9 +49,7 @@ ResolverOptions = Annotated[
     list[Annotated[str, PlainValidator(fields.resolver_option)]],
     Field(description='an option of resolv.conf(5), like "ndots:1"'),
 ]
-Hostname = Annotated[
-    str | None, PlainValidator(fields.hostname), Field(description=fields.ALLOWED_HOSTNAME)
-]
+Hostname = Annotated[str | None, PlainValidator(fields.name), Field(description=names.ALLOWED_NAME)]
 DomainName = Annotated[str | None, PlainValidator(fields.domain), Field(description=ALLOWED_DOMAIN)]
 
 

@@ -1,6 +1,6 @@
 """What the tables of a configuration have in common, and the kinds of values that stand in several.
 
-The tables themselves are in `schema`, those of names in `nameschema`.
+The tables themselves are in `schema`, those of names and leases in `nameschema` and `leaseschema`.
 """
 
 from __future__ import annotations

@@ -42,10 +42,10 @@ def _listening(place: tuple[IpAddress, int] | None) -> Said:
 
 
 def _allowed(names: NetworkNames) -> Said:
-    """None at all is another thing than not to be asked."""
+    """Without the key all is allowed: who writes the first name into it takes away all others."""
     if names.allowed is None:
-        return ()
-    return names.allowed or ("nothing",)
+        return ("any name",)
+    return names.allowed or ("none",)
 
 
 SETTINGS: Mapping[str, Callable[[Configuration], Said]] = {
