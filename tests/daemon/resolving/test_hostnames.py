@@ -20,6 +20,9 @@ from tests.daemon.resolving.asking import parties_of
 from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.hostnames import HostNames, Place
 from vswitch.daemon.resolving.listeners import Resolver, ResolverError
+from vswitch.daemon.resolving.routes import NOWHERE
+from vswitch.dataplane.responders.dns.inside.names import Names
+from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import NameSettings, Server
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import EndpointRequest, Network
@@ -40,10 +43,9 @@ class Listening:
         self.inventory = Inventory((FRONT, BACK), (), Random(1))
         self.inventory.add_endpoint(EndpointRequest("web", "front"))
         self.inventory.add_endpoint(EndpointRequest("vault", "back"))
-        resolver = Resolver(lambda: 0, NameSettings())
-        self.queries = resolver.queries
+        self.resolver = Resolver(lambda: 0, NameSettings())
         parties = parties_of(self.inventory, server)
-        self.names = HostNames(resolver, parties, self.inventory)
+        self.names = HostNames(self.resolver, parties, self.inventory)
 
     async def ask(
         self, place: Place, name: str, kind: str = "A", *, by_stream: bool = False
@@ -113,21 +115,25 @@ def test_names_of_all_networks_are_known(
 
 
 @pytest.mark.parametrize(
-    ("name", "code"),
+    ("name", "code", "outcome"),
     [
-        ("debian.org", dns.rcode.REFUSED),
-        ("web.nowhere", dns.rcode.REFUSED),
-        ("9.9.9.9.in-addr.arpa", dns.rcode.REFUSED),
-        ("nobody.front", dns.rcode.NXDOMAIN),
-        ("vault.front", dns.rcode.NXDOMAIN),
-        ("web.FRONT.", dns.rcode.NOERROR),
-        ("front", dns.rcode.NOERROR),
-        ("9.9.18.172.in-addr.arpa", dns.rcode.NXDOMAIN),
-        ("18.172.in-addr.arpa", dns.rcode.NOERROR),
+        ("debian.org", dns.rcode.REFUSED, Outcome.NOT_OURS),
+        ("web.nowhere", dns.rcode.REFUSED, Outcome.NOT_OURS),
+        ("9.9.9.9.in-addr.arpa", dns.rcode.REFUSED, Outcome.NOT_OURS),
+        ("nobody.front", dns.rcode.NXDOMAIN, Outcome.NAMES),
+        ("vault.front", dns.rcode.NXDOMAIN, Outcome.NAMES),
+        ("web.FRONT.", dns.rcode.NOERROR, Outcome.NAMES),
+        ("front", dns.rcode.NOERROR, Outcome.NAMES),
+        ("9.9.18.172.in-addr.arpa", dns.rcode.NXDOMAIN, Outcome.NAMES),
+        ("18.172.in-addr.arpa", dns.rcode.NOERROR, Outcome.NAMES),
     ],
 )
 def test_what_is_nobodys_is_refused_and_below_a_network_it_does_not_exist(
-    play: Callable[[Story], None], place: Place, name: str, code: dns.rcode.Rcode
+    play: Callable[[Story], None],
+    place: Place,
+    name: str,
+    code: dns.rcode.Rcode,
+    outcome: Outcome,
 ) -> None:
     async def story(listening: Listening) -> None:
         await listening.names.follow(place)
@@ -135,9 +141,22 @@ def test_what_is_nobodys_is_refused_and_below_a_network_it_does_not_exist(
             reply = await listening.ask(place, name, by_stream=by_stream)
             assert reply.rcode() == code
             assert reply.question
-        refused = code == dns.rcode.REFUSED
-        became = Outcome.NOT_OURS if refused else Outcome.NAMES
-        assert {each.outcome for each in listening.queries.last(2).noted} == {became}
+        assert listening.resolver.queries.outcomes == {outcome: 2}
+
+    play(story)
+
+
+def test_host_is_not_told_that_others_have_nobody_to_ask(
+    play: Callable[[Story], None], place: Place
+) -> None:
+    async def story(listening: Listening) -> None:
+        await listening.names.follow(place)
+        told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        alone = Party("alone", lambda: Names(()), lambda _: NOWHERE)
+        query = dns.message.make_query("debian.org", "A").to_wire()
+        listening.resolver.answering(alone).answer(query, told.set_result)
+        assert dns.message.from_wire(await told).rcode() == dns.rcode.SERVFAIL
+        assert (await listening.ask(place, "debian.org")).rcode() == dns.rcode.REFUSED
 
     play(story)
 

@@ -31,6 +31,10 @@ from vswitch.wire.values import IpAddress
 if TYPE_CHECKING:
     from vswitch.dataplane.responders.dns.bounds import Bounds
 
+_NOT_ASKED = Route(origin="the host")
+"""Unlike the route of those who have nobody to ask: that nobody could say is not told to the host,
+which others can tell."""
+
 
 class Parties:
     """Makes them of what the inventory knows."""
@@ -92,7 +96,7 @@ class Parties:
 
     def host(self) -> Party:
         """The host itself, and whoever asks where it does. It is asked nothing that is foreign."""
-        return Party("the host", Overview.of_all(self._directory), lambda _: Route())
+        return Party("the host", Overview.of_all(self._directory), lambda _: _NOT_ASKED)
 
     def has(self, party: Party) -> bool:
         """Whether it is one of those who ask at gateways at present."""
