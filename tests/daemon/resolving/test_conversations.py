@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +13,7 @@ import pytest
 import uvloop
 
 from vswitch.daemon.resolving import conversations
-from vswitch.daemon.resolving.conversations import MOST_CLIENTS, Conversations, Ends
+from vswitch.daemon.resolving.conversations import MOST_CLIENTS, MOST_UNREAD, Conversations, Ends
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,21 +27,22 @@ Story = Callable[[Place], Awaitable[None]]
 
 
 class Echo:
-    """Answers each query with itself; `later` is answered when there is another one."""
+    """Answers each query with itself; `later` is answered when there is another one, and `much` is
+    so with much."""
 
     def __init__(self) -> None:
-        self.waiting: list[Callable[[bytes], None]] = []
+        self.waiting: list[tuple[Callable[[bytes], None], bytes]] = []
 
     def answer(self, query: bytes, reply: Callable[[bytes], None], *, by_stream: bool) -> None:
         assert by_stream
-        if query == b"later":
-            self.waiting.append(reply)
+        if query in (b"later", b"much"):
+            self.waiting.append((reply, b"at last" if query == b"later" else b"x" * 65_535))
             return
         if query == b"nothing":
             return
         reply(query)
-        for each in self.waiting:
-            each(b"at last")
+        for each, answer in self.waiting:
+            each(answer)
         self.waiting.clear()
 
 
@@ -48,6 +50,7 @@ class Echo:
 def play(request: pytest.FixtureRequest) -> Callable[[Story], None]:
     async def run(story: Story) -> None:
         listening = socket.create_server(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         hearing = Conversations(lambda _: cast("Answering", echo))
         echo = Echo()
         await hearing.begin(listening)
@@ -71,6 +74,24 @@ async def client(
         yield reader, writer
     finally:
         writer.transport.abort()
+
+
+def silent_reader(place: Place) -> socket.socket:
+    """A client for which the kernel takes little before it reads."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    client.connect(place)
+    client.setblocking(False)
+    return client
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
 
 
 def framed(*messages: bytes) -> bytes:
@@ -115,6 +136,58 @@ def test_who_says_no_whole_query_for_a_while_is_left(
             assert await reader.read() == b""
 
     play(story)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["asks no more", "says nothing"])
+def test_who_does_not_read_is_left_with_what_it_was_told(
+    play: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    monkeypatch.setattr(conversations, "IDLE_SECONDS", 0.2)
+
+    async def story(place: Place) -> None:
+        with silent_reader(place) as client:
+            before = descriptors()
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(client, framed(*(b"x" * 16_384 for _ in range(4))))
+            if ends:
+                client.shutdown(socket.SHUT_WR)
+            await until(lambda: descriptors() == before + 1)
+            await until(lambda: descriptors() == before)
+
+    play(story)
+
+
+def test_who_reads_nothing_of_much_is_left_at_once(play: Callable[[Story], None]) -> None:
+    async def story(place: Place) -> None:
+        with silent_reader(place) as client:
+            loop, read = asyncio.get_running_loop(), 0
+            await loop.sock_sendall(client, framed(*[b"much"] * 64, b"x"))
+            with suppress(ConnectionError):
+                while octets := await loop.sock_recv(client, 65_536):
+                    read += len(octets)
+            assert 0 < read < MOST_UNREAD
+
+    play(story)
+
+
+def test_who_comes_at_the_end_is_left() -> None:
+    """However far it has come: between its connection and its first query are some turns."""
+
+    async def story() -> None:
+        for turns in range(6):
+            listening = socket.create_server(("127.0.0.1", 0))
+            hearing = Conversations(lambda _: cast("Answering", Echo()))
+            await hearing.begin(listening)
+            with socket.create_connection(listening.getsockname()) as client:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await hearing.close()
+                client.setblocking(False)
+                with suppress(ConnectionError):
+                    assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(story(), PATIENCE))
 
 
 def test_one_client_too_many_is_left_and_those_before_are_heard(

@@ -2,9 +2,10 @@
 
 Theory of operation. A message has its length in front. A client may ask on without waiting, and an
 answer comes when it is there, in whichever order (RFC 7766, 6.2.1.1). Who says nothing for a while,
-or not all of a query, is left; who does not read what it is told is asked for no more until it has.
-So many clients at a time are heard, and further ones are left at once; where they have addresses of
-their own, so many of one.
+or not all of a query, is left. Who does not read what it is told is asked for no more until it has,
+and left as well where that takes long or where there is much that it has not read. So many clients
+at a time are heard, and further ones are left at once; where they have addresses of their own, so
+many of one.
 
 What a query deserves is `answering`'s business.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -24,6 +26,11 @@ IDLE_SECONDS = 10.0
 
 MOST_CLIENTS = 64
 """Of one listening socket at a time."""
+
+MOST_UNREAD = 1 << 20
+"""Octets that a client is told and does not read, beyond what the kernel takes for it: a dozen of
+the longest answers. Whoever has asked for a thousand, and waits for servers, may get all at once.
+"""
 
 _LENGTH = 2
 """Octets in front of a message."""
@@ -54,6 +61,7 @@ class Conversations:
         self._going_on: dict[asyncio.StreamWriter, _GoingOn] = {}
         """By those who are told something."""
         self._server: asyncio.Server | None = None
+        self._is_over = False
 
     async def begin(self, listening: socket.socket) -> None:
         """Hear who connects to a socket that listens, and nobody at an earlier one any more. It is
@@ -64,6 +72,7 @@ class Conversations:
 
     async def close(self) -> None:
         """Hear nobody any more, and leave whom there is."""
+        self._is_over = True
         if self._server is not None:
             self._server.close()
         for writer in self._going_on:
@@ -73,13 +82,15 @@ class Conversations:
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends = _ends(writer)
-        if ends is None or not self._has_room_for(ends.there):
+        if ends is None or self._is_over or not self._has_room_for(ends.there):
             writer.transport.abort()
             return
         self._going_on[writer] = going_on = _GoingOn(ends, asyncio.Event())
         try:
             await self._converse(reader, writer, ends)
+            await _take_leave(writer)
         finally:
+            writer.transport.abort()
             del self._going_on[writer]
             going_on.over.set()
 
@@ -103,15 +114,21 @@ class Conversations:
             if not writer.is_closing():  # it asks no more, and waits for what it has asked
                 await owed.settled()
         except (TimeoutError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+            writer.transport.abort()
 
 
 def _ends(writer: asyncio.StreamWriter) -> Ends | None:
     """None where the client is gone already."""
     here, there = (writer.get_extra_info(name) for name in ("sockname", "peername"))
     return Ends(here[0], there[0]) if here and there else None
+
+
+async def _take_leave(writer: asyncio.StreamWriter) -> None:
+    """Let a client read what it was told last, but not for ever."""
+    writer.close()
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(IDLE_SECONDS):
+            await writer.wait_closed()
 
 
 class _Owed:
@@ -132,6 +149,8 @@ class _Owed:
         """One less."""
         if not self._writer.is_closing():
             self._writer.write(len(message).to_bytes(_LENGTH, "big") + message)
+            if self._writer.transport.get_write_buffer_size() > MOST_UNREAD:
+                self._writer.transport.abort()
         self._count -= 1
         if not self._count:
             self._none.set()
