@@ -11,7 +11,7 @@ from tests.daemon.resolving.carrying import Lab, turns
 from tests.dataplane.responders.dns.outside import FIRST, addresses, inquiry
 from vswitch.daemon.resolving.forwarding import AT_ONCE
 from vswitch.dataplane.responders.dns.outside.searching import Found
-from vswitch.dataplane.responders.dns.party import Inquiry
+from vswitch.dataplane.responders.dns.party import Inquiry, Route
 
 KNOWN = ["203.0.113.7"]
 
@@ -103,6 +103,24 @@ def test_nobody_to_ask_is_told_at_once() -> None:
         lab = Lab()
         nowhere: Inquiry = inquiry()._replace(route=inquiry().route._replace(servers=()))
         assert await lab.forwarder.ask(nowhere) is None
+        await lab.forwarder.close()
+
+    asyncio.run(main())
+
+
+def test_nobody_is_asked_from_where_nobody_is_any_more() -> None:
+    """Whoever waits for it, as at a gateway: a later try would open something there again."""
+
+    async def main() -> None:
+        lab, there = Lab(patience=0.01), inquiry()._replace(route=Route((FIRST,), origin="there"))
+        waiting, other = lab.forwarder.ask(there), lab.ask()
+        lab.forwarder.leave("there")
+        await turns()
+        assert waiting.cancelled()
+        assert [each.health.place.origin for each in lab.carrying.waiting] == [None]
+        assert await other is None
+        assert {each.place.origin for each in lab.forwarder.servers()} == {None}
+        assert lab.forwarder.unresolved == 1
         await lab.forwarder.close()
 
     asyncio.run(main())

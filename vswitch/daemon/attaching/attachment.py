@@ -158,6 +158,8 @@ class Attacher:
                 if namespace.name is not None and not is_given:
                     await belongings.namespace(namespace.name, undo)
                 self._enter(belongings, namespace, undo)
+                # After its lines: by these it may ask at a gateway, and its servers from in there.
+                undo.push_async_callback(self._resolver.detach, namespace)
             undo.push_async_callback(self._take_down, attachment)
             for membership in endpoint.memberships:
                 domain = networks[membership.network]
@@ -167,7 +169,6 @@ class Attacher:
             party = self._parties.of(endpoint.name, namespace)
             if namespace is not None:
                 await self._resolver.attach(namespace, party)
-                undo.push_async_callback(self._resolver.detach, namespace)
             belongings.finish()
             attachment.undo = undo.pop_all()
             return attachment

@@ -103,7 +103,12 @@ class Forwarder:
         return self._servers.states()
 
     def leave(self, origin: Hashable) -> None:
-        """Ask nobody any more from a namespace, and let go of it."""
+        """Ask nobody any more from a namespace, and let go of it. Who waits for an answer from
+        there is cancelled."""
+        for inquiry in [each for each in self._waiting if each.route.origin == origin]:
+            self._searches.abandon(inquiry)
+            for future in self._waiting.pop(inquiry):
+                future.cancel()
         self._servers.forget(origin)
         if self._carriage is not None:
             self._carriage.leave(origin)
