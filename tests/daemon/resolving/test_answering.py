@@ -107,6 +107,15 @@ def test_who_comes_and_goes_is_known_and_is_not_at_once(asking: Asking) -> None:
     assert asking.ask("cache") == ["172.19.0.2"]
 
 
+def test_long_queries_are_looked_into_each_time_and_take_no_room(asking: Asking) -> None:
+    query = dns.message.make_query("app", "A", payload=4096, pad=2048).to_wire()
+    for _ in range(2):
+        asking.say(query)
+    assert len(asking.brain.asked) == len(asking.sent) == 2
+    (first, second) = asking.queries.last(2).noted
+    assert len(first.query) == len(second.query) < len(query) / 2
+
+
 def test_ever_new_spellings_take_no_more_room_than_is_there(asking: Asking) -> None:
     for number in range(ANSWERS_KEPT + 1):
         asking.say(dns.message.make_query("app", "A", id=1, payload=512 + number).to_wire())

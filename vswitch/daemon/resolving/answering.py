@@ -63,7 +63,8 @@ _FULL = Said(
 )
 
 LONGEST_KEPT = 4096
-"""Octets of an answer in all its orders: a longer one is worked out each time."""
+"""Octets of an answer in all its orders: a longer one is worked out each time, and so is one to a
+query that is longer than `PART`, as some are padded to some thousand."""
 
 _REFUSED = {
     Why.NOT_UNDERSTOOD: Outcome.NOT_UNDERSTOOD,
@@ -154,7 +155,8 @@ class Answering:
         is to be said."""
         match self.hear(query, by_stream=by_stream):
             case Reply(message, orders, until) as answer:
-                if orders and sum(map(len, orders)) <= LONGEST_KEPT:
+                is_short = len(query) < PART.stop and sum(map(len, orders)) <= LONGEST_KEPT
+                if orders and is_short:
                     turning = cycle([each[IDENTIFIER:] for each in orders])
                     next(turning)
                     self._kept[query[IDENTIFIER:]] = _Kept(turning, until, _became(answer))
