@@ -3,10 +3,10 @@
 Theory of operation. A server has one connection, which is kept for some seconds after it was used
 last, and many queries are under way in it at a time. In TLS a server proves that it bears the name
 that it is authenticated by: certificates are judged by the host's authorities, and nothing is said
-to who can not prove it. A connection on which nothing is heard while somebody waits is given up.
+to who can not prove it. A connection on which no reply comes while somebody waits is given up.
 
 A server may close a connection that seems idle to it just as a query sets out, so what was sent on
-one that has worked is sent once more on another one (RFC 7766, 6.2.4).
+one that has worked is sent once more on another one (RFC 7766, 6.2.4), and not a third time.
 
 Which server is asked next where this fails is `searching`'s business.
 """
@@ -33,7 +33,7 @@ IDLE_SECONDS = 8.0
 """Less than most servers wait (RFC 7766, 6.2.3)."""
 
 MUTE_SECONDS = 4.0
-"""For so long somebody waits and hears nothing: also for the connection itself."""
+"""For so long somebody waits and no reply comes: also for the connection itself."""
 
 AT_ONCE = 8
 """Queries of a connection that was lost to go on with, before others have their turn."""
@@ -110,7 +110,8 @@ class ByStream:
             attempt = connection.take()
             if attempt is None:
                 return
-            if again:
+            if again and not attempt.is_repeated:
+                attempt.is_repeated = True
                 self.send(attempt)
             else:
                 attempt.lose(why, self._now())
@@ -132,7 +133,7 @@ class _Connection(asyncio.Protocol):
     ) -> None:
         self.place = place
         self.has_worked = False
-        """Whether anything was heard here."""
+        """Whether a reply has come here."""
         self._random = random
         self._now = now
         self._trust = trust
@@ -183,8 +184,6 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand out the replies that are whole."""
-        self._used_at = self._loop.time()
-        self.has_worked = True
         self._heard += data
         while len(self._heard) >= _LENGTH:
             end = _LENGTH + int.from_bytes(self._heard[:_LENGTH], "big")
@@ -235,13 +234,15 @@ class _Connection(asyncio.Protocol):
             self._transport.write(len(message).to_bytes(_LENGTH, "big") + message)
 
     def _hand_out(self, reply: bytes) -> None:
+        self._used_at = self._loop.time()
+        self.has_worked = True
         identifier = reply[:IDENTIFIER_LENGTH]
         attempt = self._waiting.get(identifier)
         if attempt is not None and attempt.hear(reply, self._now()):
             self._waiting.pop(identifier, None)
 
     def _look(self) -> None:
-        """Has anything been heard for as long as somebody waits, or anybody waited at all?"""
+        """Has a reply come for as long as somebody waits, or has anybody waited at all?"""
         quiet = self._loop.time() - self._used_at
         limit = MUTE_SECONDS if self._waiting else IDLE_SECONDS
         if quiet < limit:

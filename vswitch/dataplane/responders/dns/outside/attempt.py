@@ -42,6 +42,7 @@ class Attempt:
         "health",
         "identifier",
         "is_overdue",
+        "is_repeated",
         "octets",
         "question",
         "search",
@@ -72,6 +73,8 @@ class Attempt:
         self.with_edns = True
         self.is_overdue = False
         """Whether its answer should have come."""
+        self.is_repeated = False
+        """Whether it was sent a second time, as a connection was lost."""
         self.identifier = b""
         """Its carrier's choice: unlike those of all that are under way on the same socket."""
         self.at: object = None
