@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import cast
@@ -94,6 +95,24 @@ def test_what_it_said_stands_while_it_is_not_there(play: Callable[[Story], None]
         (root / "run" / "later").mkdir()
         await asyncio.sleep(0.05)
         (root / "run" / "later" / "stub").write_text("nameserver 10.0.0.1\n")
+        assert await heard.servers() == ["10.0.0.1"]
+
+    play(story)
+
+
+@pytest.mark.parametrize("by", ["removal", "renaming"])
+def test_directory_may_be_another_one(play: Callable[[Story], None], by: str) -> None:
+    async def story(heard: Heard, root: Path) -> None:
+        run = root / "run"
+        if by == "removal":
+            shutil.rmtree(run)
+        else:
+            run.rename(root / "away")
+        await asyncio.sleep(0.1)
+        assert [str(each) for each in heard.file.conf.servers] == ["127.0.0.53"]
+        run.mkdir()
+        await asyncio.sleep(0.1)
+        (run / "stub").write_text("nameserver 10.0.0.1\n")
         assert await heard.servers() == ["10.0.0.1"]
 
     play(story)

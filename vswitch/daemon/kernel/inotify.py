@@ -28,6 +28,12 @@ IN_CREATE = 0x0000_0100
 IN_DELETE = 0x0000_0200
 """A name was removed from the watched directory."""
 
+IN_DELETE_SELF = 0x0000_0400
+"""What is watched itself is gone, and is watched no more."""
+
+IN_MOVE_SELF = 0x0000_0800
+"""What is watched itself has another name."""
+
 _EVENT = struct.Struct("iIII")
 """struct inotify_event without its name: watch, mask, cookie, length of the name that follows."""
 
@@ -57,7 +63,8 @@ class Inotify:
         self._directories[watch] = directory, events
 
     def paths(self) -> Iterator[Path]:
-        """Those to which something has happened since the last call, each as often as it has."""
+        """Those to which something has happened since the last call, each as often as it has; what
+        is watched itself by the path that it was watched by."""
         while True:
             try:
                 events = os.read(self._descriptor, _READ_BYTES)

@@ -2,11 +2,12 @@
 or lets a symbolic link lead elsewhere.
 
 Theory of operation. The kernel tells of names in directories (inotify(7)), so those directories are
-watched that the file is reached by: often /etc, and /run/systemd/resolve behind a link. The file is
-watched as well: one that is mounted over another is written to by a name elsewhere, as a
-container's is. Whatever is told of that way is a reason to read the file, a moment later, as more
-may come: a file is made before anything is in it. Only what differs is passed on. Where the file is
-not there, which it may be between two names, what it said last stands.
+watched that the file is reached by: often /etc, and /run/systemd/resolve behind a link; of one that
+goes it tells, too, and what it is in is watched until it is there again. The file is watched as
+well: one that is mounted over another is written to by a name elsewhere, as a container's is.
+Whatever is told of that way is a reason to read the file, a moment later, as more may come: a file
+is made before anything is in it. Only what differs is passed on. Where the file is not there, which
+it may be between two names, what it said last stands.
 
 A mount that is laid over the file is no event, and is seen with the next one.
 """
@@ -21,6 +22,8 @@ from pathlib import Path
 from vswitch.daemon.kernel.inotify import (
     IN_CLOSE_WRITE,
     IN_CREATE,
+    IN_DELETE_SELF,
+    IN_MOVE_SELF,
     IN_MOVED_TO,
     Inotify,
 )
@@ -29,7 +32,7 @@ from vswitch.daemon.resolving.resolvconf import ResolvConf
 
 log = logging.getLogger(__name__)
 
-_EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE
+_EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF
 
 _MOMENT_SECONDS = 0.05
 """From the first that is told until the file is read."""
@@ -48,7 +51,7 @@ class HostFile:
         """As it is by now, while it is watched; else as it was."""
         self._inotify: Inotify | None = None
         self._way: frozenset[Path] = frozenset()
-        """What it is reached by, since that was found last."""
+        """What it is reached by, and the directories of that, since they were found last."""
         self._soon: asyncio.TimerHandle | None = None
         self._followers: tuple[Callable[[ResolvConf], None], ...] = ()
 
@@ -92,8 +95,10 @@ class HostFile:
             follower(conf)
 
     def _watch_the_way(self) -> None:
-        self._way = frozenset(self._find_the_way())
-        for place in {self._path, *(each.parent for each in self._way)}:
+        way = frozenset(self._find_the_way())
+        directories = frozenset(each.parent for each in way)
+        self._way = way | directories
+        for place in {self._path, *directories}:
             try:
                 if self._inotify is not None and place.exists():
                     self._inotify.add(place, _EVENTS)
