@@ -122,10 +122,8 @@ class Shown:
 
     def flush(self, name: str | None) -> FlushedRow:
         """Forget what is kept of a name, or all of it. Raises InvalidRequestError."""
-        if name is not None:
-            _wanted(name)
-        cache = self._resolver.cache
-        return FlushedRow(forgotten=0 if cache is None else cache.forget(name))
+        wanted, cache = None if name is None else _wanted(name), self._resolver.cache
+        return FlushedRow(forgotten=0 if cache is None else cache.forget(wanted))
 
     def servers(self) -> list[ServerRow]:
         """Who was asked, and how it went."""

@@ -35,6 +35,7 @@ from vswitch.dataplane.responders.dns.party import Route
 from vswitch.dataplane.responders.dns.telling import MOST_NEGATIVE_TTL
 from vswitch.naming import CacheSettings, NameSettings, Server
 from vswitch.units import DAY, HOUR, SECOND
+from vswitch.wire import domain
 from vswitch.wire.values import IpAddress
 
 STALE, CACHED_ERROR, STALE_NXDOMAIN, NO_REACHABLE_AUTHORITY, INVALID_DATA = 3, 13, 19, 22, 24
@@ -393,7 +394,7 @@ def test_what_is_known_can_be_looked_at_and_forgotten(resolving: Resolving) -> N
         (NAME, 0, True),
     ]
     assert cache.forget_from("elsewhere") == 1
-    assert cache.forget("WWW.example.org") == 2
+    assert cache.forget(domain.encode("WWW.example.org")) == 2
     assert (len(cache), cache.used) == (0, 0)
 
 

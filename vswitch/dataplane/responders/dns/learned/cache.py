@@ -238,13 +238,9 @@ class Cache:
             if self._is_of_use(entry, now):
                 yield _row(inquiry, entry, now)
 
-    def forget(self, name: str | None = None) -> int:
-        """Forget what is known of a name, or all; how much that was.
-
-        Raises dns.exception.DNSException for what can not be a name.
-        """
-        wanted = None if name is None else dns.name.from_text(name).canonicalize().to_wire()
-        return self._forget(lambda inquiry: wanted is None or inquiry.name == wanted)
+    def forget(self, name: bytes | None = None) -> int:
+        """Forget what is known of a name, as in `Inquiry`, or all; how much that was."""
+        return self._forget(lambda inquiry: name is None or inquiry.name == name)
 
     def forget_from(self, origin: Hashable) -> int:
         """Forget what was asked from there; how much that was."""
