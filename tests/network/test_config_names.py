@@ -153,7 +153,7 @@ def test_no_network_is_made_where_a_server_is_that_the_switch_asks() -> None:
 
 SERVERS = SERVER.replace("is an", "is a list, each item an")
 TIME = 'allowed is a time from 0s to 365d, like "30s", "2h4m" or 120 (seconds)'
-LISTEN = 'allowed is an IP address with a port, like "127.0.0.1:5353"'
+LISTEN = 'allowed is one IP address of the host with a port, like "127.0.0.1:5353"'
 SIZE = 'allowed is a size from "64 KiB" to "1024 GiB", like "4MiB", or 0 for none'
 CACHE_KEYS = "allowed is memory, least_ttl, most_ttl, negative_ttl, stale, prefetch"
 ADDRESSES = "allowed is an IP address, or a list of at least one"
@@ -167,6 +167,7 @@ MISTAKES = [
     ('"30s"', "-1", f"dns.ttl: found -1: {TIME}"),
     ('["Lab.example."]', '["a..b"]', f'dns.rebind_domains[0]: found "a..b": {DOMAIN}'),
     ('"127.0.0.1:5353"', '"127.0.0.1"', f'dns.listen: found "127.0.0.1": {LISTEN}'),
+    ('"127.0.0.1:5353"', '"0.0.0.0:53"', f'dns.listen: found "0.0.0.0:53": {LISTEN}'),
     ('"8MiB"', '"8KiB"', f'dns.cache.memory: found "8KiB": {SIZE}'),
     (
         *("least_ttl = 5", "least_ttl = 7200"),

@@ -203,14 +203,6 @@ def test_port_that_is_taken_is_refused_in_a_line_and_nothing_has_changed(
     play(story)
 
 
-def test_place_is_one_address(play: Callable[[Story], None]) -> None:
-    async def story(listening: Listening) -> None:
-        with pytest.raises(ResolverError, match="allowed is one address"):
-            await listening.names.follow((IpAddress.parse("0.0.0.0"), 53))
-
-    play(story)
-
-
 def is_free(place: Place) -> bool:
     address, port = place
     with ExitStack() as undo:

@@ -140,9 +140,8 @@ def test_gateway_is_the_hosts_own_to_ask_where_the_host_is_on_the_network() -> N
     assert Lab(networks=(own,), dns=("172.18.0.1",)).asked() == [HOST]
 
 
-@pytest.mark.parametrize("address", ["127.0.0.53", "0.0.0.0"])
-def test_host_that_asks_us_is_not_asked_in_turn(address: str) -> None:
-    lab = Lab(NameSettings(listen=(IpAddress.parse(address), 53)))
+def test_host_that_asks_us_is_not_asked_in_turn() -> None:
+    lab = Lab(NameSettings(listen=(IpAddress.parse("127.0.0.53"), 53)))
     assert lab.asked() == []
     lab.routes.follow_host(servers(HOST, "10.0.0.1"))
     assert lab.asked() == ["10.0.0.1"]

@@ -59,9 +59,6 @@ class HostNames:
     async def _open(self, place: Place) -> Listener:
         address, port = place
         where = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
-        if address.is_unspecified:
-            words = "allowed is one address, which answers are to come from"
-            raise ResolverError(f"cannot listen at {where} for the host's queries: {words}")
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         try:
             by_datagram, by_stream = listening_sockets((str(address), port), family)

@@ -128,16 +128,7 @@ class Routes:
             }
             if server.address == OURSELVES or server.address in gateways:
                 return True
-        return not is_asked_inside and self._listens_at(server)
-
-    def _listens_at(self, server: Server) -> bool:
-        if self._settings.listen is None:
-            return False
-        address, port = self._settings.listen
-        is_there = server.address == address
-        return server.port == port and (
-            is_there or (address.is_unspecified and server.address.is_loopback)
-        )
+        return not is_asked_inside and self._settings.listen == (server.address, server.port)
 
 
 class _Directions(NamedTuple):

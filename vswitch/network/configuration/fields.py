@@ -292,6 +292,14 @@ def listening(value: object) -> tuple[IpAddress, int]:
     return address, port
 
 
+def host_place(value: object) -> tuple[IpAddress, int]:
+    """Where to listen for datagrams: at one address, as answers come from where was asked."""
+    address, port = listening(value)
+    if address.is_unspecified:
+        raise NotAllowedError
+    return address, port
+
+
 # Names
 
 

@@ -100,8 +100,9 @@ class DnsTable(Table):
         default=[], description=ALLOWED_DOMAIN
     )
     log: Flag = NameSettings().logs
-    listen: Annotated[tuple[IpAddress, int] | None, PlainValidator(fields.listening)] = Field(
-        default=None, description='an IP address with a port, like "127.0.0.1:5353"'
+    listen: Annotated[tuple[IpAddress, int] | None, PlainValidator(fields.host_place)] = Field(
+        default=None,
+        description='one IP address of the host with a port, like "127.0.0.1:5353"',
     )
     cache: CacheTable = Field(default=by_default(CacheTable), description="a table, [dns.cache]")
 
