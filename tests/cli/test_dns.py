@@ -15,7 +15,7 @@ from tests.daemon.test_api import Served
 from vswitch.cli.dns import cache_table, server_table
 from vswitch.cli.show import _name_servers_words, print_table
 from vswitch.daemon.messages.dns import KeptNameRow, Outcome, ServerRow
-from vswitch.daemon.resolving.querylog import QueryLog
+from vswitch.daemon.resolving.showing.querylog import QueryLog
 from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.units import MILLISECOND

@@ -23,8 +23,8 @@ from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.hostnames import HostNames, Place
-from vswitch.daemon.resolving.listeners import Resolver, ResolverError
+from vswitch.daemon.resolving.listening.hostnames import HostNames, Place
+from vswitch.daemon.resolving.listening.listeners import Resolver, ResolverError
 from vswitch.devices.memory import MemoryDevice
 from vswitch.network.model import Endpoint, EndpointKind, Network
 from vswitch.wire import domain

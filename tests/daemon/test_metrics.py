@@ -11,7 +11,7 @@ from tests.daemon.test_api import Served
 from vswitch.daemon.messages import PortRow, StatusRow
 from vswitch.daemon.messages.dns import ServerRow
 from vswitch.daemon.metrics import exposition
-from vswitch.daemon.resolving.metrics import NamesCollector
+from vswitch.daemon.resolving.showing.metrics import NamesCollector
 
 STATUS = StatusRow(
     name="lab",

@@ -12,7 +12,7 @@ import pytest
 
 from tests.daemon.test_api import PATIENCE, Served, api  # noqa: F401
 from vswitch.daemon.messages.dns import Outcome
-from vswitch.daemon.resolving.querylog import REMEMBERED
+from vswitch.daemon.resolving.showing.querylog import REMEMBERED
 from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.naming import NameSettings

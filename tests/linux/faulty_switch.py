@@ -18,8 +18,8 @@ from vswitch.daemon.exposure import Exposure, PortTakenError
 from vswitch.daemon.kernel import links
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.kernel.processes import Process, ProcessError
-from vswitch.daemon.resolving import listeners
-from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
+from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
+from vswitch.daemon.resolving.listening import listeners
 from vswitch.devices import tap
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.base import OpenError

@@ -16,7 +16,7 @@ import pytest
 from vswitch.cli.demo.capture import SECTION_HEADER
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.process.rundir import RUN
-from vswitch.daemon.resolving.resolvconffiles import ETC_NETNS
+from vswitch.daemon.resolving.files.resolvconffiles import ETC_NETNS
 
 pytestmark = [pytest.mark.linux, pytest.mark.timeout(120)]
 

@@ -25,8 +25,8 @@ from tests.linux.nameservers import (
     sockets_open,
 )
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.by_datagram import MOST_SOCKETS
-from vswitch.daemon.resolving.forwarding import IN_FLIGHT, Forwarder
+from vswitch.daemon.resolving.asking.by_datagram import MOST_SOCKETS
+from vswitch.daemon.resolving.asking.forwarding import IN_FLIGHT, Forwarder
 from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry, Route
 from vswitch.naming import Server

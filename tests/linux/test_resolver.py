@@ -32,8 +32,8 @@ from tests.linux.nameservers import (
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.conversations import Conversations
-from vswitch.daemon.resolving.listeners import Resolver, ResolverError
+from vswitch.daemon.resolving.listening.conversations import Conversations
+from vswitch.daemon.resolving.listening.listeners import Resolver, ResolverError
 from vswitch.dataplane.responders.dns.inside.names import Host, Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.naming import NameSettings, Server

@@ -10,7 +10,7 @@ import pytest
 from tests.linux.conftest import Namespaces
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.resolving import selftest
-from vswitch.daemon.resolving.listeners import Resolver
+from vswitch.daemon.resolving.listening.listeners import Resolver
 from vswitch.daemon.resolving.selftest import unanswered
 from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.party import Party, Route

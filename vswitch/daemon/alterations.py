@@ -22,11 +22,11 @@ from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing
-from vswitch.daemon.resolving.hostnames import HostNames
-from vswitch.daemon.resolving.listeners import Resolver
-from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
-from vswitch.daemon.resolving.routes import Routes
-from vswitch.daemon.resolving.shown import Shown
+from vswitch.daemon.resolving.asking.routes import Routes
+from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
+from vswitch.daemon.resolving.listening.hostnames import HostNames
+from vswitch.daemon.resolving.listening.listeners import Resolver
+from vswitch.daemon.resolving.showing.shown import Shown
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch

@@ -43,16 +43,16 @@ from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.reload import Reload
-from vswitch.daemon.resolving.gateways import Gateways
-from vswitch.daemon.resolving.hostfile import HostFile
-from vswitch.daemon.resolving.hostnames import HostNames
+from vswitch.daemon.resolving.asking.routes import Routes
+from vswitch.daemon.resolving.files.hostfile import HostFile
+from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.resolving.limits import Limits
-from vswitch.daemon.resolving.listeners import Resolver, ResolverError
+from vswitch.daemon.resolving.listening.gateways import Gateways
+from vswitch.daemon.resolving.listening.hostnames import HostNames
+from vswitch.daemon.resolving.listening.listeners import Resolver, ResolverError
 from vswitch.daemon.resolving.parties import Parties
-from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
-from vswitch.daemon.resolving.routes import Routes
 from vswitch.daemon.resolving.selftest import SelfTest
-from vswitch.daemon.resolving.shown import Shown
+from vswitch.daemon.resolving.showing.shown import Shown
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import UplinkError, Uplinks

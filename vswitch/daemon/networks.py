@@ -31,7 +31,7 @@ from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.leasing.leases import Leases
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.messages.networks import Ipam, IpamConfig, Leased, Member, NetworkObject
-from vswitch.daemon.resolving import resolvconf
+from vswitch.daemon.resolving.files import resolvconf
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import Uplinks

@@ -24,7 +24,7 @@ from vswitch.daemon.attaching.endpoints import AttachError
 from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.networks import host_subnets
-from vswitch.daemon.resolving.listeners import ResolverError
+from vswitch.daemon.resolving.listening.listeners import ResolverError
 from vswitch.daemon.store import StoreError
 from vswitch.daemon.uplinks import UplinkError
 from vswitch.network.changing import candidate, steps

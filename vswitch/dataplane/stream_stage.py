@@ -8,7 +8,8 @@ the switch keeps none of them, neither an entry nor a program. The listener reac
 port 53 of a gateway that answers, and there who is on that gateway's network.
 
 The client's station is noted with a segment from it, as the answer needs it, but never in the place
-of one that ARP has told. Read first: RFC 7766; what the listener is, `daemon.resolving.owntcp`.
+of one that ARP has told. Read first: RFC 7766; what the listener is,
+`daemon.resolving.listening.owntcp`.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from vswitch.daemon.resolving.asking.routes import Routes
 from vswitch.daemon.resolving.parties import Parties
-from vswitch.daemon.resolving.routes import Routes
 from vswitch.dataplane.responders.dns.bounds import Bounds
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import NameSettings, Server
@@ -15,7 +15,7 @@ from vswitch.wire.domain import encode
 from vswitch.wire.values import IpAddress
 
 if TYPE_CHECKING:
-    from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
+    from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
 
 
 class NoFiles:

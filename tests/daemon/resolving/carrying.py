@@ -10,7 +10,7 @@ from random import Random
 import dns.message
 
 from tests.dataplane.responders.dns.outside import answered, inquiry
-from vswitch.daemon.resolving.forwarding import Forwarder
+from vswitch.daemon.resolving.asking.forwarding import Forwarder
 from vswitch.dataplane.responders.dns.outside.attempt import Attempt
 from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.units import Nanoseconds

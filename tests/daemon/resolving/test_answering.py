@@ -11,8 +11,8 @@ import pytest
 
 from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.answering import ANSWERS_KEPT, Answering
-from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.daemon.resolving.querylog import QueryLog
+from vswitch.daemon.resolving.asking.forwarding import Forwarder
+from vswitch.daemon.resolving.showing.querylog import QueryLog
 from vswitch.dataplane.responders.dns.brain import Answer, Brain
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.known.directory import Directory

@@ -11,8 +11,8 @@ import pytest
 import uvloop
 
 from tests.dataplane.responders.dns.outside import inquiry
-from vswitch.daemon.resolving import by_stream
-from vswitch.daemon.resolving.by_stream import ByStream
+from vswitch.daemon.resolving.asking import by_stream
+from vswitch.daemon.resolving.asking.by_stream import ByStream
 from vswitch.dataplane.responders.dns.outside.attempt import Attempt, Way, Why
 from vswitch.dataplane.responders.dns.outside.searching import Search
 from vswitch.dataplane.responders.dns.outside.servers import Health, Place

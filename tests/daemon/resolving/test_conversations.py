@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 import uvloop
 
-from vswitch.daemon.resolving import conversations
-from vswitch.daemon.resolving.conversations import MOST_CLIENTS, MOST_UNREAD, Conversations, Ends
+from vswitch.daemon.resolving.listening import conversations
+from vswitch.daemon.resolving.listening.conversations import (
+    MOST_CLIENTS,
+    MOST_UNREAD,
+    Conversations,
+    Ends,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from vswitch.daemon.resolving.datagrams import LONGEST, SLOTS, Datagrams, Slots
+from vswitch.daemon.resolving.listening.datagrams import LONGEST, SLOTS, Datagrams, Slots
 
 PATIENCE = 10.0
 """Seconds after which a datagram counts as lost."""

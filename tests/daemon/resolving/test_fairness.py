@@ -12,7 +12,7 @@ import pytest
 from tests.daemon.resolving.carrying import Lab, turns
 from tests.dataplane.responders.dns.outside import inquiry
 from vswitch.daemon.resolving.answering import Answering
-from vswitch.daemon.resolving.querylog import QueryLog
+from vswitch.daemon.resolving.showing.querylog import QueryLog
 from vswitch.dataplane.responders.dns.brain import Brain
 from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.outside.shares import Shares

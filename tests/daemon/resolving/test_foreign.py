@@ -22,8 +22,8 @@ from tests.dataplane.responders.dns.servers import (
 )
 from vswitch.daemon.resolving import answering
 from vswitch.daemon.resolving.answering import Answering
-from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.daemon.resolving.querylog import QueryLog
+from vswitch.daemon.resolving.asking.forwarding import Forwarder
+from vswitch.daemon.resolving.showing.querylog import QueryLog
 from vswitch.dataplane.responders.dns.brain import Brain
 from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry

@@ -9,7 +9,7 @@ import dns.message
 
 from tests.daemon.resolving.carrying import Lab, turns
 from tests.dataplane.responders.dns.outside import FIRST, addresses, inquiry
-from vswitch.daemon.resolving.forwarding import AT_ONCE
+from vswitch.daemon.resolving.asking.forwarding import AT_ONCE
 from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry, Route
 

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vswitch.daemon.resolving.frequent import Counted, Frequent
+from vswitch.daemon.resolving.showing.frequent import Counted, Frequent
 
 CAPACITY = 4
 

@@ -15,9 +15,9 @@ from scapy.packet import Packet, Raw
 
 from tests.daemon.resolving.asking import parties_of
 from tests.harness import IP, UDP, Host, Lab, only
-from vswitch.daemon.resolving import forwarding
-from vswitch.daemon.resolving.gateways import Gateways
-from vswitch.daemon.resolving.listeners import Resolver
+from vswitch.daemon.resolving.asking import forwarding
+from vswitch.daemon.resolving.listening.gateways import Gateways
+from vswitch.daemon.resolving.listening.listeners import Resolver
 from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry
 from vswitch.naming import NameSettings, Server

@@ -11,9 +11,9 @@ from typing import cast
 import pytest
 import uvloop
 
-from vswitch.daemon.resolving import hostfile
-from vswitch.daemon.resolving.hostfile import HostFile
-from vswitch.daemon.resolving.resolvconf import ResolvConf
+from vswitch.daemon.resolving.files import hostfile
+from vswitch.daemon.resolving.files.hostfile import HostFile
+from vswitch.daemon.resolving.files.resolvconf import ResolvConf
 
 PATIENCE = 10.0
 

@@ -18,9 +18,9 @@ import uvloop
 
 from tests.daemon.resolving.asking import parties_of
 from vswitch.daemon.messages.dns import Outcome
-from vswitch.daemon.resolving.hostnames import HostNames, Place
-from vswitch.daemon.resolving.listeners import Resolver, ResolverError
-from vswitch.daemon.resolving.routes import NOWHERE
+from vswitch.daemon.resolving.asking.routes import NOWHERE
+from vswitch.daemon.resolving.listening.hostnames import HostNames, Place
+from vswitch.daemon.resolving.listening.listeners import Resolver, ResolverError
 from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import NameSettings, Server

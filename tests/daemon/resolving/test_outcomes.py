@@ -12,8 +12,8 @@ import pytest
 from tests.harness import Lab
 from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.answering import Answering
-from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.daemon.resolving.querylog import QueryLog
+from vswitch.daemon.resolving.asking.forwarding import Forwarder
+from vswitch.daemon.resolving.showing.querylog import QueryLog
 from vswitch.dataplane.openings import AllowedNames
 from vswitch.dataplane.responders.dns.bounds import Bounds
 from vswitch.dataplane.responders.dns.brain import Brain

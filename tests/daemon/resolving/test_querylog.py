@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vswitch.daemon.messages.dns import Outcome
-from vswitch.daemon.resolving.frequent import Counted
-from vswitch.daemon.resolving.querylog import REMEMBERED, QueryLog
+from vswitch.daemon.resolving.showing.frequent import Counted
+from vswitch.daemon.resolving.showing.querylog import REMEMBERED, QueryLog
 from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.wire import domain

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vswitch.daemon.resolving.resolvconf import ResolvConf, endpoints_own, read, text
+from vswitch.daemon.resolving.files.resolvconf import ResolvConf, endpoints_own, read, text
 from vswitch.naming import Server
 from vswitch.wire.values import IpAddress
 

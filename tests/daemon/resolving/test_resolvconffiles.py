@@ -10,8 +10,8 @@ import pytest
 
 from vswitch.daemon.kernel.journal import Journal
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.resolvconf import ResolvConf
-from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
+from vswitch.daemon.resolving.files.resolvconf import ResolvConf
+from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import DEFAULT_NETWORK, EndpointRequest
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.routes import NOWHERE, Routes
+from vswitch.daemon.resolving.asking.routes import NOWHERE, Routes
 from vswitch.dataplane.responders.dns.party import Route
 from vswitch.naming import Domain, NameSettings, NetworkNames, Server, ServerOrder
 from vswitch.network import namewords

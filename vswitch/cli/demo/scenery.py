@@ -39,7 +39,7 @@ from vswitch.daemon.kernel.netns import NamespaceError
 from vswitch.daemon.messages import FdbRow, FlowRow, StatusRow
 from vswitch.daemon.messages.stopping import StopSwitchBody
 from vswitch.daemon.process.rundir import RUN
-from vswitch.daemon.resolving.resolvconffiles import ETC_NETNS
+from vswitch.daemon.resolving.files.resolvconffiles import ETC_NETNS
 
 OUTSIDE_ADDRESS = "198.51.100.1"
 UPLINK_ADDRESS = "198.51.100.2"

@@ -23,7 +23,7 @@ class _Metrics:
         # A switch that nobody scrapes starts without the library.
         from vswitch.daemon import metrics
         from vswitch.daemon.leasing.metrics import LeasesCollector
-        from vswitch.daemon.resolving.metrics import NamesCollector
+        from vswitch.daemon.resolving.showing.metrics import NamesCollector
 
         daemon = self._daemon
         names = daemon.names

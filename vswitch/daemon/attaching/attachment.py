@@ -40,9 +40,9 @@ from vswitch.daemon.kernel.links import EndpointLink
 from vswitch.daemon.kernel.made import Made, MadeLink
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.kernel.processes import Process
-from vswitch.daemon.resolving.listeners import Resolver
+from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
+from vswitch.daemon.resolving.listening.listeners import Resolver
 from vswitch.daemon.resolving.parties import Parties
-from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch

@@ -26,7 +26,7 @@ from vswitch.daemon.kernel.journal import NOBODY, Journal
 from vswitch.daemon.kernel.links import EndpointLink
 from vswitch.daemon.kernel.made import Made, MadeLink, MadeNamespace, MadeTap
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
+from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
 from vswitch.devices.afpacket import PacketDevice
 from vswitch.devices.tap import TapDevice
 

@@ -33,7 +33,7 @@ from vswitch.daemon.kernel.processes import ProcessError
 from vswitch.daemon.messages.events import Event, EventType
 from vswitch.daemon.networks import Networks
 from vswitch.daemon.publishing import Publishing
-from vswitch.daemon.resolving.listeners import ResolverError
+from vswitch.daemon.resolving.listening.listeners import ResolverError
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.store.kept import Home, KeptEndpoint

@@ -1,8 +1,8 @@
-"""Names in the daemon: where queries come in (`listeners`, `conversations`; as frames `gateways`;
-from the host `hostnames`), who asks (`parties`), what becomes of them (`answering`), who is asked
-outside (`routes`, `forwarding`) and how that goes there (`carriers`). What the host's resolv.conf
-says is followed (`hostfile`), and each endpoint has one of its own (`resolvconf`,
-`resolvconffiles`). Who gets no answer is seen by `selftest`.
+"""Names in the daemon: who asks (`parties`, `limits`), and what becomes of it (`answering`).
+
+In its rooms is what that rests on: where queries come in (`listening`), who is asked outside
+(`asking`), the host's resolv.conf and those of endpoints (`files`), and what is seen of it all
+(`showing`). Who gets no answer is seen by `selftest`.
 
 What a query deserves, and which server is asked for it, is decided by `dataplane.responders.dns`,
 which opens no socket.

@@ -27,8 +27,8 @@ import dns.rcode
 from dns.edns import EDECode
 
 from vswitch.daemon.messages.dns import Outcome
-from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.daemon.resolving.querylog import PART, QueryLog
+from vswitch.daemon.resolving.asking.forwarding import Forwarder
+from vswitch.daemon.resolving.showing.querylog import PART, QueryLog
 from vswitch.dataplane.responders.dns.brain import (
     CLIENT_PATIENCE,
     Answer,

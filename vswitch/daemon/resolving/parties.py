@@ -17,8 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.resolvconffiles import ResolvConfFiles
-from vswitch.daemon.resolving.routes import Routes
+from vswitch.daemon.resolving.asking.routes import Routes
+from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
 from vswitch.dataplane.responders.dns.party import Party, Route
 from vswitch.known.directory import Directory
 from vswitch.known.to_endpoints import View

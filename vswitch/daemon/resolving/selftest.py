@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
-from vswitch.daemon.resolving.resolvconf import ADDRESS
+from vswitch.daemon.resolving.files.resolvconf import ADDRESS
 from vswitch.naming import PORT
 
 log = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from vswitch.daemon.kernel.links import LinkError
-from vswitch.daemon.resolving.conversations import Conversations, Ends
-from vswitch.daemon.resolving.listeners import Resolver
-from vswitch.daemon.resolving.owntcp import OwnTcp
+from vswitch.daemon.resolving.listening.conversations import Conversations, Ends
+from vswitch.daemon.resolving.listening.listeners import Resolver
+from vswitch.daemon.resolving.listening.owntcp import OwnTcp
 from vswitch.daemon.resolving.parties import Parties
 from vswitch.daemon.runtime import Runtime
 from vswitch.dataplane.queries import Query

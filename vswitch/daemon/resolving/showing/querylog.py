@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from vswitch.daemon.messages.dns import Outcome
-from vswitch.daemon.resolving.frequent import Counted, Frequent
+from vswitch.daemon.resolving.showing.frequent import Counted, Frequent
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.units import Nanoseconds
 

@@ -27,8 +27,8 @@ from vswitch.daemon.kernel.inotify import (
     IN_MOVED_TO,
     Inotify,
 )
-from vswitch.daemon.resolving import resolvconf
-from vswitch.daemon.resolving.resolvconf import ResolvConf
+from vswitch.daemon.resolving.files import resolvconf
+from vswitch.daemon.resolving.files.resolvconf import ResolvConf
 
 log = logging.getLogger(__name__)
 

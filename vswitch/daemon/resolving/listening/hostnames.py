@@ -16,8 +16,13 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from vswitch.daemon.resolving.datagrams import Slots
-from vswitch.daemon.resolving.listeners import Listener, Resolver, ResolverError, listening_sockets
+from vswitch.daemon.resolving.listening.datagrams import Slots
+from vswitch.daemon.resolving.listening.listeners import (
+    Listener,
+    Resolver,
+    ResolverError,
+    listening_sockets,
+)
 from vswitch.daemon.resolving.parties import Parties
 from vswitch.network.inventory import Inventory
 from vswitch.wire.values import IpAddress
@@ -68,7 +73,7 @@ class HostNames:
         return await Listener.begin(by_datagram, by_stream, Slots(family), self._who_answers)
 
     def _who_answers(self) -> Answering:
-        from vswitch.daemon.resolving.hostanswering import HostAnswering
+        from vswitch.daemon.resolving.listening.hostanswering import HostAnswering
 
         kind = partial(HostAnswering, inventory=self._inventory)
         return self._resolver.answering(self._parties.host(), kind)

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
-from vswitch.daemon.resolving.conversations import Conversations
-from vswitch.daemon.resolving.datagrams import SLOTS, Datagrams, Slots
-from vswitch.daemon.resolving.querylog import QueryLog
-from vswitch.daemon.resolving.resolvconf import ADDRESS
+from vswitch.daemon.resolving.files.resolvconf import ADDRESS
+from vswitch.daemon.resolving.listening.conversations import Conversations
+from vswitch.daemon.resolving.listening.datagrams import SLOTS, Datagrams, Slots
+from vswitch.daemon.resolving.showing.querylog import QueryLog
 from vswitch.dataplane.responders.dns.party import Party
 from vswitch.naming import PORT, NameSettings
 from vswitch.units import Nanoseconds
@@ -33,7 +33,7 @@ from vswitch.wire.values import IpAddress
 
 if TYPE_CHECKING:
     from vswitch.daemon.resolving.answering import Answering
-    from vswitch.daemon.resolving.forwarding import Forwarder
+    from vswitch.daemon.resolving.asking.forwarding import Forwarder
     from vswitch.dataplane.responders.dns.brain import Brain
     from vswitch.dataplane.responders.dns.learned.cache import Cache
     from vswitch.dataplane.responders.dns.outside.servers import ServerState
@@ -141,7 +141,7 @@ class Resolver:
     def answering(self, party: Party, kind: Kind | None = None) -> Answering:
         """Who answers `party`, wherever it asks; one of a `kind` of its own where that is given."""
         from vswitch.daemon.resolving.answering import Answering
-        from vswitch.daemon.resolving.forwarding import Forwarder
+        from vswitch.daemon.resolving.asking.forwarding import Forwarder
         from vswitch.dataplane.responders.dns.brain import Brain
 
         if self._minds is None:

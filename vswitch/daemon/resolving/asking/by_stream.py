@@ -23,7 +23,7 @@ from typing import cast
 
 from vswitch.daemon.kernel import netns
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
-from vswitch.daemon.resolving.by_datagram import words
+from vswitch.daemon.resolving.asking.by_datagram import words
 from vswitch.dataplane.responders.dns.outside.attempt import Attempt
 from vswitch.dataplane.responders.dns.outside.outgoing import IDENTIFIER_LENGTH
 from vswitch.dataplane.responders.dns.outside.servers import Place

@@ -14,8 +14,8 @@ from dns.edns import EDECode
 
 from vswitch.daemon.messages.dns import Outcome
 from vswitch.daemon.resolving.answering import Answering, Say
-from vswitch.daemon.resolving.forwarding import Forwarder
-from vswitch.daemon.resolving.querylog import QueryLog
+from vswitch.daemon.resolving.asking.forwarding import Forwarder
+from vswitch.daemon.resolving.showing.querylog import QueryLog
 from vswitch.dataplane.responders.dns.brain import Brain
 from vswitch.dataplane.responders.dns.inside import held
 from vswitch.dataplane.responders.dns.inside.held import Held

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Hashable
 from random import Random
 
-from vswitch.daemon.resolving.by_datagram import ByDatagram
-from vswitch.daemon.resolving.by_stream import ByStream
+from vswitch.daemon.resolving.asking.by_datagram import ByDatagram
+from vswitch.daemon.resolving.asking.by_stream import ByStream
 from vswitch.dataplane.responders.dns.outside.attempt import Attempt, Way
 from vswitch.units import Nanoseconds
 

@@ -27,9 +27,9 @@ from vswitch.daemon.messages.dns import (
     TopRow,
     in_words,
 )
-from vswitch.daemon.resolving.frequent import Counted
-from vswitch.daemon.resolving.listeners import Resolver
-from vswitch.daemon.resolving.querylog import Noted, Since
+from vswitch.daemon.resolving.listening.listeners import Resolver
+from vswitch.daemon.resolving.showing.frequent import Counted
+from vswitch.daemon.resolving.showing.querylog import Noted, Since
 from vswitch.naming import NameSettings, Server
 from vswitch.network.errors import InvalidRequestError
 from vswitch.units import SECOND, Nanoseconds

@@ -16,8 +16,8 @@ from pathlib import Path
 from vswitch.daemon.kernel.journal import Journal, Written
 from vswitch.daemon.kernel.netns import Namespace
 from vswitch.daemon.process import rundir
-from vswitch.daemon.resolving import resolvconf
-from vswitch.daemon.resolving.resolvconf import ResolvConf
+from vswitch.daemon.resolving.files import resolvconf
+from vswitch.daemon.resolving.files.resolvconf import ResolvConf
 from vswitch.network.inventory import Inventory
 from vswitch.network.model import Endpoint
 from vswitch.network.namewords import sets_ndots

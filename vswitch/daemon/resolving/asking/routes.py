@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from vswitch.daemon.kernel.netns import Namespace
-from vswitch.daemon.resolving.resolvconf import ADDRESS
+from vswitch.daemon.resolving.files.resolvconf import ADDRESS
 from vswitch.dataplane.responders.dns.party import Route
 from vswitch.naming import PORT, NameSettings, Server
 from vswitch.network.inventory import Inventory

@@ -25,7 +25,7 @@ from functools import cached_property, partial
 from random import Random, SystemRandom
 from typing import Protocol
 
-from vswitch.daemon.resolving.carriers import Carriers
+from vswitch.daemon.resolving.asking.carriers import Carriers
 from vswitch.dataplane.responders.dns.outside.attempt import Carrier
 from vswitch.dataplane.responders.dns.outside.searching import Found, Searches
 from vswitch.dataplane.responders.dns.outside.servers import Health, Servers, ServerState
