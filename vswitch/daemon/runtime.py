@@ -102,7 +102,7 @@ class Runtime:
 
     def tell_news(self) -> None:
         """Call `on_news` where the switch has some. Call it after what may have made some."""
-        if self._switch.has_news:
+        if self._switch.news.is_any:
             self._on_news()
 
     def has_turned(self) -> bool:

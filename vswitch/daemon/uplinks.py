@@ -181,7 +181,7 @@ class Uplinks:
 
     def take_news(self) -> None:
         """Do what the DHCP clients' news ask for."""
-        for number, news in self._switch.take_news():
+        for number, news in self._switch.news.take_learnt():
             if number in self._live:
                 self._learn(self._live[number], news)
 
