@@ -160,8 +160,8 @@ class _Endpoints:
             role=endpoint.role,
             lease=self._daemon.leases.row(network, endpoint.address),
             by_dhcp=is_machine and assembly.leases(network),
-            resolv_conf="" if is_machine else self._daemon.resolv_confs.text(endpoint),
-            resolv_conf_file=str(self._daemon.resolv_confs.path(endpoint.name) or ""),
+            resolv_conf="" if is_machine else self._daemon.responder.resolv_confs.text(endpoint),
+            resolv_conf_file=str(self._daemon.responder.resolv_confs.path(endpoint.name) or ""),
         )
 
     def _membership(self, at: Membership) -> MembershipRow:
