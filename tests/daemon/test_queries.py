@@ -82,9 +82,8 @@ def test_queries_are_written_down_where_the_user_wants_it(
 def _close(served: Served) -> None:
     """As the daemon does when it stops."""
     assert served.daemon is not None
-    asyncio.run_coroutine_threadsafe(served.daemon.responder.shown.close(), served._loop).result(
-        PATIENCE
-    )
+    closing = served.daemon.responder.shown.close()
+    asyncio.run_coroutine_threadsafe(closing, served._loop).result(PATIENCE)
 
 
 def test_what_is_logged_is_logged_no_more_when_that_is_wanted(
