@@ -11,7 +11,7 @@ In which order steps are done is `network.steps`' to say, and what happens where
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from random import Random
@@ -22,6 +22,7 @@ from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing
+from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.resolving.responder import Responder
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
@@ -47,7 +48,6 @@ from vswitch.network.model import (
     Configuration,
     EndpointRequest,
     Network,
-    RecorderSettings,
     Uplink,
 )
 
@@ -68,8 +68,7 @@ class Parts:
     outside: MutableMapping[str, int]
     """The networks behind the uplinks, by the names of these."""
     random: Random
-    record: Callable[[RecorderSettings], Awaitable[None]]
-    """Let the flight recorder write its dumps by these settings from now on."""
+    recordings: Recordings
 
 
 @dataclass(slots=True)
@@ -185,9 +184,7 @@ class Alterations:
             self._parts.publishing.withdraw_all(name, gone)
         if before.impairments != after.impairments:
             for line in endpoints.attachment(name).lines.values():
-                wanted, now = after.impairments, self._parts.runtime.now()
-                self._parts.switch.impair(line.port.number, wanted, now)
-                self._parts.runtime.watch_anew(line.port)
+                self._parts.runtime.impair(line.port, after.impairments)
         await self._leave_networks(before, after)
         self._retranslate(before, after)
         endpoints.let_reach(name)
@@ -269,4 +266,4 @@ class Alterations:
         if "default_address_pools" in keys:
             self._parts.inventory.use_pools(settings.pools)
         if "recorder" in keys:
-            await self._parts.record(settings.recorder)
+            await self._parts.recordings.follow(settings.recorder)

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
-from vswitch.daemon import impairments, messages
+from vswitch.daemon import messages
 from vswitch.daemon.alterations import Parts
 from vswitch.daemon.attaching.attachment import Attacher
 from vswitch.daemon.attaching.bystanders import Bystanders
@@ -31,6 +31,7 @@ from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
+from vswitch.daemon.impairments import BadLines
 from vswitch.daemon.kernel.journal import NOBODY, Journal
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.kernel.made import Undone
@@ -50,11 +51,9 @@ from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import UplinkError, Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port
-from vswitch.debug.live import triggers
-from vswitch.debug.live.triggers import Counts, UnknownReasonError
-from vswitch.impairment import UNIMPAIRED, Impairments
+from vswitch.debug.live.triggers import Counts
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Configuration, RecorderSettings
+from vswitch.network.model import Configuration
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +90,7 @@ class Daemon:
         self._uplinks = Uplinks(
             self.switch, self.runtime, self.inventory, journal, random, self.events
         )
+        self.bad_lines = BadLines(self.switch, self.runtime)
         self._host_ports = HostPorts(self.switch, self.runtime, self.inventory)
         self.leases = Leases(self.switch, self.runtime, self.inventory, self.events)
         self._outside: dict[str, int] = {}
@@ -134,7 +134,9 @@ class Daemon:
         self._self_test = SelfTest(self.endpoints.homes)
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
-        self._recordings: Recordings | None = None
+        self.recordings = Recordings(
+            configuration.name, configuration.recorder, self.captures, self._counts
+        )
         self._carryover: Carryover | None = None
         self.bystanders = Bystanders(self.inventory, self.events)
         parts = Parts(
@@ -146,7 +148,7 @@ class Daemon:
             responder=self.responder,
             outside=self._outside,
             random=random,
-            record=self._record_anew,
+            recordings=self.recordings,
         )
         self.reload = Reload(configuration, parts, self._note_choices)
         self._undo = ExitStack()
@@ -163,7 +165,7 @@ class Daemon:
             self._sweep(spare=takeover.kept)
             self.endpoints.watch()
             self._undo.callback(Logs(rundir.logs(self._journal.directory)).close)
-            self._begin_recordings(self.configuration.recorder)
+            self.recordings.begin()
             await self.responder.begin()
             for uplink in self.configuration.uplinks:
                 self._outside[uplink.name] = self._uplinks.open(uplink)
@@ -193,8 +195,7 @@ class Daemon:
         await self.endpoints.close(self._staying)
         await self.reload.close()
         self.bystanders.close(forget=self.removes)
-        if self._recordings is not None:
-            await self._recordings.close()
+        await self.recordings.close()
         await self._collisions.close()
         self._host_ports.close()
         await self.responder.close()
@@ -217,51 +218,12 @@ class Daemon:
         self.removes = self.removes or remove
         self.stopping.set()
 
-    # Impairments
+    # Status
 
-    def impair(self, name: str, wish: messages.ImpairmentBody) -> None:
-        """Change how bad the line of the port `name` is. Raises NetworkError or ImpairmentError."""
-        port = impairments.port_called(self.switch, name)
-        before = impairments.present(self.switch, port)
-        self._impair(port, impairments.wished(port, before, wish))
-
-    def end_impairment(self, name: str) -> bool:
-        """Let the line of the port `name` be as it is by itself; False where it was already.
-
-        Raises NetworkError.
-        """
-        port = impairments.port_called(self.switch, name)
-        if port.number not in self.switch.impaired:
-            return False
-        self._impair(port, UNIMPAIRED)
-        return True
-
-    def _impair(self, port: Port, wanted: Impairments) -> None:
-        self.switch.impair(port.number, wanted, self.runtime.now())
-        self.runtime.watch_anew(port)
-        log.info("port %s impaired: %s", port.name, "none" if wanted.is_none else wanted)
-
-    # The flight recorder
-
-    def dump_recorder(self, why: str) -> None:
-        """Write what the flight recorder holds into its directory."""
-        if self._recordings is not None:
-            self._recordings.dump_soon(why)
-
-    def _begin_recordings(self, settings: RecorderSettings) -> None:
-        """Raises StartError."""
-        try:
-            wanted = triggers.compile_all(settings.triggers)
-        except UnknownReasonError as error:
-            raise StartError(f"recorder.triggers: {error}") from error
-        self._recordings = Recordings(
-            self.configuration.name, settings, wanted, self.captures, self._counts
-        )
-
-    async def _record_anew(self, settings: RecorderSettings) -> None:
-        if self._recordings is not None:
-            await self._recordings.close()
-        self._begin_recordings(settings)
+    @property
+    def unresolved(self) -> int:
+        """Queries of endpoints that no server has answered."""
+        return self.responder.resolver.unresolved
 
     def _counts(self) -> Counts:
         recorder = self.captures.recorder
@@ -270,13 +232,6 @@ class Daemon:
             resets=recorder.resets if recorder else 0,
             unresolved=self.unresolved,
         )
-
-    # Status
-
-    @property
-    def unresolved(self) -> int:
-        """Queries of endpoints that no server has answered."""
-        return self.responder.resolver.unresolved
 
     def status(self) -> messages.StatusRow:
         """The switch as a whole."""

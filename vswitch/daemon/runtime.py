@@ -25,6 +25,7 @@ from vswitch.dataplane.switch import Served, Switch
 from vswitch.dataplane.topology import Port
 from vswitch.devices.base import DeviceGone
 from vswitch.fastpath.twin import LoopingFastPath, Trouble
+from vswitch.impairment import Impairments
 from vswitch.units import SECOND, Nanoseconds
 
 AT_ONCE = 16
@@ -77,6 +78,11 @@ class Runtime:
         if port.number in self._served:
             self.watch(port)
         self.rearm()
+
+    def impair(self, port: Port, wanted: Impairments) -> None:
+        """Let a port's line be as bad as that from now on, and serve it as is right then."""
+        self._switch.impair(port.number, wanted, self.now())
+        self.watch_anew(port)
 
     def forget(self, port: Port) -> None:
         """Serve a port no longer. Call it before its device is closed."""

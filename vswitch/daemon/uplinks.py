@@ -130,9 +130,7 @@ class Uplinks:
 
     def impair(self, name: str, wanted: Impairments) -> None:
         """Let the line of an uplink be as bad as that."""
-        live = self._called(name)
-        self._switch.impair(live.port.number, wanted, self._runtime.now())
-        self._runtime.watch_anew(live.port)
+        self._runtime.impair(self._called(name).port, wanted)
 
     def remove(self, name: str) -> None:
         """Take an uplink away, with all that was translated to its addresses. No endpoint has a
