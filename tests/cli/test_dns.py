@@ -42,7 +42,7 @@ def served(run_directory: Path) -> Iterator[Served]:
 
 def log_of(served: Served) -> QueryLog:
     assert served.daemon is not None
-    return served.daemon.names._resolver.queries
+    return served.daemon.responder.resolver.queries
 
 
 def ask(served: Served, name: str, outcome: Outcome, party: Party = APP, by: str = "") -> None:

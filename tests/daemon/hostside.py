@@ -74,7 +74,7 @@ class HostSide:
         return dict(self.switch.counters.port_drops.get(self.port, {}))
 
     def _take_ended(self) -> None:
-        ended = self.switch.take_ended_publications()
+        ended = self.switch.news.take_ended_publications()
         left = [
             each
             for each in self._endpoint.publications

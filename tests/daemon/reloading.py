@@ -251,17 +251,19 @@ def picture(daemon: Daemon) -> dict[str, object]:
             for address in uplink.also
             if (found := tables.one_to_one.internal(address)) is not None
         },
-        "names": daemon._resolver.settings,
-        "host is answered": daemon._host_names.place,
+        "names": daemon.responder.resolver.settings,
+        "host is answered": daemon.responder.host_names.place,
         "asked": {
-            (endpoint.name, name): daemon._routes.of_endpoint(
+            (endpoint.name, name): daemon.responder.routes.of_endpoint(
                 endpoint.name, Namespace.named(endpoint.name)
             )(domain.encode(name))
             for endpoint in inventory.endpoints
             for name in ("www.example", "db.corp.example")
         },
-        "servers": daemon._routes.servers,
-        "resolv.confs": {each.name: daemon.resolv_confs.text(each) for each in inventory.endpoints},
+        "servers": daemon.responder.routes.servers,
+        "resolv.confs": {
+            each.name: daemon.responder.resolv_confs.text(each) for each in inventory.endpoints
+        },
         "filters": [each.filter for each in tables.filters],
         "forwards": tables.forwards,
         "bad lines": {

@@ -83,7 +83,7 @@ def test_withdrawn_port_is_free_for_others(lab: PublishingLab) -> None:
 def test_port_that_ends_by_itself_is_free_for_others(lab: PublishingLab) -> None:
     lab.publish("web", "8080:80 for=1h", "81:81")
     lab.switch.changes.expire_publications(lab.daemon.runtime.now() + 3600 * SECOND)
-    assert lab.switch.has_news
+    assert lab.switch.news.is_any
     lab.daemon.publishing.take_news()
     assert lab.published() == ["0.0.0.0:81->81/tcp"]
     assert lab.publish("db", "8080:80").status == 201

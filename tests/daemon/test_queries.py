@@ -24,7 +24,7 @@ APP = Party("app", lambda: NAMES, lambda _: Route(), "front")
 def ask(served: Served, name: str, times: int = 1) -> None:
     asked = dns.message.make_query(name, "A").to_wire()[2:]
     assert served.daemon is not None
-    log = served.daemon.names._resolver.queries
+    log = served.daemon.responder.resolver.queries
 
     def note() -> None:
         for _ in range(times):
@@ -68,7 +68,7 @@ def test_queries_are_written_down_where_the_user_wants_it(
 ) -> None:
     assert api.daemon is not None
     ask(api, "before.front")
-    api.call(api.daemon.names.follow, NameSettings(logs=True))
+    api.call(api.daemon.responder.shown.follow, NameSettings(logs=True))
     ask(api, "web.front", REMEMBERED + 3)
     _close(api)
     told = [
@@ -82,7 +82,8 @@ def test_queries_are_written_down_where_the_user_wants_it(
 def _close(served: Served) -> None:
     """As the daemon does when it stops."""
     assert served.daemon is not None
-    asyncio.run_coroutine_threadsafe(served.daemon.names.close(), served._loop).result(PATIENCE)
+    closing = served.daemon.responder.shown.close()
+    asyncio.run_coroutine_threadsafe(closing, served._loop).result(PATIENCE)
 
 
 def test_what_is_logged_is_logged_no_more_when_that_is_wanted(
@@ -91,8 +92,8 @@ def test_what_is_logged_is_logged_no_more_when_that_is_wanted(
 ) -> None:
     assert api.daemon is not None
     caplog.set_level(logging.INFO)
-    api.call(api.daemon.names.follow, NameSettings(logs=True))
-    api.call(api.daemon.names.follow, NameSettings())
+    api.call(api.daemon.responder.shown.follow, NameSettings(logs=True))
+    api.call(api.daemon.responder.shown.follow, NameSettings())
     ask(api, "web.front")
     _close(api)
     assert not any("web.front" in each.getMessage() for each in caplog.records)

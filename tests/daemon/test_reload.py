@@ -507,7 +507,7 @@ def test_host_is_answered_elsewhere_in_place_or_as_before(kernel: Kernel, tmp_pa
         return f'[dns]\nlisten = "{listen}"\n'
 
     async def story(running: Running) -> None:
-        names = running.daemon._host_names
+        names = running.daemon.responder.host_names
         assert names.place is not None
         (line,) = await running.reload(text("127.0.0.2:53"))
         assert line == "~ dns: listen 127.0.0.1:53 → 127.0.0.2:53 (in place)"

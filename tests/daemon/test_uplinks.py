@@ -164,7 +164,7 @@ class World:
         return self.switch.tables.mappings.of_external(External(Protocol.UDP, address, GAME))
 
     def learn(self, news: News) -> None:
-        self.switch.tables.news.append((1, news))
+        self.switch.tables.learnt.append((1, news))
         self.uplinks.take_news()
 
 
@@ -619,7 +619,7 @@ def test_mapping_is_made_again_where_an_uplink_comes_again_with_the_same_address
         world.kernel.line = Wire("line")
         number = world.uplinks.open(BY_DHCP)
         world.switch.changes.set_uplink(world.inside, number)
-        world.switch.tables.news.append((number, Bound(lease())))
+        world.switch.tables.learnt.append((number, Bound(lease())))
         world.uplinks.take_news()
         assert world.mapped(address) is not None
         world.conceal()

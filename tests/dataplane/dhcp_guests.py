@@ -93,7 +93,7 @@ class GuestLab(Lab):
     @property
     def grants(self) -> dict[str, str]:
         """Addresses by station."""
-        grants = self.switch.grants(self.network("front").number)
+        grants = self.switch.tables.dhcp_servers.grants(self.network("front").number)
         return {str(each.station): str(each.address) for each in grants}
 
     def turns(self) -> list[Turn]:
@@ -102,7 +102,7 @@ class GuestLab(Lab):
         return turns
 
     def news(self) -> list[LeaseNews]:
-        return [each for _, each in self.switch.take_lease_news()]
+        return [each for _, each in self.switch.news.take_leased()]
 
     def say(self, host: Host, message: Packet) -> list[Packet]:
         """Let somebody behind a port say something; the DHCP messages that come back there."""

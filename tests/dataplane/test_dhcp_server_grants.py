@@ -52,7 +52,7 @@ def test_grants_of_an_earlier_life_hold_and_those_that_can_not_are_returned() ->
     gateways = Grant(ip(GATEWAY), MacAddress.parse(STRANGER), b"", None, lab.now + 100 * SECOND)
     lost = lab.switch.changes.restore_leases(number, [sound, over, twice, gateways], lab.now)
     assert lost == [over, twice, gateways]
-    assert lab.switch.grants(number) == [sound]
+    assert lab.switch.tables.dhcp_servers.grants(number) == [sound]
     assert lab.turns() == []
     ack = lab.ask(lab.g, reboot(lab.g.mac, FIRST))
     assert ack is not None

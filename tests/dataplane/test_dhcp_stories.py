@@ -99,7 +99,7 @@ class Clients(RuleBasedStateMachine):
     def give_to_an_endpoint(self, taken: str) -> None:
         """As the inventory does: none that is leased."""
         lab = self.lab
-        grants = lab.switch.grants(lab.network("front").number)
+        grants = lab.switch.tables.dhcp_servers.grants(lab.network("front").number)
         if taken not in {str(each.address) for each in grants}:
             self.lab.inventory.taken ^= {taken}
 
@@ -110,7 +110,7 @@ class Clients(RuleBasedStateMachine):
     @invariant()
     def no_address_is_given_twice_or_is_somebody_elses(self) -> None:
         lab = self.lab
-        grants = lab.switch.grants(lab.network("front").number)
+        grants = lab.switch.tables.dhcp_servers.grants(lab.network("front").number)
         given = [str(each.address) for each in grants]
         assert len(set(given)) == len(given)
         assert GATEWAY not in given
@@ -127,7 +127,7 @@ class Clients(RuleBasedStateMachine):
             else:
                 assert (address in self.kept) == isinstance(turn, Renewed)
                 self.kept[address] = station
-        grants = self.lab.switch.grants(self.lab.network("front").number)
+        grants = self.lab.switch.tables.dhcp_servers.grants(self.lab.network("front").number)
         assert self.kept == {str(each.address): str(each.station) for each in grants}
 
 

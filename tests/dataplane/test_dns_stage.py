@@ -197,7 +197,7 @@ def test_what_can_not_be_answered_is_dropped_in_silence(lab: Lab, text: bytes, s
 
 
 def taken(lab: Lab) -> list[Query]:
-    assert lab.switch.has_news
+    assert lab.switch.news.is_any
     return lab.switch.tables.queries.take()
 
 
@@ -206,7 +206,7 @@ def test_query_for_servers_waits_until_one_has_spoken(lab: Lab) -> None:
     assert lab.switch.counters.fates[Fate.ABSORBED] == 1
     waiting = only(taken(lab))
     assert (waiting.message, waiting.inquiry.name) == (b"ask", b"ask")
-    assert not lab.switch.has_news
+    assert not lab.switch.news.is_any
     assert lab.received(lab.a) == []
     lab.switch.answer_query(waiting, b"they say", lab.now)
     assert heard(lab, lab.a) == b"they say"
@@ -261,7 +261,7 @@ def test_trail_says_what_was_asked_and_who_answers(lab: Lab, oracle: Oracle) -> 
     asked = query(lab, lab.a, b"ask")
     assert "a query for debian.org A, asked of servers" in trail(lab, lab.a, asked)
     assert oracle.asked == []
-    assert not lab.switch.has_news
+    assert not lab.switch.news.is_any
     assert not len(lab.switch.tables.queries)
 
 

@@ -139,8 +139,8 @@ def test_what_ended_by_itself_is_told_once() -> None:
     lab = quiet_lab()
     publication = lab.publish(8080, lab.b, 80, terms=FOR_A_MINUTE)
     lab.pass_time(MINUTE)
-    assert lab.switch.take_ended_publications() == [publication]
-    assert lab.switch.take_ended_publications() == []
+    assert lab.switch.news.take_ended_publications() == [publication]
+    assert lab.switch.news.take_ended_publications() == []
 
 
 def test_time_runs_anew_for_a_port_that_is_published_again() -> None:
@@ -169,10 +169,10 @@ def test_port_for_one_is_published_no_longer_when_that_one_has_ended() -> None:
     lab = quiet_lab()
     publication = lab.publish(8080, lab.b, 80, terms=FOR_ONE)
     Conversation.inwards(lab).talks()
-    assert lab.switch.take_ended_publications() == []
+    assert lab.switch.news.take_ended_publications() == []
     connection = next(iter(lab.switch.tables.connections))
     lab.switch.changes.end((connection,), lab.now)
-    assert lab.switch.take_ended_publications() == [publication]
+    assert lab.switch.news.take_ended_publications() == [publication]
     assert list(lab.switch.tables.publications) == []
 
 
@@ -187,19 +187,19 @@ def test_port_for_one_that_is_withdrawn_has_not_ended_by_itself() -> None:
     publication = lab.publish(8080, lab.b, 80, terms=FOR_ONE)
     Conversation.inwards(lab).talks()
     lab.switch.changes.unpublish(publication, lab.now)
-    assert lab.switch.take_ended_publications() == []
+    assert lab.switch.news.take_ended_publications() == []
     assert len(lab.switch.tables.connections) == 0
 
 
 def test_port_for_one_tells_once_that_this_one_has_come() -> None:
     lab = published(FOR_ONE)
-    assert not lab.switch.has_news
+    assert not lab.switch.news.is_any
     for _ in range(2):
         assert gets_in(lab)
-    assert lab.switch.has_news
-    (served,) = lab.switch.take_served_publications()
+    assert lab.switch.news.is_any
+    (served,) = lab.switch.news.take_served_publications()
     assert served in lab.switch.tables.publications
-    assert lab.switch.take_served_publications() == []
+    assert lab.switch.news.take_served_publications() == []
 
 
 def test_port_for_one_whose_one_was_in_another_switch_ends_unless_that_goes_on() -> None:
@@ -207,13 +207,13 @@ def test_port_for_one_whose_one_was_in_another_switch_ends_unless_that_goes_on()
     lab.switch.changes.end_served_publications(lab.now)
     assert gets_in(lab)
     lab.switch.changes.end_served_publications(lab.now)
-    assert lab.switch.take_ended_publications() == []
+    assert lab.switch.news.take_ended_publications() == []
     other = published(FOR_ONE)
     (there,) = other.switch.tables.publications
     other.switch.tables.publications.resume(there, None, has_let_in=True)
     assert not gets_in(other)
     other.switch.changes.end_served_publications(other.now)
-    assert other.switch.take_ended_publications() == [there]
+    assert other.switch.news.take_ended_publications() == [there]
     assert len(other.switch.tables.publications) == 0
 
 
@@ -224,7 +224,7 @@ def test_time_of_a_port_is_over_when_it_was_to_be_in_another_switch() -> None:
     lab.pass_time(9 * SECOND)
     assert gets_in(lab)
     lab.pass_time(1 * SECOND)
-    assert lab.switch.take_ended_publications() == [there]
+    assert lab.switch.news.take_ended_publications() == [there]
 
 
 def test_new_connections_are_limited_by_the_second() -> None:

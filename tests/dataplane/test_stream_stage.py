@@ -78,10 +78,10 @@ def test_each_network_has_its_own_gateway_there(lab: Lab) -> None:
 def test_first_segment_waits_until_there_is_a_listener(lab: Lab) -> None:
     lab.send(lab.a, segment(lab, lab.a))
     assert lab.switch.counters.fates[Fate.WAITING] == 1
-    assert lab.switch.has_news
+    assert lab.switch.news.is_any
     assert lab.switch.tables.listening.is_wanted
     assert only(lab.received(listen(lab)))[IP].src == lab.a.ip
-    assert not lab.switch.has_news
+    assert not lab.switch.news.is_any
 
 
 def test_as_much_waits_as_there_is_room_for(lab: Lab) -> None:
@@ -100,7 +100,7 @@ def test_what_waits_goes_with_its_port(lab: Lab) -> None:
 def test_port_is_closed_where_nobody_can_listen(lab: Lab) -> None:
     lab.send(lab.a, segment(lab, lab.a))
     lab.switch.tables.listening.give_up()
-    assert not lab.switch.has_news
+    assert not lab.switch.news.is_any
     assert lab.switch.tables.listening.take_early() == []
     lab.send(lab.a, segment(lab, lab.a))
     assert only(lab.received(lab.a))[TCP].flags == "RA"
@@ -119,7 +119,7 @@ def test_listener_that_goes_leaves_nothing_and_can_be_made_again(lab: Lab) -> No
 def test_asking_what_would_happen_wants_no_listener(lab: Lab) -> None:
     frame = bytearray(HEADER_LENGTH) + bytes(segment(lab, lab.a))
     assert lab.switch.trace(lab.a.port, frame, lab.now).fate is Fate.WAITING
-    assert not lab.switch.has_news
+    assert not lab.switch.news.is_any
 
 
 @pytest.mark.parametrize("port", [22, 80, 853])

@@ -219,7 +219,7 @@ def test_triggers_write_dumps_by_themselves(tmp_path: Path) -> None:
         }
         lab.up()
         knock = f"for i in $(seq 500); do echo x >/dev/udp/{UPLINK}/99; sleep 0.005; done"
-        ask = "for i in $(seq 500); do getent hosts nobody; sleep 0.005; done"
+        ask = "for i in $(seq 500); do getent hosts nobody$i; sleep 0.005; done"
         lab.start("app", "bash", "-c", ask)
         lab.wait_for_log("unresolved 2/s: it is ")
         lab.start("out", "bash", "-c", knock)

@@ -1,39 +1,43 @@
 """The words of all that is about endpoints: run, exec, attach, detach, ps, stop and the like.
 
-Names, options and help are here, and are docker run's wherever Docker has them; what a verb does is
-in `run`, `attach`, `background` and `show_endpoints`, which are imported when it is called. The
-flags of `run` are in `straight`, which reads them, too.
+Names and help are here, and are docker run's wherever Docker has them; the options that say what an
+endpoint is to be are in `endpoint_options`. What a verb does is in `run`, `attach`, `background`
+and `show_endpoints`, which are imported when it is called.
 """
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from vswitch.cli import complete, panels, straight
+from vswitch.cli.endpoint_options import (
+    AliasOption,
+    DnsOption,
+    DnsOptionOption,
+    DnsSearchOption,
+    DomainnameOption,
+    ExposeOption,
+    HostnameOption,
+    IpOption,
+    Kind,
+    KindOption,
+    LinkOption,
+    MacOption,
+    NameOption,
+    NetworkOption,
+    NetworksOption,
+    PublishAllOption,
+    PublishOption,
+    Role,
+    RoleOption,
+    fields,
+    name_fields,
+    wish_of,
+)
 from vswitch.cli.options import JsonOption, SwitchOption
 from vswitch.network.kinds import DEFAULT_NETWORK_NAME
-
-if TYPE_CHECKING:
-    from vswitch.daemon.messages.endpoints import EndpointWish
-
-
-class Kind(Enum):
-    """What carries the frames of an endpoint with a namespace."""
-
-    TAP = "tap"
-    VETH = "veth"
-
-
-class Role(Enum):
-    """Whom an endpoint reaches within its network."""
-
-    COMMUNITY = "community"
-    ISOLATED = "isolated"
-    PROMISCUOUS = "promiscuous"
-
 
 endpoint_app = typer.Typer(
     help="""Endpoints: what is attached to the switch's networks.
@@ -53,107 +57,6 @@ tap_app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-NetworksOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        *straight.NETWORK.flags,
-        help="The network to attach to; said again, a further one. "
-        "Or name=NETWORK,ip=..,alias=..,mac-address=..,gw-priority=..",
-        metavar="NETWORK",
-        show_default=DEFAULT_NETWORK_NAME,
-        autocompletion=complete.networks,
-    ),
-]
-NetworkOption = Annotated[
-    str,
-    typer.Option(
-        *straight.NETWORK.flags,
-        help="The network to attach to.",
-        metavar="NETWORK",
-        autocompletion=complete.networks,
-    ),
-]
-NameOption = Annotated[
-    str | None,
-    typer.Option(
-        *straight.NAME.flags, help="The endpoint's name, which others on its network can resolve."
-    ),
-]
-IpOption = Annotated[
-    str | None,
-    typer.Option(*straight.IP.flags, help="Its IPv4 address; the lowest free one if not said."),
-]
-MacOption = Annotated[
-    str | None, typer.Option(*straight.MAC.flags, help="Its MAC address.", metavar="MAC")
-]
-AliasOption = Annotated[
-    list[str] | None,
-    typer.Option(*straight.ALIAS.flags, help="A further name of it.", metavar="NAME"),
-]
-PublishOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        *straight.PUBLISH.flags, help="Publish a port, as docker run does.", metavar="SPEC"
-    ),
-]
-ExposeOption = Annotated[
-    list[str] | None,
-    typer.Option(*straight.EXPOSE.flags, help="A port or range that it serves.", metavar="PORT"),
-]
-PublishAllOption = Annotated[
-    bool,
-    typer.Option(*straight.PUBLISH_ALL.flags, help="Publish all exposed ports at random ports."),
-]
-KindOption = Annotated[
-    Kind, typer.Option(*straight.KIND.flags, help="What carries its frames out of the namespace.")
-]
-DnsOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        *straight.DNS.flags,
-        help="A name server for it alone, asked from inside: IP, IP:PORT or tls://IP#NAME.",
-        metavar="SERVER",
-    ),
-]
-DnsSearchOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        *straight.DNS_SEARCH.flags,
-        help="A domain in which it looks for short names; . alone for none.",
-        metavar="DOMAIN",
-        show_default="the host's",
-    ),
-]
-DnsOptionOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        *straight.DNS_OPTION.flags,
-        help="An option of its resolv.conf, beside the host's.",
-        metavar="OPTION",
-    ),
-]
-HostnameOption = Annotated[
-    str | None,
-    typer.Option(*straight.HOSTNAME.flags, help="A hostname of its own.", metavar="NAME"),
-]
-DomainnameOption = Annotated[
-    str | None,
-    typer.Option(
-        *straight.DOMAINNAME.flags, help="What comes behind its hostname.", metavar="DOMAIN"
-    ),
-]
-LinkOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        *straight.LINK.flags,
-        help="An endpoint to be linked to, and what to call it.",
-        metavar="NAME[:ALIAS]",
-        autocompletion=complete.endpoints,
-    ),
-]
-RoleOption = Annotated[
-    Role, typer.Option(*straight.ROLE.flags, help="Whom it reaches within its network (RFC 5517).")
-]
 NamesArgument = Annotated[
     list[str],
     typer.Argument(help="Endpoints.", metavar="NAME...", autocompletion=complete.endpoints),
@@ -229,11 +132,10 @@ def run(
     """
     from vswitch.cli import run as verb
 
-    names = _names(hostname, domainname, dns, dns_search, dns_option)
-    common = _common(network, name, ip, mac, alias, publish, expose, publish_all, link, role, names)
-    wish = _wish(common, kind)
-    said = wish.model_dump(mode="json")
-    raise typer.Exit(verb.run(straight.Line(command, said, switch, detach, add_host or ())))
+    names = name_fields(hostname, domainname, dns, dns_search, dns_option)
+    said = fields(network, name, ip, mac, alias, publish, expose, publish_all, link, role, names)
+    wish = wish_of(said, kind).model_dump(mode="json")
+    raise typer.Exit(verb.run(straight.Line(command, wish, switch, detach, add_host or ())))
 
 
 def execute(
@@ -297,9 +199,9 @@ def attach(
     """
     from vswitch.cli import attach as verb
 
-    names = _names(hostname, domainname, dns, dns_search, dns_option)
-    common = _common(network, name, ip, mac, alias, publish, expose, publish_all, link, role, names)
-    verb.attach(namespace, _wish(common, kind), switch)
+    names = name_fields(hostname, domainname, dns, dns_search, dns_option)
+    said = fields(network, name, ip, mac, alias, publish, expose, publish_all, link, role, names)
+    verb.attach(namespace, wish_of(said, kind), switch)
 
 
 def detach(names: NamesArgument, switch: SwitchOption = None) -> None:
@@ -430,11 +332,9 @@ def tap_add(
     """
     from vswitch.cli import attach as verb
 
-    names = _names(hostname, domainname, dns, dns_search, dns_option)
-    common = _common(
-        [network], name, ip, mac, alias, publish, expose, publish_all, link, role, names
-    )
-    verb.add_tap(common, owner, switch)
+    names = name_fields(hostname, domainname, dns, dns_search, dns_option)
+    said = fields([network], name, ip, mac, alias, publish, expose, publish_all, link, role, names)
+    verb.add_tap(said, owner, switch)
 
 
 @tap_app.command("rm")
@@ -446,56 +346,3 @@ def tap_rm(names: NamesArgument, switch: SwitchOption = None) -> None:
     from vswitch.cli import attach as verb
 
     verb.detach(names, switch)
-
-
-def _common(
-    network: list[str] | None,
-    name: str | None,
-    ip: str | None,
-    mac: str | None,
-    alias: list[str] | None,
-    publish: list[str] | None,
-    expose: list[str] | None,
-    publish_all: bool,
-    link: list[str] | None,
-    role: Role,
-    names: dict[str, Any],
-) -> dict[str, Any]:
-    """The fields of `messages.endpoints.Wish`."""
-    from vswitch.cli import memberships
-    from vswitch.policy import PortRole
-
-    return {
-        **memberships.fields(network or (), ip, mac, alias or ()),
-        "name": name,
-        "publish": tuple(publish or ()),
-        "expose": tuple(expose or ()),
-        "publish_all": publish_all,
-        "links": tuple(link or ()),
-        "role": PortRole(role.value),
-        **names,
-    }
-
-
-def _names(
-    hostname: str | None,
-    domainname: str | None,
-    dns: list[str] | None,
-    dns_search: list[str] | None,
-    dns_option: list[str] | None,
-) -> dict[str, Any]:
-    """Those of the fields of `messages.endpoints.Wish` that are about names."""
-    return {
-        "hostname": hostname,
-        "domainname": domainname,
-        "dns": tuple(dns or ()),
-        "dns_search": tuple(dns_search or ()),
-        "dns_options": tuple(dns_option or ()),
-    }
-
-
-def _wish(common: dict[str, Any], kind: Kind) -> EndpointWish:
-    from vswitch.daemon.messages.endpoints import EndpointWish
-    from vswitch.network.kinds import EndpointKind
-
-    return EndpointWish(**common, kind=EndpointKind(kind.value))

@@ -11,7 +11,7 @@ In which order steps are done is `network.steps`' to say, and what happens where
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from random import Random
@@ -22,15 +22,11 @@ from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.networks import Networks, identified
 from vswitch.daemon.publishing import Publishing
-from vswitch.daemon.resolving.asking.routes import Routes
-from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
-from vswitch.daemon.resolving.listening.hostnames import HostNames
-from vswitch.daemon.resolving.listening.listeners import Resolver
-from vswitch.daemon.resolving.showing.shown import Shown
+from vswitch.daemon.recordings import Recordings
+from vswitch.daemon.resolving.responder import Responder
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
-from vswitch.naming import NameSettings
 from vswitch.network.changing import candidate
 from vswitch.network.changing.candidate import Further
 from vswitch.network.changing.steps import (
@@ -52,7 +48,6 @@ from vswitch.network.model import (
     Configuration,
     EndpointRequest,
     Network,
-    RecorderSettings,
     Uplink,
 )
 
@@ -69,16 +64,11 @@ class Parts:
     endpoints: Endpoints
     publishing: Publishing
     filters: Filters
-    resolver: Resolver
-    names: Shown
-    host_names: HostNames
-    routes: Routes
+    responder: Responder
     outside: MutableMapping[str, int]
     """The networks behind the uplinks, by the names of these."""
     random: Random
-    resolv_confs: ResolvConfFiles
-    record: Callable[[RecorderSettings], Awaitable[None]]
-    """Let the flight recorder write its dumps by these settings from now on."""
+    recordings: Recordings
 
 
 @dataclass(slots=True)
@@ -194,13 +184,11 @@ class Alterations:
             self._parts.publishing.withdraw_all(name, gone)
         if before.impairments != after.impairments:
             for line in endpoints.attachment(name).lines.values():
-                wanted, now = after.impairments, self._parts.runtime.now()
-                self._parts.switch.impair(line.port.number, wanted, now)
-                self._parts.runtime.watch_anew(line.port)
+                self._parts.runtime.impair(line.port, after.impairments)
         await self._leave_networks(before, after)
         self._retranslate(before, after)
         endpoints.let_reach(name)
-        self._parts.resolv_confs.follow(name)
+        self._parts.responder.resolv_confs.follow(name)
         await self._join_networks(after)
         fresh = [each for each in after.publish if each not in before.publish]
         if fresh:
@@ -273,15 +261,9 @@ class Alterations:
         if "ip_forward" in keys:
             self._parts.switch.changes.set_forwarding(settings.ip_forward, now)
         if "dns" in keys:
-            await self._ask(settings.dns)
+            await self._parts.responder.follow(settings.dns)
+            self._parts.networks.keep_clear_of(each.address for each in settings.dns.servers)
         if "default_address_pools" in keys:
             self._parts.inventory.use_pools(settings.pools)
         if "recorder" in keys:
-            await self._parts.record(settings.recorder)
-
-    async def _ask(self, dns: NameSettings) -> None:
-        await self._parts.host_names.follow(dns.listen)
-        self._parts.resolver.follow(dns)
-        self._parts.names.follow(dns)
-        self._parts.routes.follow(dns)
-        self._parts.networks.keep_clear_of(each.address for each in dns.servers)
+            await self._parts.recordings.follow(settings.recorder)

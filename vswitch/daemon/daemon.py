@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from random import Random, SystemRandom
 
 from vswitch import __version__, assembly
-from vswitch.daemon import impairments, messages
+from vswitch.daemon import messages
 from vswitch.daemon.alterations import Parts
 from vswitch.daemon.attaching.attachment import Attacher
 from vswitch.daemon.attaching.bystanders import Bystanders
@@ -31,7 +31,7 @@ from vswitch.daemon.events import Events
 from vswitch.daemon.filters import Filters
 from vswitch.daemon.hostlistener import HostListeners
 from vswitch.daemon.hostports import HostPorts
-from vswitch.daemon.kernel import netns
+from vswitch.daemon.impairments import BadLines
 from vswitch.daemon.kernel.journal import NOBODY, Journal
 from vswitch.daemon.kernel.links import LinkError
 from vswitch.daemon.kernel.made import Undone
@@ -43,26 +43,17 @@ from vswitch.daemon.published import Published
 from vswitch.daemon.publishing import Publishing, any_port
 from vswitch.daemon.recordings import Recordings
 from vswitch.daemon.reload import Reload
-from vswitch.daemon.resolving.asking.routes import Routes
-from vswitch.daemon.resolving.files.hostfile import HostFile
-from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
-from vswitch.daemon.resolving.limits import Limits
-from vswitch.daemon.resolving.listening.gateways import Gateways
-from vswitch.daemon.resolving.listening.hostnames import HostNames
-from vswitch.daemon.resolving.listening.listeners import Resolver, ResolverError
-from vswitch.daemon.resolving.parties import Parties
+from vswitch.daemon.resolving.listening.listeners import ResolverError
+from vswitch.daemon.resolving.responder import Responder
 from vswitch.daemon.resolving.selftest import SelfTest
-from vswitch.daemon.resolving.showing.shown import Shown
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.store import Store, StoreError
 from vswitch.daemon.uplinks import UplinkError, Uplinks
 from vswitch.dataplane.switch import Switch
 from vswitch.dataplane.topology import Port
-from vswitch.debug.live import triggers
-from vswitch.debug.live.triggers import Counts, UnknownReasonError
-from vswitch.impairment import UNIMPAIRED, Impairments
+from vswitch.debug.live.triggers import Counts
 from vswitch.network.inventory import Inventory
-from vswitch.network.model import Configuration, RecorderSettings
+from vswitch.network.model import Configuration
 
 log = logging.getLogger(__name__)
 
@@ -96,26 +87,10 @@ class Daemon:
         self.events = Events()
         self.runtime = Runtime(self.switch, self._device_gone, self._take_news)
         self._journal = journal
-        self._host_file = HostFile(netns.RESOLV_CONF)
-        self.resolv_confs = ResolvConfFiles(self.inventory, journal, self._host_file.conf)
-        self._resolver = Resolver(
-            self.runtime.now, configuration.dns, is_ours=self.switch.tables.is_inside
-        )
-        self.names = Shown(self._resolver, self.runtime.now)
-        self._routes = Routes(self.inventory, configuration.dns, self._host_file.conf.servers)
-        limits = Limits(
-            self.inventory, self.switch.tables, lambda network: self.networks.number(network)
-        )
-        parties = Parties(
-            *(self.inventory, self._routes, self.resolv_confs),
-            lambda: self._resolver.settings,
-            limits.on,
-        )
-        self._gateways = Gateways(self.switch, self.runtime, self._resolver, parties)
-        self._host_names = HostNames(self._resolver, parties, self.inventory)
         self._uplinks = Uplinks(
             self.switch, self.runtime, self.inventory, journal, random, self.events
         )
+        self.bad_lines = BadLines(self.switch, self.runtime)
         self._host_ports = HostPorts(self.switch, self.runtime, self.inventory)
         self.leases = Leases(self.switch, self.runtime, self.inventory, self.events)
         self._outside: dict[str, int] = {}
@@ -127,6 +102,11 @@ class Daemon:
             name_servers=[each.address for each in configuration.dns.servers],
             random=random,
             events=self.events,
+        )
+        self.responder = Responder(
+            *(self.switch, self.runtime, self.inventory, journal),
+            number=self.networks.number,
+            settings=configuration.dns,
         )
         self.filters = Filters(self.switch, self.runtime, self.inventory, configuration.filters)
         self._listeners = HostListeners(self.switch, self.runtime)
@@ -143,12 +123,9 @@ class Daemon:
         self.endpoints = Endpoints(
             *(self.inventory, self.networks, self.runtime),
             attacher=Attacher(
-                *(self.switch, self.runtime, self._uplinks, self._resolver),
-                parties,
-                journal,
-                self.resolv_confs,
-                self._listeners,
-                linked,
+                *(self.switch, self.runtime, self._uplinks, self.responder, journal),
+                listeners=self._listeners,
+                linked=linked,
                 resume=self.publishing.resume,
             ),
             publishing=self.publishing,
@@ -157,7 +134,9 @@ class Daemon:
         self._self_test = SelfTest(self.endpoints.homes)
         self.captures = Captures(self.switch, self.inventory, configuration.recorder.size)
         self._collisions = Collisions(self.inventory)
-        self._recordings: Recordings | None = None
+        self.recordings = Recordings(
+            configuration.name, configuration.recorder, self.captures, self._counts
+        )
         self._carryover: Carryover | None = None
         self.bystanders = Bystanders(self.inventory, self.events)
         parts = Parts(
@@ -166,14 +145,10 @@ class Daemon:
             endpoints=self.endpoints,
             publishing=self.publishing,
             filters=self.filters,
-            resolver=self._resolver,
-            names=self.names,
-            host_names=self._host_names,
-            routes=self._routes,
+            responder=self.responder,
             outside=self._outside,
             random=random,
-            resolv_confs=self.resolv_confs,
-            record=self._record_anew,
+            recordings=self.recordings,
         )
         self.reload = Reload(configuration, parts, self._note_choices)
         self._undo = ExitStack()
@@ -189,10 +164,9 @@ class Daemon:
             takeover = self._recall()
             self._sweep(spare=takeover.kept)
             self.endpoints.watch()
-            self._follow_host_file()
             self._undo.callback(Logs(rundir.logs(self._journal.directory)).close)
-            self._begin_recordings(self.configuration.recorder)
-            await self._host_names.follow(self.configuration.dns.listen)
+            self.recordings.begin()
+            await self.responder.begin()
             for uplink in self.configuration.uplinks:
                 self._outside[uplink.name] = self._uplinks.open(uplink)
             assembly.rule(self.switch, self.configuration, self.runtime.now())
@@ -200,7 +174,6 @@ class Daemon:
                 self.networks.begin(network)
             self.networks.resume()
             self.filters.resume()
-            self.names.follow(self.configuration.dns)
             self._collisions.watch()
             await self._bring_endpoints(takeover)
             self.leases.resume()
@@ -222,14 +195,10 @@ class Daemon:
         await self.endpoints.close(self._staying)
         await self.reload.close()
         self.bystanders.close(forget=self.removes)
-        if self._recordings is not None:
-            await self._recordings.close()
+        await self.recordings.close()
         await self._collisions.close()
         self._host_ports.close()
-        await self._gateways.close()
-        await self._host_names.close()
-        await self._resolver.close()
-        await self.names.close()
+        await self.responder.close()
         self._uplinks.close()
         self.runtime.close()
         self._undo.close()
@@ -249,51 +218,12 @@ class Daemon:
         self.removes = self.removes or remove
         self.stopping.set()
 
-    # Impairments
+    # Status
 
-    def impair(self, name: str, wish: messages.ImpairmentBody) -> None:
-        """Change how bad the line of the port `name` is. Raises NetworkError or ImpairmentError."""
-        port = impairments.port_called(self.switch, name)
-        before = impairments.present(self.switch, port)
-        self._impair(port, impairments.wished(port, before, wish))
-
-    def end_impairment(self, name: str) -> bool:
-        """Let the line of the port `name` be as it is by itself; False where it was already.
-
-        Raises NetworkError.
-        """
-        port = impairments.port_called(self.switch, name)
-        if port.number not in self.switch.impaired:
-            return False
-        self._impair(port, UNIMPAIRED)
-        return True
-
-    def _impair(self, port: Port, wanted: Impairments) -> None:
-        self.switch.impair(port.number, wanted, self.runtime.now())
-        self.runtime.watch_anew(port)
-        log.info("port %s impaired: %s", port.name, "none" if wanted.is_none else wanted)
-
-    # The flight recorder
-
-    def dump_recorder(self, why: str) -> None:
-        """Write what the flight recorder holds into its directory."""
-        if self._recordings is not None:
-            self._recordings.dump_soon(why)
-
-    def _begin_recordings(self, settings: RecorderSettings) -> None:
-        """Raises StartError."""
-        try:
-            wanted = triggers.compile_all(settings.triggers)
-        except UnknownReasonError as error:
-            raise StartError(f"recorder.triggers: {error}") from error
-        self._recordings = Recordings(
-            self.configuration.name, settings, wanted, self.captures, self._counts
-        )
-
-    async def _record_anew(self, settings: RecorderSettings) -> None:
-        if self._recordings is not None:
-            await self._recordings.close()
-        self._begin_recordings(settings)
+    @property
+    def unresolved(self) -> int:
+        """Queries of endpoints that no server has answered."""
+        return self.responder.resolver.unresolved
 
     def _counts(self) -> Counts:
         recorder = self.captures.recorder
@@ -303,16 +233,9 @@ class Daemon:
             unresolved=self.unresolved,
         )
 
-    # Status
-
-    @property
-    def unresolved(self) -> int:
-        """Queries of endpoints that no server has answered."""
-        return self._resolver.unresolved
-
     def status(self) -> messages.StatusRow:
         """The switch as a whole."""
-        tables = self.switch.tables
+        tables, asked = self.switch.tables, self.responder.routes.servers
         return messages.StatusRow(
             name=self.configuration.name,
             version=__version__,
@@ -328,8 +251,8 @@ class Daemon:
             incomplete_datagrams=len(tables.reassembly),
             errors_withheld=tables.errors_withheld,
             captures=len(self.captures),
-            name_servers=tuple(map(str, self._routes.servers)),
-            silent_servers=self.names.silent(self._routes.servers),
+            name_servers=tuple(map(str, asked)),
+            silent_servers=self.responder.shown.silent(asked),
             without_names=dict(self._self_test.silent),
             drops={
                 reason.name.lower(): count for reason, count in self.switch.counters.drops.items()
@@ -400,12 +323,6 @@ class Daemon:
         self._carryover = carryover
         self.runtime.rearm()
 
-    def _follow_host_file(self) -> None:
-        self._undo.callback(self._host_file.close)
-        self._host_file.watch(
-            lambda conf: self._routes.follow_host(conf.servers), self.resolv_confs.follow_host
-        )
-
     # What goes away by itself
 
     def _take_news(self) -> None:
@@ -413,8 +330,9 @@ class Daemon:
         self.filters.write_down()
         self.leases.take_news()
         self.publishing.take_news()
-        self._gateways.take_news()
+        self.responder.gateways.take_news()
 
     def _device_gone(self, port: Port) -> None:
-        if not any(each.gone(port) for each in (self.endpoints, self._uplinks, self._gateways)):
+        holders = self.endpoints, self._uplinks, self.responder.gateways
+        if not any(each.gone(port) for each in holders):
             self._host_ports.gone(port)

@@ -158,9 +158,9 @@ class Publishing:
     def take_news(self) -> None:
         """Forget what the dataplane publishes no longer, and note what is used up."""
         try:
-            for endpoint, used_up in self._among(self._switch.take_served_publications()):
+            for endpoint, used_up in self._among(self._switch.news.take_served_publications()):
                 self._published.note_used_up(endpoint.name, used_up)
-            for endpoint, gone in self._among(self._switch.take_ended_publications()):
+            for endpoint, gone in self._among(self._switch.news.take_ended_publications()):
                 self._forget(endpoint, gone, "it has come to its end")
                 self._published.drop(endpoint.name, gone)
         except StoreError as error:

@@ -14,13 +14,14 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from vswitch.daemon.captures import Captures, TooManyReadersError
 from vswitch.debug.files.rotation import OWNER_ONLY, CaptureFile
-from vswitch.debug.live.triggers import Counts, Trigger, Watch
+from vswitch.debug.live import triggers
+from vswitch.debug.live.triggers import Counts, Watch
 from vswitch.network.errors import NetworkError
 from vswitch.network.model import RecorderSettings
 
@@ -45,21 +46,29 @@ class Recordings:
         self,
         name: str,
         settings: RecorderSettings,
-        triggers: Sequence[Trigger],
         captures: Captures,
         counts: Callable[[], Counts],
     ) -> None:
-        self.directory = Path(settings.directory) if settings.directory else DIRECTORY / name
+        """The triggers of `settings` are known to be sound (`configured`), here as later."""
         self._name = name
-        self._keep = settings.keep
+        self._settings = settings
         self._captures = captures
         self._counts = counts
-        self._watch = Watch(triggers, counts(), time.monotonic_ns())
         self._loop = asyncio.get_running_loop()
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        if triggers and captures.recorder is not None:
-            self._look_later()
+
+    def begin(self) -> None:
+        """Look from now on, where there is something to look for."""
+        wanted = triggers.compile_all(self._settings.triggers)
+        if wanted and self._captures.recorder is not None:
+            self._look_later(Watch(wanted, self._counts(), time.monotonic_ns()))
+
+    async def follow(self, settings: RecorderSettings) -> None:
+        """Do what the user wants from now on."""
+        await self.close()
+        self._settings = settings
+        self.begin()
 
     async def close(self) -> None:
         """Look no more, and finish what is being written."""
@@ -75,18 +84,18 @@ class Recordings:
             return
         self._writing = self._loop.create_task(self._dump(why, slug))
 
-    def _look_later(self) -> None:
-        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+    def _look_later(self, watch: Watch) -> None:
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look, watch)
 
-    def _look(self) -> None:
-        for fired in self._watch.look(self._counts(), time.monotonic_ns()):
+    def _look(self, watch: Watch) -> None:
+        for fired in watch.look(self._counts(), time.monotonic_ns()):
             why = f"{fired.trigger}: it is {fired.per_second:.0f}/s"
             self.dump_soon(why, fired.trigger.slug)
-        self._look_later()
+        self._look_later(watch)
 
     async def _dump(self, why: str, slug: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        path = self.directory / f"{self._name}-{stamp}-{slug}.pcapng"
+        path = self._directory / f"{self._name}-{stamp}-{slug}.pcapng"
         try:
             await self._write(path)
         except OSError as error:
@@ -111,11 +120,16 @@ class Recordings:
     def _open(self, path: Path) -> CaptureFile:
         path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         dumps = self._dumps()
-        for oldest in dumps[: max(0, len(dumps) - self._keep + 1)]:
+        for oldest in dumps[: max(0, len(dumps) - self._settings.keep + 1)]:
             oldest.unlink(missing_ok=True)
         return CaptureFile(path, OWNER_ONLY)
+
+    @property
+    def _directory(self) -> Path:
+        own = self._settings.directory
+        return Path(own) if own else DIRECTORY / self._name
 
     def _dumps(self) -> list[Path]:
         """This switch's dumps that are there, oldest first."""
         named = re.compile(rf"{re.escape(self._name)}-[0-9]{{8}}T[0-9.]+Z-[a-z0-9_]+\.pcapng")
-        return sorted(path for path in self.directory.iterdir() if named.fullmatch(path.name))
+        return sorted(path for path in self._directory.iterdir() if named.fullmatch(path.name))

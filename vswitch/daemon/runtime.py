@@ -25,6 +25,7 @@ from vswitch.dataplane.switch import Served, Switch
 from vswitch.dataplane.topology import Port
 from vswitch.devices.base import DeviceGone
 from vswitch.fastpath.twin import LoopingFastPath, Trouble
+from vswitch.impairment import Impairments
 from vswitch.units import SECOND, Nanoseconds
 
 AT_ONCE = 16
@@ -78,6 +79,11 @@ class Runtime:
             self.watch(port)
         self.rearm()
 
+    def impair(self, port: Port, wanted: Impairments) -> None:
+        """Let a port's line be as bad as that from now on, and serve it as is right then."""
+        self._switch.impair(port.number, wanted, self.now())
+        self.watch_anew(port)
+
     def forget(self, port: Port) -> None:
         """Serve a port no longer. Call it before its device is closed."""
         self._served.discard(port.number)
@@ -102,7 +108,7 @@ class Runtime:
 
     def tell_news(self) -> None:
         """Call `on_news` where the switch has some. Call it after what may have made some."""
-        if self._switch.has_news:
+        if self._switch.news.is_any:
             self._on_news()
 
     def has_turned(self) -> bool:

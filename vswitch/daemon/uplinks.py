@@ -130,9 +130,7 @@ class Uplinks:
 
     def impair(self, name: str, wanted: Impairments) -> None:
         """Let the line of an uplink be as bad as that."""
-        live = self._called(name)
-        self._switch.impair(live.port.number, wanted, self._runtime.now())
-        self._runtime.watch_anew(live.port)
+        self._runtime.impair(self._called(name).port, wanted)
 
     def remove(self, name: str) -> None:
         """Take an uplink away, with all that was translated to its addresses. No endpoint has a
@@ -181,7 +179,7 @@ class Uplinks:
 
     def take_news(self) -> None:
         """Do what the DHCP clients' news ask for."""
-        for number, news in self._switch.take_news():
+        for number, news in self._switch.news.take_learnt():
             if number in self._live:
                 self._learn(self._live[number], news)
 

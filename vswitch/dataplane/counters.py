@@ -6,9 +6,11 @@ Only frames that came by the pipeline are counted here; hits are counted by the 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vswitch.dataplane.drops import Reason
+from vswitch.dataplane.drops import DropReason, Reason
+from vswitch.dataplane.reassembly import Lost
 from vswitch.dataplane.verdict import Fate
 
 
@@ -32,3 +34,8 @@ class Counters:
         if frames:
             self.drops[reason] += frames
             self.port_drops.setdefault(port, Counter())[reason] += frames
+
+    def count_lost_fragments(self, dropped: Mapping[Lost, int]) -> None:
+        """Count fragments that `reassembly` has given up while they waited."""
+        for (port, refused), fragments in dropped.items():
+            self.count_lost(port, DropReason.of_fragment(refused), fragments)

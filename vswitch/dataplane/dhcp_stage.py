@@ -48,7 +48,7 @@ def overhear(walk: Walk, tables: Tables) -> None:
 def carry_out(tables: Tables, network: Network, step: Step) -> list[Delivery]:
     """Note a client's news; what it has to send."""
     if step.news is not None:
-        tables.news.append((network.number, step.news))
+        tables.learnt.append((network.number, step.news))
     return say(network, step.frames)
 
 

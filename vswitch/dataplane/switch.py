@@ -4,8 +4,9 @@ Theory of operation. `receive` asks the pipeline for a verdict and carries it ou
 runs the program of each delivery, keeps it where it has a key, and the frames to send are
 returned. `serve` is one round on a readable device: the fast path finishes the hits by itself, the
 misses go through `receive`, and what comes out is transmitted. `tick` does what the passing of
-time asks for, and `next_deadline` says when to call it. What a user changes goes by the methods of
-`Changes`; the tables are changed through this class alone.
+time asks for (`deadlines`), and `next_deadline` says when to call it; what has to be taken note of
+behind either is in `news`. What a user changes goes by the methods of `Changes`; the tables are
+changed through this class alone.
 
 A port may be impaired: `impair` puts a bad line in front of its device, which holds frames back.
 What is due leaves at the end of each round and transmission, and `tick` lets come in what is due
@@ -16,37 +17,29 @@ Read `pipeline` for how a frame is decided about; this module decides nothing ab
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Container, Iterable, Iterator, Sequence
 from enum import Enum, auto
 from itertools import chain
 from random import Random
 from typing import NamedTuple
 
-from vswitch.dataplane import dhcp_stage, lease_stage, policy, queries
+from vswitch.dataplane import dhcp_stage, queries
 from vswitch.dataplane.changes import Changes
 from vswitch.dataplane.conntrack import Connection, most_connections
 from vswitch.dataplane.counters import Counters
+from vswitch.dataplane.deadlines import Deadlines
 from vswitch.dataplane.dhcp.client.client import DhcpClient
-from vswitch.dataplane.dhcp.client.outcome import News
-from vswitch.dataplane.dhcp.server.book import Grant
-from vswitch.dataplane.dhcp.server.news import LeaseNews
 from vswitch.dataplane.drops import DropReason
-from vswitch.dataplane.egress import ask
 from vswitch.dataplane.kept import KeptProgram, KeptPrograms
 from vswitch.dataplane.listening import Listener
-from vswitch.dataplane.mappings import Mapping
-from vswitch.dataplane.neighbours import Tick
+from vswitch.dataplane.news import SwitchNews
 from vswitch.dataplane.observer import DecisionObserver, Observer
 from vswitch.dataplane.pipeline import decide
-from vswitch.dataplane.publications import Publication
 from vswitch.dataplane.queries import Query
-from vswitch.dataplane.reassembly import Expired
 from vswitch.dataplane.responders import arp as arp_responder
-from vswitch.dataplane.responders import icmp as icmp_responder
 from vswitch.dataplane.tables import Tables
 from vswitch.dataplane.topology import HostPort, Network, Port, Side
-from vswitch.dataplane.verdict import Delivery, Fate, Onward, Verdict
+from vswitch.dataplane.verdict import Delivery, Fate, Verdict
 from vswitch.devices.base import Device, DeviceGone
 from vswitch.devices.impair import ImpairedDevice
 from vswitch.fastpath import select
@@ -58,9 +51,8 @@ from vswitch.translation import DEFAULT_LIMITS, Limits
 from vswitch.units import Nanoseconds
 from vswitch.wire import fragment
 from vswitch.wire.adapt import adapt
-from vswitch.wire.buffer import Buffer, MutableBuffer
-from vswitch.wire.ethernet import HEADER_LENGTH, START, Ethernet
-from vswitch.wire.icmp import TimeExceeded, Type, Unreachable
+from vswitch.wire.buffer import MutableBuffer
+from vswitch.wire.ethernet import HEADER_LENGTH, START
 from vswitch.wire.ipv4 import Ipv4
 from vswitch.wire.malformed import Malformed
 from vswitch.wire.offload import Offloads
@@ -108,9 +100,9 @@ class Switch:
         """What a user changes while frames flow."""
         self.impaired: dict[int, ImpairedDevice] = {}
         """The devices of the ports that have a bad line, by number; `impair` changes it."""
-        self._awake: dict[int, Network] = {}
-        """The networks for which time may bring something, by number: nothing happens on one that
-        never had a port, so a thousand of them cost no frame anything."""
+        self.news = SwitchNews(self.tables, self.changes)
+        """What whoever runs the switch is to take note of."""
+        self._deadlines = Deadlines(self.tables, self.changes, self._kept, self.counters)
         self._observer: Observer | None = None
         self._recorder: DecisionObserver | None = None
         self._now: Nanoseconds = 0
@@ -126,7 +118,7 @@ class Switch:
     def remove_network(self, number: int, now: Nanoseconds) -> None:
         """End a broadcast domain whose ports are gone, with all that was learned on it."""
         self.changes.forget_network(number, now)
-        self._awake.pop(number, None)
+        self._deadlines.forget_network(number)
 
     def new_network_number(self) -> int:
         """A number that no network has, and none has had lately."""
@@ -170,7 +162,7 @@ class Switch:
         interface = self.tables.networks[network].interface
         self.fastpath.attach(port.number, device, interface.mac if interface else None)
         self.tables.ports[port.number] = port
-        self._awake[network] = self.tables.networks[network]
+        self._deadlines.watch(self.tables.networks[network])
         return port
 
     def remove_port(self, number: int) -> None:
@@ -217,8 +209,8 @@ class Switch:
     ) -> None:
         """Let a DHCP client find an address for the switch on a network outside, and keep it.
 
-        What it learns is for the caller of `take_news` to do something about. `remembered` is an
-        address that the switch has had before.
+        What it learns is for the caller of `news.take_learnt` to do something about. `remembered`
+        is an address that the switch has had before.
         """
         self.tables.dhcp_clients[network] = client
         frames = client.start(now, remembered)
@@ -228,45 +220,6 @@ class Switch:
         """Give a learnt address back, as the switch stops."""
         frames = self.tables.dhcp_clients.pop(network).release()
         self._deliver(dhcp_stage.say(self.tables.networks[network], frames), now)
-
-    @property
-    def has_news(self) -> bool:
-        """Whether something waits to be taken note of: what DHCP clients have learnt, what has come
-        of DHCP servers, what filters have to say, what is published no longer, or is used up,
-        queries that servers are to be asked, and whether somebody is to listen for those by TCP."""
-        tables = self.tables
-        publications = self.changes.ended_publications or tables.publications.served
-        learnt = tables.news or tables.dhcp_servers.news
-        names = tables.queries.has_fresh or tables.listening.is_wanted
-        return bool(learnt or publications or tables.filters.has_logged or names)
-
-    def take_news(self) -> list[tuple[int, News]]:
-        """What the DHCP clients have learnt since the last call, by number of the network."""
-        news, self.tables.news = list(self.tables.news), deque()
-        return news
-
-    def grants(self, network: int) -> list[Grant]:
-        """What the DHCP server of a network has granted; none where it has no server."""
-        server = self.tables.dhcp_servers.by_network.get(network)
-        return server.grants if server is not None else []
-
-    def take_lease_news(self) -> list[tuple[int, LeaseNews]]:
-        """What has come of the DHCP servers since the last call beside what is kept of grants, by
-        number of the network."""
-        servers = self.tables.dhcp_servers
-        news, servers.news = list(servers.news), deque()
-        return news
-
-    def take_ended_publications(self) -> list[Publication]:
-        """What has come to its end by itself since the last call: it is published no longer."""
-        ended, self.changes.ended_publications = self.changes.ended_publications, []
-        return ended
-
-    def take_served_publications(self) -> list[Publication]:
-        """What was for one connection that has come since the last call."""
-        table = self.tables.publications
-        served, table.served = table.served, []
-        return served
 
     def answer_query(self, query: Query, message: bytes | None, now: Nanoseconds) -> None:
         """Say to who has asked what servers have said; None where nothing is to be said. Nothing
@@ -359,48 +312,34 @@ class Switch:
 
     def next_deadline(self) -> Nanoseconds | None:
         """When `tick` has something to do, or None while nothing can happen by itself."""
-        tables = self.tables
-        deadlines = [
-            tables.connections.next_deadline(),
-            tables.mappings.next_deadline(),
-            tables.publications.next_deadline(),
-            tables.held_syns.next_deadline(),
-            tables.reassembly.next_deadline(),
-            self.changes.revalidation.next_deadline(),
-            *(client.next_deadline() for client in tables.dhcp_clients.values()),
-            tables.dhcp_servers.next_deadline(),
-        ]
-        for network in self._awake.values():
-            deadlines += [network.neighbours.next_deadline(), network.fdb.next_turn()]
-        if self.impaired:
-            deadlines += [device.next_deadline() for device in self.impaired.values()]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        earliest = self._deadlines.next()
+        if not self.impaired:
+            return earliest
+        held = (device.next_deadline() for device in self.impaired.values())
+        return min((each for each in (earliest, *held) if each is not None), default=None)
 
     def tick(self, now: Nanoseconds) -> list[Egress]:
-        """Let time pass: age, expire, ask again, let held frames go. Returns what is to be sent."""
-        for connection in self.tables.connections.due(now):
-            self.changes.close(connection)
-        for mapping in list(self.tables.mappings.due(now)):
-            self._end_idle(mapping, now)
-        self.changes.expire_publications(now)
-        self.changes.revalidation.tick(now)
-        sent: list[Egress] = []
-        for network in list(self._awake.values()):
-            self._turn_fdb(network, now)
-            sent += self._tick_neighbours(network, network.neighbours.tick(now), now)
-            if not network.ports and network.host is None:
-                self._let_sleep(network)
-        sent += self._refuse_held_syns(now)
-        sent += self._expire_fragments(now)
-        for number, client in self.tables.dhcp_clients.items():
-            deliveries = dhcp_stage.carry_out(
-                self.tables, self.tables.networks[number], client.tick(now)
-            )
-            sent += self._execute(deliveries)
-        sent += self._tick_servers(now)
+        """Let time pass, and held frames go. Returns what is to be sent."""
+        sent = list(self._execute(self._deadlines.come(now)))
         if self.impaired:
             self._let_go(now)
         return sent
+
+    def _let_go(self, now: Nanoseconds) -> None:
+        """A round on each port to which frames have come through its line, and send what is due."""
+        for number, device in list(self.impaired.items()):
+            due = device.incoming.next_deadline()
+            if due is not None and due <= now:
+                try:
+                    self.serve(number, now)
+                except DeviceGone:
+                    self.fastpath.gone.add(number)
+        self._send_due(now)
+
+    def _send_due(self, now: Nanoseconds) -> None:
+        for number, device in self.impaired.items():
+            for octets, answer in device.send_due(now):
+                self.fastpath.settle(number, octets, answer)
 
     # How verdicts are carried out
 
@@ -413,7 +352,7 @@ class Switch:
         if self.tables.dhcp_servers.vacated:
             self.changes.vacate(now)
         if verdict.fate in (Fate.WAITING, Fate.DROPPED):
-            self._count_lost_fragments()
+            self.counters.count_lost_fragments(self.tables.reassembly.take_dropped())
         sent = list(self._execute(verdict.deliveries))
         expected = verdict.expected
         if expected is not None and begun is not None:
@@ -457,119 +396,6 @@ class Switch:
     def _deliver(self, deliveries: Iterable[Delivery], now: Nanoseconds) -> None:
         """Send something that no frame has caused."""
         self.transmit(self._execute(deliveries), now)
-
-    def _count_lost_fragments(self) -> None:
-        for (port, refused), lost in self.tables.reassembly.take_dropped().items():
-            self.counters.count_lost(port, DropReason.of_fragment(refused), lost)
-
-    # What time brings
-
-    def _let_go(self, now: Nanoseconds) -> None:
-        """A round on each port to which frames have come through its line, and send what is due."""
-        for number, device in list(self.impaired.items()):
-            due = device.incoming.next_deadline()
-            if due is not None and due <= now:
-                try:
-                    self.serve(number, now)
-                except DeviceGone:
-                    self.fastpath.gone.add(number)
-        self._send_due(now)
-
-    def _send_due(self, now: Nanoseconds) -> None:
-        for number, device in self.impaired.items():
-            for octets, answer in device.send_due(now):
-                self.fastpath.settle(number, octets, answer)
-
-    def _end_idle(self, mapping: Mapping, now: Nanoseconds) -> None:
-        """Release a mapping whose time is over, unless what ended before has taken it along."""
-        if self.tables.mappings.of_external(mapping.external) is mapping:
-            self.changes.release(mapping, now)
-
-    def _refuse_held_syns(self, now: Nanoseconds) -> Iterator[Egress]:
-        """RFC 5382, REQ-4: nobody inside has opened to them."""
-        for syn in self.tables.held_syns.due(now):
-            if refused := self._tellable(syn.port, syn.frame, now):
-                yield Egress(syn.port, icmp_responder.unreachable(*refused, Unreachable.PORT))
-
-    def _expire_fragments(self, now: Nanoseconds) -> Iterator[Egress]:
-        self._count_lost_fragments()
-        for expired in self.tables.reassembly.expire(now):
-            reason = DropReason.FRAGMENT_TIMEOUT
-            self.counters.count_lost(expired.port, reason, expired.frames)
-            yield from self._tell_incomplete(expired, now)
-
-    def _tell_incomplete(self, expired: Expired, now: Nanoseconds) -> Iterator[Egress]:
-        """RFC 792: a reassembly that failed is told to the sender, if the first fragment came."""
-        port = self.tables.ports.get(expired.port)
-        if port is None or expired.first is None:
-            return
-        network = self.tables.networks[port.network]
-        kind, code = Type.TIME_EXCEEDED, TimeExceeded.REASSEMBLY
-        yield from self._tell(expired.port, network, expired.first, kind, code, now)
-
-    def _tick_servers(self, now: Nanoseconds) -> Iterator[Egress]:
-        tables = self.tables
-        for number, step in tables.dhcp_servers.tick(now):
-            network, server = tables.networks[number], tables.dhcp_servers.by_network[number]
-            yield from self._execute(lease_stage.carry_out(tables, network, server, step))
-        if tables.dhcp_servers.vacated:
-            self.changes.vacate(now)
-
-    def _let_sleep(self, network: Network) -> None:
-        """A network without ports, as soon as nothing is left that could happen there."""
-        if network.neighbours.next_deadline() is None and network.fdb.next_turn() is None:
-            del self._awake[network.number]
-
-    def _turn_fdb(self, network: Network, now: Nanoseconds) -> None:
-        turn = network.fdb.next_turn()
-        if turn is None or turn > now:
-            return
-        self._kept.refresh_stations(network, now)
-        if network.fdb.turn(now):
-            self.tables.invalidate()
-
-    def _tick_neighbours(
-        self, network: Network, tick: Tick[Onward], now: Nanoseconds
-    ) -> Iterator[Egress]:
-        if tick.lost:
-            self.tables.invalidate()
-        if network.interface is not None:
-            for address in tick.ask:
-                yield from self._execute(ask(network, network.interface, address))
-        for onward in tick.unreachable:
-            self.counters.count(onward.arrived_by, Fate.DROPPED, DropReason.NEIGHBOUR_UNREACHABLE)
-            yield from self._tell_unreachable(onward, now)
-
-    def _tell_unreachable(self, onward: Onward, now: Nanoseconds) -> Iterator[Egress]:
-        """RFC 1812, 5.2.7.1: the sender of a frame whose next hop does not answer hears of it."""
-        network = self.tables.networks.get(onward.arrived_on)
-        if network is not None:
-            kind, code = Type.DESTINATION_UNREACHABLE, Unreachable.HOST
-            yield from self._tell(onward.arrived_by, network, onward.frame, kind, code, now)
-
-    def _tell(
-        self, port: int, network: Network, frame: Buffer, kind: Type, code: int, now: Nanoseconds
-    ) -> Iterator[Egress]:
-        """An error about a frame that had waited, to the port that it came in by."""
-        interface = network.interface
-        if interface is not None and (told := self._tellable(port, frame, now)):
-            yield Egress(port, icmp_responder.error(*told, interface, kind, code))
-
-    def _tellable(self, port: int, frame: Buffer, now: Nanoseconds) -> tuple[Ethernet, Ipv4] | None:
-        """A frame that had waited, if an error about it may be sent; then one more has been."""
-        ethernet = Ethernet.parse(frame)
-        if isinstance(ethernet, Malformed):
-            return None
-        packet = Ipv4.parse(frame, ethernet.payload)
-        if isinstance(packet, Malformed) or not icmp_responder.is_answerable(ethernet, packet):
-            return None
-        arrived = self.tables.ports.get(port)
-        if arrived is None:
-            return None
-        network = self.tables.networks[arrived.network]
-        if not policy.may_report(packet, network, self.tables):
-            return None
-        return (ethernet, packet) if self.tables.may_send_error(port, now) else None
 
 
 def _next_number(last: int, taken: Container[int]) -> int:

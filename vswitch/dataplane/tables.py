@@ -65,7 +65,7 @@ class Tables:
         self.one_to_one = OneToOne()
         self.dhcp_clients: dict[int, DhcpClient] = {}
         """Those that learn the address of an uplink's network, by its number."""
-        self.news: deque[tuple[int, News]] = deque()
+        self.learnt: deque[tuple[int, News]] = deque()
         """What they have learnt, with the number of the network, and nobody has taken note of."""
         self.queries = Queries()
         """Those for names, at the gateways."""

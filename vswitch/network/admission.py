@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from vswitch.network import ids, uplinks
+from vswitch.network import ids
 from vswitch.network.claims import Claim, Place
 from vswitch.network.errors import ForbiddenError, NetworkError
-from vswitch.network.hostports import HostPorts, can_not_assign, is_for_host_alone
+from vswitch.network.hostports import HostPorts
 from vswitch.network.model import (
     Endpoint,
     EndpointKind,
@@ -36,9 +36,8 @@ from vswitch.network.names import (
     require_name,
 )
 from vswitch.network.places import Places
-from vswitch.network.ports import PortRange, Publication, PublicationRequest
+from vswitch.network.reach import Reach
 from vswitch.policy import GatewayMode
-from vswitch.wire.values import IpAddress
 
 
 class Admission:
@@ -56,6 +55,7 @@ class Admission:
         self._uplinks = uplinks
         self._places = places
         self._host_ports = host_ports
+        self._reach = Reach(networks, uplinks, host_ports)
         self.claims: dict[str, Claim] = {}
         """By the names of the endpoints, and of those who hold nothing but a name."""
 
@@ -73,9 +73,9 @@ class Admission:
         for number, each in enumerate(request.memberships):
             key = ("networks", each.network) if number else ()
             self._claim_place(claim, Place(each, number, key))
-        self._claim_external_address(claim)
-        self._claim_mappings(claim)
-        self._claim_named_host_ports(claim)
+        network = self._leading_out(claim.places)
+        self._reach.claim_translations(claim, network)
+        self._reach.claim_host_ports(claim, network)
         return claim
 
     def reclaim(self, claim: Claim, before: Endpoint) -> None:
@@ -87,9 +87,7 @@ class Admission:
         network = self._leading_out(claim.places)
         if network is None or network.name != before.network:
             return
-        for i, publication in enumerate(claim.request.publish):
-            if publication.chooses_host_port:
-                self._reclaim_host_ports(claim, i, publication, before)
+        self._reach.reclaim_host_ports(claim, before)
 
     def complete(self, claim: Claim) -> Endpoint | None:
         """Second round: fill what the request left open; None where something is against it."""
@@ -98,7 +96,7 @@ class Admission:
         request = claim.request
         for place in claim.places:
             self._complete_place(claim, place)
-        self._choose_host_ports(claim)
+        self._reach.choose_host_ports(claim, self._leading_out(claim.places))
         if claim.errors:
             return None
         return Endpoint(
@@ -220,8 +218,7 @@ class Admission:
         """Take what the request names of external ports and addresses, in place of what was taken
         for an endpoint before, and beside what it publishes."""
         self._host_ports.keep_only(endpoint.publications, endpoint.name)
-        self._claim_external_address(claim)
-        self._claim_mappings(claim)
+        self._reach.claim_translations(claim, self._leading_out(claim.places))
 
     def _against_leading_out(
         self, endpoint: Endpoint, places: Iterable[Place]
@@ -362,105 +359,6 @@ class Admission:
         policy = self._networks[place.network].policy
         leads_nowhere = policy.internal or policy.gateway_mode is GatewayMode.ISOLATED
         return -place.request.gateway_priority, leads_nowhere, place.number
-
-    # What is reached from outside
-
-    def _claim_external_address(self, claim: Claim) -> None:
-        """An address that stands for one endpoint alone stands for nothing else."""
-        address, network = claim.request.external, self._leading_out(claim.places)
-        if address is None or network is None:
-            return
-        try:
-            uplink = self._uplinks.get(network.uplink)
-            uplinks.require_address(address, uplink)
-            self._check_address_is_not_shared(address, uplink)
-            self._host_ports.take_address(address, claim.request.name)
-        except NetworkError as error:
-            claim.errors.append(error.at("external"))
-
-    def _check_address_is_not_shared(self, address: IpAddress, uplink: Uplink | None) -> None:
-        message = "Address already in use"
-        if uplink is not None and address not in uplink.also:
-            raise NetworkError(message, hint=f"it is the first address of {uplink}")
-        for network in self._networks.values():
-            if network.translation.external == address:
-                raise NetworkError(message, hint=f"by network {network.name}")
-
-    def _claim_mappings(self, claim: Claim) -> None:
-        request, network = claim.request, self._leading_out(claim.places)
-        if request.mappings and request.external is not None:
-            message = "not allowed with external: that address has all ports of the endpoint's"
-            claim.errors.append(NetworkError(message, key=("mappings",)))
-        elif network is not None:
-            for i, mapping in enumerate(request.mappings):
-                try:
-                    address = self._mapped_address(network)
-                    self._host_ports.take_mapping(mapping, address, request.name)
-                except NetworkError as error:
-                    claim.errors.append(error.at("mappings", i))
-
-    def _mapped_address(self, network: Network) -> IpAddress | None:
-        """What static mappings of `network` are made on; None where it is not known yet."""
-        uplink = self._uplinks.get(network.uplink)
-        if uplink is None:
-            hint = "the switch has no uplink"
-            raise NetworkError("cannot assign requested address", hint=hint)
-        return network.translation.external or next(iter(uplink.addresses), None)
-
-    def _claim_named_host_ports(self, claim: Claim) -> None:
-        for i, publication in enumerate(claim.request.publish):
-            if not publication.chooses_host_port:
-                try:
-                    require_host(self._leading_out(claim.places), publication)
-                    taken = self._host_ports.take(publication, claim.request.name)
-                    claim.publications[i] = [taken]
-                except NetworkError as error:
-                    claim.errors.append(error.at("publish", i))
-
-    def _reclaim_host_ports(
-        self, claim: Claim, place: int, publication: PublicationRequest, before: Endpoint
-    ) -> None:
-        for chosen in before.publications:
-            port = chosen.endpoint_ports.first
-            wanted = replace(
-                publication, host_ports=chosen.host_ports, endpoint_ports=chosen.endpoint_ports
-            )
-            if (place, port) not in claim.kept and publication.may_become(chosen):
-                with suppress(NetworkError):
-                    claim.kept[place, port] = self._host_ports.take(wanted, claim.request.name)
-
-    def _choose_host_ports(self, claim: Claim) -> None:
-        for i, publication in enumerate(claim.request.publish):
-            if publication.chooses_host_port:
-                try:
-                    require_host(self._leading_out(claim.places), publication)
-                    claim.publications[i] = [
-                        chosen
-                        for port in publication.endpoint_ports
-                        for chosen in self._host_port_for(claim, i, publication, port)
-                    ]
-                except NetworkError as error:
-                    claim.errors.append(error.at("publish", i))
-
-    def _host_port_for(
-        self, claim: Claim, place: int, publication: PublicationRequest, port: int
-    ) -> list[Publication]:
-        """Where one endpoint port of a publication is reached: as before, or at a new choice."""
-        kept = claim.kept.get((place, port))
-        if kept is not None:
-            return [kept]
-        alone = replace(publication, endpoint_ports=PortRange(port, port))
-        return self._host_ports.choose(alone, claim.request.name)
-
-
-def require_host(network: Network | None, request: PublicationRequest) -> None:
-    """The host reaches its loopback's published ports by its own port on their network.
-
-    Raises:
-        NetworkError: it has none there.
-    """
-    if is_for_host_alone(request) and network is not None and not network.host:
-        raise can_not_assign(request, f"the host is not on network {network.name}")
 
 
 def _called(place: Place, aliases: tuple[str, ...] | None) -> Place:

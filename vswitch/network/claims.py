@@ -1,6 +1,6 @@
 """What a request for an endpoint has taken so far: on each of its networks, and outside.
 
-Who takes, and gives back, is `admission`.
+Who takes, and gives back, is `admission`, and `reach` for what is outside.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from random import Random
 
 from vswitch.leasing import Lease
 from vswitch.network import ids, networks
-from vswitch.network.admission import Admission, require_host
+from vswitch.network.admission import Admission
 from vswitch.network.claims import Claim
 from vswitch.network.errors import ForbiddenError, NetworkError, Refusal
 from vswitch.network.hostports import AnyPort, HostPorts
@@ -44,6 +44,7 @@ from vswitch.network.names import (
 )
 from vswitch.network.places import Places
 from vswitch.network.ports import Publication, PublicationRequest
+from vswitch.network.reach import require_host
 from vswitch.units import Nanoseconds
 from vswitch.wire.values import IpAddress, IpNetwork, MacAddress, Protocol
 

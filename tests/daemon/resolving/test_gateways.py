@@ -90,7 +90,7 @@ class Scene:
 
     def ask(self, host: Host, name: str) -> None:
         self.lab.send(host, self.query(host, name))
-        if self.lab.switch.has_news:
+        if self.lab.switch.news.is_any:
             self.gateways.take_news()
 
     def heard(self, host: Host) -> dns.message.Message:
@@ -189,7 +189,7 @@ def test_trace_tells_who_would_answer_and_asks_nobody(play: Callable[[Story], No
         assert scene.trail(scene.lab.a, "B.front") == words
         words = "a query for far.example A, asked of servers"
         assert scene.trail(scene.lab.a, "far.example") == words
-        assert not scene.lab.switch.has_news
+        assert not scene.lab.switch.news.is_any
         assert scene.asked == []
 
     play(story)

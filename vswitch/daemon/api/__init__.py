@@ -84,7 +84,7 @@ class Api:
     async def _end_streams(self, _: web.Application) -> None:
         self._daemon.captures.end_all()
         self._daemon.events.end_all()
-        self._daemon.names.end_all()
+        self._daemon.responder.shown.end_all()
 
 
 def application(daemon: Daemon, *gates: Middleware) -> web.Application:

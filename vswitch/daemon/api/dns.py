@@ -33,7 +33,7 @@ def routes(daemon: Daemon) -> list[web.RouteDef]:
 
 class _Names:
     def __init__(self, daemon: Daemon) -> None:
-        self._names = daemon.names
+        self._names = daemon.responder.shown
 
     @described(
         "The last queries for names, and what became of each; with follow those that come, too.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from vswitch import assembly
-from vswitch.daemon import impairments, messages
+from vswitch.daemon import messages
 from vswitch.daemon.api import answers
 from vswitch.daemon.api.described import described
 from vswitch.daemon.attaching import wishes
@@ -160,8 +160,8 @@ class _Endpoints:
             role=endpoint.role,
             lease=self._daemon.leases.row(network, endpoint.address),
             by_dhcp=is_machine and assembly.leases(network),
-            resolv_conf="" if is_machine else self._daemon.resolv_confs.text(endpoint),
-            resolv_conf_file=str(self._daemon.resolv_confs.path(endpoint.name) or ""),
+            resolv_conf="" if is_machine else self._daemon.responder.resolv_confs.text(endpoint),
+            resolv_conf_file=str(self._daemon.responder.resolv_confs.path(endpoint.name) or ""),
         )
 
     def _membership(self, at: Membership) -> MembershipRow:
@@ -177,18 +177,18 @@ class _Endpoints:
 
     @described("Every port whose line is bad.", rows=messages.ImpairmentRow)
     async def impairments(self, _: web.Request) -> web.Response:
-        return answers.rows(impairments.rows(self._daemon.switch))
+        return answers.rows(self._daemon.bad_lines.rows())
 
     @described("Change how bad the line of a port is.", body=messages.ImpairmentBody)
     async def impair(self, request: web.Request) -> web.Response:
         body = await answers.body(request, messages.ImpairmentBody)
-        self._daemon.impair(request.match_info["port"], body)
+        self._daemon.bad_lines.change(request.match_info["port"], body)
         return answers.nothing()
 
     @described("Let the line of a port be as it is by itself.")
     async def end_impairment(self, request: web.Request) -> web.Response:
         name = request.match_info["port"]
-        if not self._daemon.end_impairment(name):
+        if not self._daemon.bad_lines.end(name):
             return answers.problem(404, f"port {name} is not impaired")
         return answers.nothing()
 

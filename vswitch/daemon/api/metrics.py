@@ -26,7 +26,7 @@ class _Metrics:
         from vswitch.daemon.resolving.showing.metrics import NamesCollector
 
         daemon = self._daemon
-        names = daemon.names
+        names = daemon.responder.shown
         text = metrics.exposition(
             *(daemon.status(), views.ports(daemon.switch), daemon.unresolved),
             LeasesCollector(daemon.leases.pools()),

@@ -40,9 +40,7 @@ from vswitch.daemon.kernel.links import EndpointLink
 from vswitch.daemon.kernel.made import Made, MadeLink
 from vswitch.daemon.kernel.netns import Namespace, NamespaceError
 from vswitch.daemon.kernel.processes import Process
-from vswitch.daemon.resolving.files.resolvconffiles import ResolvConfFiles
-from vswitch.daemon.resolving.listening.listeners import Resolver
-from vswitch.daemon.resolving.parties import Parties
+from vswitch.daemon.resolving.responder import Responder
 from vswitch.daemon.runtime import Runtime
 from vswitch.daemon.uplinks import Uplinks
 from vswitch.dataplane.switch import Switch
@@ -114,10 +112,8 @@ class Attacher:
         switch: Switch,
         runtime: Runtime,
         uplinks: Uplinks,
-        resolver: Resolver,
-        parties: Parties,
+        responder: Responder,
         journal: Journal,
-        resolv_confs: ResolvConfFiles,
         listeners: HostListeners,
         linked: LinkedEndpoints,
         resume: Callable[[Endpoint, int], None],
@@ -126,10 +122,8 @@ class Attacher:
         self._switch = switch
         self._runtime = runtime
         self._uplinks = uplinks
-        self._resolver = resolver
-        self._parties = parties
+        self._responder = responder
         self._journal = journal
-        self._resolv_confs = resolv_confs
         self._listeners = listeners
         self._linked = linked
         self._resume = resume
@@ -159,16 +153,16 @@ class Attacher:
                     await belongings.namespace(namespace.name, undo)
                 self._enter(belongings, namespace, undo)
                 # After its lines: by these it may ask at a gateway, and its servers from in there.
-                undo.push_async_callback(self._resolver.detach, namespace)
+                undo.push_async_callback(self._responder.resolver.detach, namespace)
             undo.push_async_callback(self._take_down, attachment)
             for membership in endpoint.memberships:
                 domain = networks[membership.network]
                 leads_out = membership.network == endpoint.network
                 await self.join(attachment, endpoint, domain, leads_out=leads_out)
             self.expose(attachment, networks[endpoint.network])
-            party = self._parties.of(endpoint.name, namespace)
+            party = self._responder.parties.of(endpoint.name, namespace)
             if namespace is not None:
-                await self._resolver.attach(namespace, party)
+                await self._responder.resolver.attach(namespace, party)
             belongings.finish()
             attachment.undo = undo.pop_all()
             return attachment
@@ -272,7 +266,7 @@ class Attacher:
         """Judge the namespace that it is to live in, and have a resolv.conf for that."""
         namespace.require()
         _refuse_our_own(namespace)
-        belongings.resolv_conf(self._resolv_confs, namespace, undo)
+        belongings.resolv_conf(self._responder.resolv_confs, namespace, undo)
 
     async def _device(
         self, attachment: Attachment, link: EndpointLink, undo: AsyncExitStack

@@ -8,8 +8,8 @@ as an event.
 
 When the switch stops, an endpoint that lives on without it is let live: one whose namespace is
 somebody else's, or has a process in it, and a virtual machine's TAP. The next daemon takes it over
-(`takeover`). So what is added at run time is written down before that is answered, with where it
-lives, and is forgotten when it goes.
+(`takeover`). So what is added at run time is written down before that is answered (`remembered`),
+with where it lives, and is forgotten when it goes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
 from vswitch.daemon import publishing
 from vswitch.daemon.attaching.attachment import Attacher, Attachment, Domain
+from vswitch.daemon.attaching.remembered import Remembered
 from vswitch.daemon.events import Events
 from vswitch.daemon.exposure import PortTakenError
 from vswitch.daemon.kernel import netns
@@ -86,21 +86,17 @@ class Endpoints:
         self._networks = networks
         self._runtime = runtime
         self._attacher = attacher
-        self._publishing = publishing
+        self._remembered = Remembered(publishing)
         self._events = events
-        self._kept: dict[str, KeptEndpoint] = {}
-        """As they are in the state, by name."""
         self._attachments: dict[str, Attachment] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._undo = ExitStack()
         self._namespace_watch: NamespaceWatch
         """From `watch` on."""
-        self._store: Store
-        """From `keep_in` on."""
 
     def keep_in(self, store: Store) -> None:
         """Keep in `store` who comes and goes from now on."""
-        self._store = store
+        self._remembered.keep_in(store)
 
     def watch(self) -> None:
         """Detach, from now on, whose namespace goes away. Raises OSError."""
@@ -122,7 +118,7 @@ class Endpoints:
         await self._bring_up(endpoint, namespace)
         home = _home(self._attachments[endpoint.name], namespace)
         try:
-            self._keep(KeptEndpoint(request, endpoint, home))
+            self._remembered.put(KeptEndpoint(request, endpoint, home))
         except StoreError:
             await self._take_down(endpoint.name, "it can not be written down")
             raise
@@ -139,7 +135,7 @@ class Endpoints:
         if home is not None and process is not None and process.birth != home.process:
             await self._take_down(endpoint.name, "its process has ended")
             raise AttachError(f"endpoint {endpoint.name}: process {process.pid} is another one")
-        self._kept[endpoint.name] = kept
+        self._remembered.take_over(kept)
 
     async def bring(self, request: EndpointRequest, home: AsyncExitStack) -> None:
         """Attach one of the configuration's that the inventory has. `home` is what `set_aside` has
@@ -153,7 +149,7 @@ class Endpoints:
             raise
         home.pop_all()
         try:
-            self._keep(KeptEndpoint(request, endpoint, home=None))
+            self._remembered.put(KeptEndpoint(request, endpoint, home=None))
         except StoreError:
             await self._take_down(endpoint.name, "it can not be written down")
             raise
@@ -161,15 +157,13 @@ class Endpoints:
     def note_change(self, request: EndpointRequest) -> None:
         """The configuration asks for something else of an endpoint, which is so by now. Raises
         StoreError."""
-        self._keep(KeptEndpoint(request, self._inventory.endpoint(request.name), home=None))
+        self._remembered.put(
+            KeptEndpoint(request, self._inventory.endpoint(request.name), home=None)
+        )
 
     def note(self) -> None:
         """Write down who is there, and what they publish, and nobody else. Raises StoreError."""
-        with self._store.change():
-            self._store.endpoints.replace(self._kept)
-            self._publishing.note(
-                [each for each in self._inventory.endpoints if each.name in self._kept], self._kept
-            )
+        self._remembered.note(self._inventory.endpoints)
 
     @property
     def attached(self) -> Mapping[str, Attachment]:
@@ -198,7 +192,7 @@ class Endpoints:
         Raises StoreError, and then it is gone, but may come again with the next start.
         """
         try:
-            self._forget(name)
+            self._remembered.forget(name)
         finally:
             await self._take_down(name, why)
 
@@ -207,16 +201,12 @@ class Endpoints:
         its name since is left alone. Raises StoreError."""
         if name in self._attachments and not self.is_configured(name):
             return
-        self._kept.pop(name, None)
-        with self._store.change():
-            self._store.endpoints.remove(name)
-            self._publishing.forget(name)
+        self._remembered.drop(name)
         await self._take_down(name, why)
 
     def is_configured(self, name: str) -> bool:
         """Whether the one of that name is attached, and the configuration's."""
-        kept = self._kept.get(name)
-        return name in self._attachments and kept is not None and kept.home is None
+        return name in self._attachments and self._remembered.is_configured(name)
 
     async def set_aside(self, name: str, why: str) -> AsyncExitStack:
         """Take down one of the configuration's that comes again. The answer keeps the namespace,
@@ -271,7 +261,7 @@ class Endpoints:
         self._runtime.rearm()
         self._tell_of_network(endpoint, network, Event.CONNECT)
         attachment.belongings.finish()
-        self._keep_as_it_is(endpoint)
+        self._remembered.put_as_it_is(endpoint)
         return endpoint
 
     async def disconnect(self, name: str, network: Network, why: str) -> Endpoint:
@@ -293,7 +283,7 @@ class Endpoints:
         self._runtime.rearm()
         self._tell_of_network(before, network, Event.DISCONNECT, reason=why)
         attachment.belongings.finish()
-        self._keep_as_it_is(endpoint)
+        self._remembered.put_as_it_is(endpoint)
         return endpoint
 
     def network_of(self, endpoint: Endpoint) -> Network:
@@ -372,29 +362,6 @@ class Endpoints:
         about = {"address": where, "mac": endpoint.mac, "kind": endpoint.kind.value}
         self._tell_of(endpoint, Event.ATTACH, Event.CREATE, **about)
         self._watch(attachment)
-
-    def _keep(self, kept: KeptEndpoint) -> None:
-        """Write down who is there from now on, and what it publishes. Raises StoreError."""
-        name = kept.given.name
-        with self._store.change():
-            self._store.endpoints.put(name, kept)
-            self._publishing.keep(kept.given)
-        self._kept[name] = kept
-
-    def _keep_as_it_is(self, endpoint: Endpoint) -> None:
-        """Write down that it is another by now. Raises StoreError."""
-        kept = replace(self._kept[endpoint.name], given=endpoint)
-        self._store.endpoints.put(endpoint.name, kept)
-        self._kept[endpoint.name] = kept
-
-    def _forget(self, name: str) -> None:
-        """The configuration's are not forgotten: they come again. Raises StoreError."""
-        kept = self._kept.get(name)
-        if kept is not None and kept.home is not None:
-            del self._kept[name]
-            with self._store.change():
-                self._store.endpoints.remove(name)
-                self._publishing.forget(name)
 
     def _tell_of(
         self, endpoint: Endpoint, event: Event, of_publications: Event, **about: object

@@ -153,7 +153,7 @@ class Leases:
         """Lease addresses of a network as it says by now. Raises StoreError."""
         number = self._numbers[network.name]
         self._lease(network, number)
-        granted = {each.address for each in self._switch.grants(number)}
+        granted = {each.address for each in self._switch.tables.dhcp_servers.grants(number)}
         for lease in self._inventory.leases_on(network):
             if lease.address not in granted:
                 self._forget(network, lease.address)
@@ -214,7 +214,7 @@ class Leases:
 
     def take_news(self) -> None:
         """Tell what else has come of the servers: what it takes somebody to look at."""
-        for number, news in self._switch.take_lease_news():
+        for number, news in self._switch.news.take_leased():
             self._complain(self._inventory.network(self._switch.tables.networks[number].name), news)
 
     def _keep_or_log(self, network: Network, turn: Turn) -> bool:
@@ -352,7 +352,7 @@ class Leases:
         ]
 
     def _grants(self, network: Network) -> list[Grant]:
-        return self._switch.grants(self._numbers[network.name])
+        return self._switch.tables.dhcp_servers.grants(self._numbers[network.name])
 
     def _asked(self, reference: str | None) -> Collection[Network]:
         networks = self._inventory.networks

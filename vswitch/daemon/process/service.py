@@ -79,7 +79,7 @@ async def _serve(daemon: Daemon, opened: Doors, manager: Manager) -> None:
     loop = asyncio.get_running_loop()
     for number in _STOPPING_SIGNALS:
         loop.add_signal_handler(number, daemon.ask_to_stop)
-    loop.add_signal_handler(signal.SIGUSR1, daemon.dump_recorder, "SIGUSR1")
+    loop.add_signal_handler(signal.SIGUSR1, daemon.recordings.dump_soon, "SIGUSR1")
     try:
         await daemon.start()
         opened.listen()

@@ -35,6 +35,11 @@ class DhcpServers:
         self._look(network)
         return lost
 
+    def grants(self, network: int) -> list[Grant]:
+        """What the server of a network has granted; none where it has no server."""
+        server = self.by_network.get(network)
+        return server.grants if server is not None else []
+
     def remove(self, network: int) -> None:
         """Let a network have no server, and forget what that has granted."""
         self.by_network.pop(network, None)
