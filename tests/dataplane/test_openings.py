@@ -128,6 +128,26 @@ def test_connection_that_lives_goes_on_when_its_time_is_over() -> None:
     assert len(talk.client("PA", b"and now?")) == len(talk.server("PA", b"yes")) == 1
 
 
+@pytest.mark.parametrize("end", ["R", "FA"])
+def test_connection_that_is_over_begins_anew_only_while_a_name_leads_there(end: str) -> None:
+    lab = limited_lab()
+    lead(lab, ttl=0)
+    talk = Conversation.outwards(lab).talks()
+    talk.client(end)
+    if end == "FA":
+        talk.server("FA")
+    forget_received(lab)
+    again = Conversation.outwards(lab)
+    again.next = [each + 100_000 for each in talk.next]
+    assert len(again.client("S")) == 1
+    again.client("R")
+    lab.pass_time(LEAST + GRACE)
+    later = Conversation.outwards(lab)
+    later.next = [each + 100_000 for each in again.next]
+    assert later.client("S") == []
+    assert lab.drops[DropReason.NAME_NOT_ALLOWED] == 1
+
+
 def test_answer_that_is_told_again_opens_for_longer_and_never_for_less() -> None:
     lab = limited_lab()
     lead(lab, ttl=HOUR)

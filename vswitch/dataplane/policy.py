@@ -182,8 +182,11 @@ def tell(walk: Walk, said: Said) -> None:
         walk.detail(Stage.POLICY, "no filter ends the matter")
 
 
-def refuse_connection(tables: Tables, connection: Connection) -> DropReason | None:
-    """Why a connection that lives may not be any more, None where it may. Nothing is counted."""
+def refuse_connection(
+    tables: Tables, connection: Connection, begins: Nanoseconds | None = None
+) -> DropReason | None:
+    """Why a connection that lives may not be any more, None where it may; or why one that is over
+    may not begin anew. Nothing is counted."""
     original, reply = connection.original, connection.reply
     arrives, leaves = tables.networks[original.network], tables.networks[reply.network]
     said = NOTHING_SAID
@@ -192,7 +195,9 @@ def refuse_connection(tables: Tables, connection: Connection) -> DropReason | No
     refused = REFUSALS.get(said.action)
     if refused is None:
         way, accepted = Way.of(original, reply, connection.target), said.action is Action.ACCEPT
-        refused = _refuse_flow(tables, original, arrives, leaves, way, accepted=accepted)
+        refused = _refuse_flow(
+            tables, original, arrives, leaves, way, accepted=accepted, begins=begins
+        )
     if refused is None and _shows_what_is_hidden(original, reply, arrives, leaves):
         return DropReason.NETWORKS_ISOLATED
     return refused

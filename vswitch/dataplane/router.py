@@ -39,7 +39,7 @@ from vswitch.dataplane.transport import Transport
 from vswitch.dataplane.unsolicited import Held, HeldSyn
 from vswitch.dataplane.verdict import Fate, Stage, Verdict
 from vswitch.dataplane.walk import Walk
-from vswitch.fastpath.states import Direction
+from vswitch.fastpath.states import OVER, Direction
 from vswitch.translation import Unsolicited
 from vswitch.units import SECOND
 from vswitch.wire.ethernet import Ethernet
@@ -111,6 +111,10 @@ def _route_whole(walk: Walk, tables: Tables, datagram: Datagram) -> Verdict:
             found.connection.number,
             found.connection.state.value,
         )
+        if _begins_anew(message, found):
+            refused = policy.refuse_connection(tables, found.connection, walk.now)
+            if refused is not None:
+                return _refuse_flow(walk, tables, packet, message, refused)
         return egress.send(walk, tables, datagram, message, found)
     walk.detail(Stage.CONNTRACK, "no connection has {}", message.tuple)
     if walk.network.is_host(walk.port.number):
@@ -121,6 +125,14 @@ def _route_whole(walk: Walk, tables: Tables, datagram: Datagram) -> Verdict:
     if from_outside:
         return _from_outside(walk, tables, datagram, message)
     return _to_ourselves(walk, tables, datagram, message)
+
+
+def _begins_anew(message: Transport, found: Found) -> bool:
+    """Whether a segment begins a connection that is over once more, with the same tuple: what it
+    may then is what a new one may."""
+    if message.tcp_flags is None or not message.may_begin:
+        return False
+    return found.direction is Direction.ORIGINAL and found.connection.state in OVER
 
 
 def _from_outside(walk: Walk, tables: Tables, datagram: Datagram, message: Transport) -> Verdict:

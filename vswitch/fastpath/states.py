@@ -73,6 +73,9 @@ class Event(Enum):
         return cls.FIN if flags & tcp.FIN else cls.OTHER
 
 
+OVER = frozenset({State.CLOSING, State.TRANSITORY})
+"""States in which a SYN of the side that began begins the connection anew."""
+
 _ORIGINAL, _REPLY = Direction.ORIGINAL, Direction.REPLY
 
 TCP_TRANSITIONS: dict[tuple[State, Direction, Event], State] = {
