@@ -101,7 +101,7 @@ def test_what_is_logged_is_logged_no_more_when_that_is_wanted(
 
 def test_name_that_is_forgotten_may_have_any_letter(api: Served) -> None:  # noqa: F811
     assert api.daemon is not None
-    resolver = api.daemon.names._resolver
+    resolver = api.daemon.responder.resolver
     api.call(resolver.answering, APP)
     answer = api.ask("DELETE", "/v1/dns/cache?name=a%5C")
     assert (answer.status, answer.body) == (200, {"forgotten": 0})

@@ -47,7 +47,7 @@ class Listening:
         self.listener, self.is_wanted = listener, False
 
     def give_up(self) -> None:
-        """There can be none: the port is closed."""
+        """There can be none for now: the port is closed."""
         self.is_possible, self.is_wanted = False, False
         self._early = []
 

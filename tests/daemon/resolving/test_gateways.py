@@ -14,10 +14,12 @@ import pytest
 from scapy.packet import Packet, Raw
 
 from tests.daemon.resolving.asking import parties_of
-from tests.harness import IP, UDP, Host, Lab, only
+from tests.harness import IP, TCP, UDP, Host, Lab, only
 from vswitch.daemon.resolving.asking import forwarding
+from vswitch.daemon.resolving.listening import gateways
 from vswitch.daemon.resolving.listening.gateways import Gateways
 from vswitch.daemon.resolving.listening.listeners import Resolver
+from vswitch.daemon.resolving.listening.owntcp import OwnTcp
 from vswitch.dataplane.responders.dns.outside.searching import Found
 from vswitch.dataplane.responders.dns.party import Inquiry
 from vswitch.naming import NameSettings, Server
@@ -210,3 +212,28 @@ def test_answering_of_who_has_gone_is_not_kept_for_ever(play: Callable[[Story], 
         assert len(scene.gateways._answering) <= 2
 
     play(story)
+
+
+def test_who_could_not_listen_tries_again_after_a_while(
+    play: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def refuse() -> None:
+        tries.append("refused")
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(OwnTcp, "make", refuse)
+    monkeypatch.setattr(gateways, "AGAIN_SECONDS", 0.0)
+
+    async def story(scene: Scene) -> None:
+        a = scene.lab.a
+        for number in (1, 2):
+            syn = TCP(sport=4000 + number, dport=53, flags="S")
+            scene.lab.send(a, scene.lab.routed(a, IP(src=a.ip, dst="10.0.0.1") / syn))
+            scene.gateways.take_news()
+            while len(tries) < number or scene.gateways._making is not None:
+                await asyncio.sleep(0)
+
+    play(story)
+    assert tries == ["refused", "refused"]

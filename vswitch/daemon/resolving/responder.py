@@ -72,6 +72,7 @@ class Responder:
         await self.host_names.follow(settings.listen)
         self.resolver.follow(settings)
         self.routes.follow(settings)
+        self.resolver.forget_servers()
         self.shown.follow(settings)
 
     async def close(self) -> None:
@@ -84,4 +85,5 @@ class Responder:
 
     def _follow_host(self, conf: ResolvConf) -> None:
         self.routes.follow_host(conf.servers)
+        self.resolver.forget_servers()
         self.resolv_confs.follow_host(conf)

@@ -102,6 +102,10 @@ class Forwarder:
         """How those that were asked are doing."""
         return self._servers.states()
 
+    def forget_servers(self) -> None:
+        """Somebody else may be asked from now on: how they are doing is found out anew."""
+        self._servers.forget_all()
+
     def leave(self, origin: Hashable) -> None:
         """Ask nobody any more from a namespace, and let go of it. Who waits for an answer from
         there is cancelled."""

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+AGAIN_SECONDS = 10.0
+"""After which it is tried once more to listen, where that could not be done."""
+
 MOST_OF_ONE = 8
 """Clients by TCP of one address, so that nobody takes all the room there is for those of all
 networks."""
@@ -55,6 +58,7 @@ class Gateways:
         self._answering: dict[Party, Answering] = {}
         self._conversations = Conversations(self._who_talks, MOST_OF_ONE)
         self._making: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
         self._listening = ExitStack()
         """Ends the port that leads to who listens."""
         switch.tables.queries.front = self
@@ -90,6 +94,8 @@ class Gateways:
         if self._making is not None:
             self._making.cancel()
             await asyncio.gather(self._making, return_exceptions=True)
+        if self._again is not None:
+            self._again.cancel()
         self._listening.close()
         await self._conversations.close()
         for answering in self._answering.values():
@@ -129,6 +135,10 @@ class Gateways:
             self._parties.at_gateway(network.name, IpAddress.parse(ends.there))
         )
 
+    def _try_again(self) -> None:
+        self._switch.tables.listening.is_possible = True
+        self._making = None
+
     async def _listen(self) -> None:
         listening = self._switch.tables.listening
         try:
@@ -136,6 +146,7 @@ class Gateways:
         except (LinkError, OpenError, OSError) as error:
             log.error("gateways can not be asked for names by TCP: %s", error)
             listening.give_up()
+            self._again = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._try_again)
             return
         self._listening.callback(made.tap.close)
         await self._conversations.begin(made.listening)

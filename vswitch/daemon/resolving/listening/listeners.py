@@ -96,6 +96,11 @@ class Resolver:
         """How the servers that were asked are doing."""
         return [] if self._minds is None else self._minds[1].servers()
 
+    def forget_servers(self) -> None:
+        """Somebody else may be asked from now on: how they are doing is found out anew."""
+        if self._minds is not None:
+            self._minds[1].forget_servers()
+
     def follow(self, settings: NameSettings) -> None:
         """Do what the user wants from now on."""
         self.settings = settings

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from vswitch.daemon.captures import TooManyReadersError
@@ -45,8 +46,14 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN_SECONDS = 0.25
 """How soon a query is told to who follows them."""
 
+LOOK_RARELY_SECONDS = 2.0
+"""How soon one is written down where there were none for a while."""
+
 READERS = 32
 """At a time."""
+
+HOST = "host"
+"""Where servers are asked from that are asked from no namespace."""
 
 
 class Shown:
@@ -60,7 +67,7 @@ class Shown:
         """`now` reads the dataplane's clock."""
         self._resolver = resolver
         self._now = now
-        self._is_over = False
+        self._over = asyncio.Event()
         self._readers = 0
         self._writing: asyncio.Task[None] | None = None
 
@@ -80,7 +87,7 @@ class Shown:
         try:
             since = self._resolver.queries.last(wish.last)
             yield self._lines(since)
-            while wish.follow and not self._is_over and is_read():
+            while wish.follow and not self._over.is_set() and is_read():
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
                 since = self._resolver.queries.since(since.number)
                 if since.noted:
@@ -127,7 +134,8 @@ class Shown:
 
     def servers(self) -> list[ServerRow]:
         """Who was asked, and how it went."""
-        return [_server(each) for each in self._resolver.servers()]
+        rows = (_server(each) for each in self._resolver.servers())
+        return sorted(rows, key=lambda row: (row.asked_from != HOST, row.asked_from, row.server))
 
     def silent(self, asked: Iterable[Server]) -> tuple[str, ...]:
         """Which of some servers do not answer."""
@@ -147,7 +155,7 @@ class Shown:
 
     def end_all(self) -> None:
         """Let every reader find the end."""
-        self._is_over = True
+        self._over.set()
 
     async def close(self) -> None:
         """Write nothing down any more, but for what has come until now."""
@@ -156,16 +164,20 @@ class Shown:
             await self._writing
 
     async def _write(self, number: int) -> None:
+        pause = LOOK_AGAIN_SECONDS
         while True:
             since = self._resolver.queries.since(number)
-            number = since.number
+            pause = min(2 * pause, LOOK_RARELY_SECONDS)
+            if since.number != number:
+                number, pause = since.number, LOOK_AGAIN_SECONDS
             if since.missed:
                 log.info("%d queries were not written down: they came too fast", since.missed)
             for row in self._rows(since):
                 log.info("%s", in_words(row))
-            if self._is_over:
+            if self._over.is_set():
                 return
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), pause)
 
     def _lines(self, since: Since) -> bytes:
         return "".join(f"{row.model_dump_json()}\n" for row in self._rows(since)).encode()
@@ -213,7 +225,7 @@ def _server(state: ServerState) -> ServerRow:
     origin = state.place.origin
     return ServerRow(
         server=str(state.place.server),
-        asked_from=str(origin) if isinstance(origin, Namespace) else "host",
+        asked_from=str(origin) if isinstance(origin, Namespace) else HOST,
         queries=state.queries,
         answers=state.answers,
         failures=state.failures,

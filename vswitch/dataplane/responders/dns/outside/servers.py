@@ -41,7 +41,7 @@ LAST_PROBE: Nanoseconds = 32 * SECOND
 """How long a server that is down is left alone, at first and in the end."""
 
 MOST_PLACES = 1024
-"""Of which the health is kept: who has been known longest is forgotten beyond that."""
+"""Of which the health is kept: who was asked last longest ago is forgotten beyond that."""
 
 
 class Place(NamedTuple):
@@ -187,8 +187,12 @@ class Servers:
         return Ranking((*good, *down), probed)
 
     def states(self) -> list[ServerState]:
-        """As they are at the moment, by whom was asked first."""
+        """As they are at the moment, whom was asked last last."""
         return [each.state for each in self._known.values()]
+
+    def forget_all(self) -> None:
+        """Somebody else may be asked from now on: how they are doing is found out anew."""
+        self._known.clear()
 
     def forget(self, origin: Hashable) -> None:
         """Those that were asked from a namespace that is left."""
@@ -196,9 +200,10 @@ class Servers:
             del self._known[place]
 
     def _of(self, place: Place) -> Health:
-        known = self._known.get(place)
+        known = self._known.pop(place, None)
         if known is None:
             if len(self._known) >= MOST_PLACES:
                 del self._known[next(iter(self._known))]
-            known = self._known[place] = Health(place, self._notice)
+            known = Health(place, self._notice)
+        self._known[place] = known
         return known
