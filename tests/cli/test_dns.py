@@ -55,7 +55,7 @@ def ask(served: Served, name: str, outcome: Outcome, party: Party = APP, by: str
 def asked(served: Served) -> Served:
     ask(served, "web.front", Outcome.NAMES)
     ask(served, "WEB.front", Outcome.NAMES)
-    ask(served, "deb.debian.org", Outcome.SERVER, HOST, by="192.0.2.53")
+    ask(served, "www.debian.org", Outcome.SERVER, HOST, by="192.0.2.53")
     ask(served, "evil.example", Outcome.NOT_ALLOWED)
     return served
 
@@ -70,7 +70,7 @@ def test_log_tells_what_became_of_each_query(vswitch: Vswitch, asked: Served) ->
     assert without_time(shown.out) == [
         "app (front): A web.front: from names",
         "app (front): A web.front: from names",
-        "the host: A deb.debian.org: from 192.0.2.53 (12 ms)",
+        "the host: A www.debian.org: from 192.0.2.53 (12 ms)",
         "app (front): A evil.example: refused: its network does not allow this name",
     ]
     (row,) = map(json.loads, vswitch("dns", "log", "-n", "1", "--json").out.splitlines())
@@ -115,7 +115,7 @@ def test_each_verb_has_an_example(vswitch: Vswitch, verb: str) -> None:
 
 def test_rows_are_columns(capsys: pytest.CaptureFixture[str]) -> None:
     kept = KeptNameRow(
-        name="deb.debian.org",
+        name="www.debian.org",
         type="A",
         said="answer",
         expires_in_seconds=41.6,
@@ -138,8 +138,8 @@ def test_rows_are_columns(capsys: pytest.CaptureFixture[str]) -> None:
     shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert shown == [
         "name type said left hits",
-        "deb.debian.org A answer 42 s 3",
-        "deb.debian.org A answer stale 3",
+        "www.debian.org A answer 42 s 3",
+        "www.debian.org A answer stale 3",
         "server asked from state answers in queries answers failures silences",
         "192.0.2.53 host down: Network is unreachable 12.5 ms 9 7 1 2",
     ]

@@ -21,7 +21,7 @@ from vswitch.wire import domain
 from vswitch.wire.offload import HEADER_LENGTH
 from vswitch.wire.values import IpAddress, Protocol
 
-NAME = domain.encode("deb.debian.org")
+NAME = domain.encode("www.debian.org")
 DEBIAN = AllowedNames(["*.debian.org"])
 TTL = 60 * SECOND
 ADDRESS = IpAddress.parse(S1)
@@ -249,13 +249,13 @@ def test_trace_and_why_say_which_name_has_opened() -> None:
     lab = limited_lab()
     assert f"no allowed name has led to {S1}" in trail(lab, S1)
     lead(lab)
-    assert f"deb.debian.org has led to {S1}, open for 70 s more" in trail(lab, S1)
+    assert f"www.debian.org has led to {S1}, open for 70 s more" in trail(lab, S1)
     assert len(say(lab, lab.a)) == 1
     (connection,) = lab.switch.tables.connections
     lab.now += 75 * SECOND
-    assert f"deb.debian.org has led to {S1}, shut for 5 s" in trail(lab, S1)
+    assert f"www.debian.org has led to {S1}, shut for 5 s" in trail(lab, S1)
     reasons = why(lab.switch, connection, [], lab.now)
-    assert f"name: deb.debian.org has led to {S1}" in reasons.allowed
+    assert f"name: www.debian.org has led to {S1}" in reasons.allowed
 
 
 # The names
@@ -268,7 +268,7 @@ def test_trace_and_why_say_which_name_has_opened() -> None:
         (["Registry.Example."], "registry.example", True),
         (["registry.example"], "a.registry.example", False),
         (["registry.example"], "example", False),
-        (["*.debian.org"], "deb.debian.org", True),
+        (["*.debian.org"], "www.debian.org", True),
         (["*.Debian.org"], "a.b.debian.org", True),
         (["*.debian.org"], "debian.org", False),
         (["*.debian.org"], "evildebian.org", False),
@@ -281,8 +281,8 @@ def test_pattern_is_a_name_or_all_below_one(patterns: list[str], name: str, allo
 
 
 def test_dot_within_a_label_is_no_border() -> None:
-    assert not DEBIAN.allows(b"\x0bdeb.debian.\x03org\0")
-    assert not DEBIAN.allows(b"\x0adeb.debian\x03org\0")
+    assert not DEBIAN.allows(b"\x0bwww.debian.\x03org\0")
+    assert not DEBIAN.allows(b"\x0awww.debian\x03org\0")
 
 
 # The table

@@ -12,7 +12,7 @@ from tests.linux.lab import DNS_PORT, OUTSIDE, VSWITCH, Lab
 pytestmark = pytest.mark.linux
 
 MIRROR, OTHER = "198.51.100.80", "198.51.100.81"
-NAMES = {"deb.debian.org.": MIRROR, "other.example.": OTHER}
+NAMES = {"www.debian.org.": MIRROR, "other.example.": OTHER}
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,9 @@ def heard(lab: Lab, role: str, address: str) -> str:
 def test_address_is_open_to_the_network_when_an_allowed_name_has_led_to_it(lab: Lab) -> None:
     with pytest.raises(OSError, match="No route to host"):
         lab.connect("app", MIRROR, 80)
-    assert MIRROR in lab.run("app", "getent", "ahostsv4", "deb.debian.org").stdout
+    assert MIRROR in lab.run("app", "getent", "ahostsv4", "www.debian.org").stdout
     assert heard(lab, "app", MIRROR) == heard(lab, "web", MIRROR) == MIRROR
-    assert "deb.debian.org has led to" in lab.vswitch(
+    assert "www.debian.org has led to" in lab.vswitch(
         *("trace", "app", "tcp", "172.18.0.3:9", "to", f"{MIRROR}:80", "syn"),
     ).stdout  # fmt: skip
 
@@ -62,15 +62,15 @@ def test_other_name_is_not_found_and_its_address_not_reached(lab: Lab) -> None:
 
 
 def test_queries_are_told_of_and_what_is_kept_of_them(lab: Lab) -> None:
-    lab.run("app", "getent", "ahostsv4", "deb.debian.org")
+    lab.run("app", "getent", "ahostsv4", "www.debian.org")
     lab.run("app", "getent", "ahostsv4", "web")
     lab.run("app", "getent", "ahostsv4", "other.example", check=False)
     log = dns(lab, "log")
-    assert f"app (front): A deb.debian.org: from {OUTSIDE}:{DNS_PORT} (" in log
+    assert f"app (front): A www.debian.org: from {OUTSIDE}:{DNS_PORT} (" in log
     assert "app (front): A web: from names" in log
     assert "app (front): A other.example: refused: its network does not allow this name" in log
     top = dns(lab, "top")
     assert "other.example" in top
     assert "refused: its network does not allow this name" in top
-    assert dns(lab, "cache", "--flush", "deb.debian.org") == "forgotten: 1 answer\n"
-    assert "deb.debian.org" not in dns(lab, "cache")
+    assert dns(lab, "cache", "--flush", "www.debian.org") == "forgotten: 1 answer\n"
+    assert "www.debian.org" not in dns(lab, "cache")

@@ -26,7 +26,7 @@ from vswitch.wire import domain
 from vswitch.wire.values import IpAddress
 
 NAMES = Names(())
-KNOWN = {"deb.debian.org.": "198.51.100.1", "evil.debian.org.": "10.0.0.1"}
+KNOWN = {"www.debian.org.": "198.51.100.1", "evil.debian.org.": "10.0.0.1"}
 
 
 class Outside(Forwarder):
@@ -88,7 +88,7 @@ def asking() -> Asking:
 
 
 def test_each_way_to_an_answer_is_told_apart(asking: Asking) -> None:
-    names = ("deb.debian.org", "deb.debian.org", "silent.debian.org", "evil.example")
+    names = ("www.debian.org", "www.debian.org", "silent.debian.org", "evil.example")
     assert asking.ask(*names) == [
         *(Outcome.SERVER, Outcome.CACHE, Outcome.FAILED),
         Outcome.NOT_ALLOWED,
@@ -113,7 +113,7 @@ def test_address_is_open_before_the_client_is_told(asking: Asking) -> None:
     opened: list[int] = []
 
     async def asked() -> None:
-        query = dns.message.make_query("deb.debian.org", "A").to_wire()
+        query = dns.message.make_query("www.debian.org", "A").to_wire()
         told = asyncio.Event()
 
         def tell(_: bytes) -> None:

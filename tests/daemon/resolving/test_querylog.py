@@ -30,14 +30,14 @@ def asked(name: str, kind: str = "A") -> bytes:
 
 def test_query_is_remembered_with_what_became_of_it() -> None:
     log = QueryLog()
-    log.note(7, APP, asked("Deb.Debian.org", "AAAA"), Outcome.SERVER, "192.0.2.1", 12)
+    log.note(7, APP, asked("Www.Debian.org", "AAAA"), Outcome.SERVER, "192.0.2.1", 12)
     number, missed, (noted,) = log.since(0)
     assert (number, missed) == (1, 0)
     assert (noted.when, noted.party, noted.outcome, noted.by, noted.took) == (
         *(7, APP, Outcome.SERVER),
         *("192.0.2.1", 12),
     )
-    assert (domain.decode(noted.name), noted.type) == ("deb.debian.org", 28)
+    assert (domain.decode(noted.name), noted.type) == ("www.debian.org", 28)
 
 
 def test_reader_gets_what_has_come_since_and_hears_of_what_it_has_missed() -> None:

@@ -153,7 +153,7 @@ def became(outcome: Outcome) -> str:
 
 
 def in_words(row: QueryRow) -> str:
-    """`app (front): A deb.debian.org: from 192.0.2.1 (12 ms)`."""
+    """`app (front): A www.debian.org: from 192.0.2.1 (12 ms)`."""
     who = row.party if row.network is None else f"{row.party} ({row.network})"
     is_known = row.outcome is Outcome.SERVER and row.server is not None
     answer = f"from {row.server}" if is_known else became(row.outcome)

@@ -71,7 +71,7 @@ def asking() -> Asking:
     return Asking()
 
 
-@pytest.mark.parametrize("name", ["deb.debian.org", "DEB.Debian.ORG", "registry.example"])
+@pytest.mark.parametrize("name", ["www.debian.org", "WWW.Debian.ORG", "registry.example"])
 def test_allowed_name_is_asked_of_servers(asking: Asking, name: str) -> None:
     assert isinstance(asking.ask(name), Forward)
 
@@ -123,13 +123,13 @@ def test_what_is_told_opens_what_it_leads_to_by_the_name_that_was_asked_for(
     asking: Asking,
 ) -> None:
     asking.told(
-        "Deb.debian.org",
-        ("deb.debian.org", 60, "CNAME", "cdn.example."),
+        "Www.debian.org",
+        ("www.debian.org", 60, "CNAME", "cdn.example."),
         ("cdn.example", 20, "CNAME", "edge.example."),
         ("edge.example", 10, "A", "198.51.100.1"),
         ("edge.example", 10, "A", "198.51.100.2"),
     )
-    assert asking.opened == dict.fromkeys(("198.51.100.1", "198.51.100.2"), "deb.debian.org")
+    assert asking.opened == dict.fromkeys(("198.51.100.1", "198.51.100.2"), "www.debian.org")
 
 
 def test_address_is_open_for_its_own_ttl(asking: Asking) -> None:
@@ -169,13 +169,13 @@ def test_name_of_the_outside_opens_nothing_inside(asking: Asking, address: str) 
 
 
 def test_name_that_is_allowed_no_longer_when_servers_answer_opens_nothing(asking: Asking) -> None:
-    query = dns.message.make_query("deb.debian.org", "A")
+    query = dns.message.make_query("www.debian.org", "A")
     asked = asking.brain.answer(query.to_wire(), asking.party, asking.lab.now)
     assert isinstance(asked, Forward)
     only_registry = AllowedNames(["registry.example"])
     asking.lab.switch.changes.set_allowed_names(asking.front.number, only_registry, asking.lab.now)
     reply = dns.message.make_response(query)
-    reply.answer.append(dns.rrset.from_text("deb.debian.org.", 60, "IN", "A", "203.0.113.80"))
+    reply.answer.append(dns.rrset.from_text("www.debian.org.", 60, "IN", "A", "203.0.113.80"))
     told = asking.brain.learn(asked.inquiry, reply.to_wire(), asking.lab.now)
     asking.brain.pass_on(query.to_wire(), told, asking.party, asking.lab.now)
     assert asking.opened == {}
