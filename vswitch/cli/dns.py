@@ -6,7 +6,6 @@ for, and whom they ask, is the configuration's to say.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,11 +13,18 @@ import typer
 from vswitch.cli.options import JsonOption, SwitchOption
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from rich.table import Table
 
-    from vswitch.daemon.messages.dns import FlushedRow, FrequentRow, KeptNameRow, ServerRow, TopRow
+    from vswitch.daemon.messages.dns import (
+        FlushedRow,
+        FrequentRow,
+        KeptNameRow,
+        QueryRow,
+        ServerRow,
+        TopRow,
+    )
 
 app = typer.Typer(
     help="""Names: what endpoints ask for and what becomes of it, and the servers that are asked.
@@ -47,21 +53,12 @@ def log(
 
     Example:  [bold]vswitch dns log -n 1000 --json | jq -r 'select(.outcome=="failed").name'[/bold]
     """
+    from vswitch.cli import following
     from vswitch.cli.client import Client
-    from vswitch.cli.events import lines, signals_end
-    from vswitch.cli.pipes import discard_stdout, watch_reader
-    from vswitch.daemon.messages.dns import QueriesQuery
+    from vswitch.daemon.messages.dns import QueriesQuery, QueryRow
 
-    client = Client.of(switch)
-    wish = QueriesQuery(last=last, follow=follow)
-    with client.stream("dns/queries", wish) as stream, signals_end(stream):
-        watch_reader(stream)
-        try:
-            for line in lines(stream):
-                for text in (line,) if json else _told(line):
-                    print(text, flush=True)
-        except BrokenPipeError:
-            discard_stdout()
+    wish, client = QueriesQuery(last=last, follow=follow), Client.of(switch)
+    following.follow(client, "dns/queries", wish, QueryRow, _text, what="queries", json=json)
 
 
 @app.command("top")
@@ -200,21 +197,11 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _told(line: str) -> Iterator[str]:
+def _text(row: QueryRow) -> str:
+    """A query in one line, its time in the zone of who reads it."""
     from datetime import datetime
 
-    from pydantic import ValidationError
+    from vswitch.daemon.messages.dns import in_words
 
-    from vswitch.cli.problem import Problem
-    from vswitch.daemon.messages.dns import QueryRow, in_words
-
-    try:
-        row = QueryRow.model_validate_json(line)
-    except ValidationError:
-        words = "the switch tells of queries in another way than this vswitch"
-        raise Problem(f"{words}: are they of one version?") from None
-    if row.missed:
-        words = "queries are missing here: they came faster than they were read"
-        print(f"vswitch: {row.missed} {words}", file=sys.stderr)
     when = datetime.fromtimestamp(row.time).astimezone().isoformat(timespec="milliseconds")
-    yield f"{when} {in_words(row)}"
+    return f"{when} {in_words(row)}"
