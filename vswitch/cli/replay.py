@@ -1,9 +1,10 @@
 """`vswitch replay`: cases against what is expected of them, and captures from the field.
 
-Theory of operation. What a replay is stands in `debug.replay` and `debug.trial`; here its outcome
-is told. Each case gets one line, ok or not, and the difference below it; one for each fast path
-where both run it. A case that can not be replayed does not keep the others from it. The exit status
-says the worst: 0 all as expected, 1 something differs, 2 something could not be replayed.
+Theory of operation. What a replay is stands in `debug.cases.replay` and `debug.cases.trial`; here
+its outcome is told. Each case gets one line, ok or not, and the difference below it; one for each
+fast path where both run it. A case that can not be replayed does not keep the others from it. The
+exit status says the worst: 0 all as expected, 1 something differs, 2 something could not be
+replayed.
 """
 
 from __future__ import annotations

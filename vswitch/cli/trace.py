@@ -1,9 +1,9 @@
 """`vswitch trace`: what would the running switch do with this frame, and why?
 
-A frame is said in words (see `debug.describing`), as its bytes in hexadecimal, or as a packet of a
-capture file, `FILE#NUMBER`. The switch decides about it as about any other and changes nothing;
-what it tells is printed as a tree, stage by stage. What a capture has cut off is taken for zeros:
-the switch looks at headers, so that its answer is the same.
+A frame is said in words (see `debug.explain.describing`), as its bytes in hexadecimal, or as a
+packet of a capture file, `FILE#NUMBER`. The switch decides about it as about any other and changes
+nothing; what it tells is printed as a tree, stage by stage. What a capture has cut off is taken for
+zeros: the switch looks at headers, so that its answer is the same.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Theory of operation. Each kind of step is a method, which asks whoever it is abo
 failed can be done again. What came at run time stays with the endpoint that it belongs to: a port
 that was published by hand is published again where its endpoint is made anew.
 
-In which order steps are done is `network.steps`' to say, and what happens where one fails
+In which order steps are done is `network.changing.steps`' to say, and what happens where one fails
 `reload`'s.
 """
 

@@ -57,7 +57,10 @@ def parse(
     keep_clear: Iterable[IpNetwork] = (),
     standing: Mapping[str, IpNetwork] = NOTHING_STANDS,
 ) -> Configuration:
-    """The configuration in `text`; see `network.config.parse`. Raises ConfigurationError."""
+    """The configuration in `text`; see `network.configuration.config.parse`.
+
+    Raises ConfigurationError.
+    """
     configuration = config.parse(text, file, keep_clear, standing)
     try:
         triggers.compile_all(configuration.recorder.triggers)

@@ -1,8 +1,8 @@
 """Dumps of the flight recorder that the switch writes by itself: on SIGUSR1, and by its triggers.
 
-Theory of operation. Once a second the triggers are told what was counted (`debug.triggers` decides
-which of them fire). A dump is made in small pieces while the switch goes on, and written by a
-thread, so a slow disk delays nothing. One is made at a time: what fires meanwhile is in it, or
+Theory of operation. Once a second the triggers are told what was counted (`debug.live.triggers`
+decides which of them fire). A dump is made in small pieces while the switch goes on, and written by
+a thread, so a slow disk delays nothing. One is made at a time: what fires meanwhile is in it, or
 nearly. The directory holds `keep` dumps of this switch; before one is written the oldest goes.
 
 A dump that can not be written is logged, and the switch goes on.

@@ -2,10 +2,10 @@
 
 Theory of operation. The daemon *holds* a configuration: the one that it was started with, or the
 last one that it was brought to. A candidate is read and judged as at the start, and then beside all
-that was made at run time (`network.candidate`). Whoever is refused there changes nothing. Then its
-differences are done step by step (`network.steps`, `alterations`), each of which moves what is held
-along. So where the kernel refuses one of them, the switch runs on as far as it came, and what is
-held and the candidate still tell what is left: asking again goes on from there.
+that was made at run time (`network.changing.candidate`). Whoever is refused there changes nothing.
+Then its differences are done step by step (`network.changing.steps`, `alterations`), each of which
+moves what is held along. So where the kernel refuses one of them, the switch runs on as far as it
+came, and what is held and the candidate still tell what is left: asking again goes on from there.
 
 Frames of flows that nobody touches pass all the time; one reload is done at a time.
 """

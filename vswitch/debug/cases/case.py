@@ -213,7 +213,7 @@ def _offload(value: object) -> Offloads:
 
 
 def _switch(value: object) -> object:
-    """Judged by `network.config`."""
+    """Judged by `network.configuration.config`."""
     if not isinstance(value, str | dict):
         raise NotAllowedError
     return value
