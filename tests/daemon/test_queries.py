@@ -12,10 +12,12 @@ import pytest
 
 from tests.daemon.test_api import PATIENCE, Served, api  # noqa: F401
 from vswitch.daemon.messages.dns import Outcome
+from vswitch.daemon.resolving.files.resolvconf import ResolvConf
 from vswitch.daemon.resolving.showing.querylog import REMEMBERED
 from vswitch.dataplane.responders.dns.inside.names import Names
 from vswitch.dataplane.responders.dns.party import Party, Route
-from vswitch.naming import NameSettings
+from vswitch.naming import NameSettings, Server
+from vswitch.wire.values import IpAddress
 
 NAMES = Names(())
 APP = Party("app", lambda: NAMES, lambda _: Route(), "front")
@@ -105,3 +107,22 @@ def test_name_that_is_forgotten_may_have_any_letter(api: Served) -> None:  # noq
     api.call(resolver.answering, APP)
     answer = api.ask("DELETE", "/v1/dns/cache?name=a%5C")
     assert (answer.status, answer.body) == (200, {"forgotten": 0})
+
+
+@pytest.mark.parametrize("change", ["settings", "the host's file"])
+def test_server_that_others_may_be_asked_instead_of_is_shown_no_more(
+    api: Served,  # noqa: F811
+    change: str,
+) -> None:
+    assert api.daemon is not None
+    responder = api.daemon.responder
+    api.call(responder.resolver.answering, APP)
+    asked = responder.resolver._minds[1]._servers
+    asked.ranking(Route((Server(IpAddress.parse("192.0.2.53")),)), 0)
+    assert [row["server"] for row in api.ask("GET", "/v1/dns/servers").body] == ["192.0.2.53"]
+    if change == "settings":
+        following = responder.follow(NameSettings())
+        asyncio.run_coroutine_threadsafe(following, api._loop).result(PATIENCE)
+    else:
+        api.call(responder._follow_host, ResolvConf())
+    assert api.ask("GET", "/v1/dns/servers").body == []
